@@ -1,0 +1,54 @@
+# davd: everything that can be done with the tree. `make` alone prints the list.
+#
+# Variables:  PYTHON=python3   interpreter the virtual environment is made with (3.11 or newer)
+#             VENV=.venv       where it is made
+#             SHARED=../shared folder of test vectors; what needs it is skipped where it is missing
+#             ONLY='x_*'       conformance: only streams whose name matches
+#             CC=cc            compiler of the sanitizer builds
+
+PYTHON ?= python3
+VENV   ?= .venv
+SHARED ?= ../shared
+ONLY   ?= *
+BIN    := $(VENV)/bin
+CORE   := $(filter-out bitstream/_core.c,$(wildcard bitstream/*.c bitstream/*.h)) bitstream/_core.pyx
+export DAVD_SHARED := $(abspath $(SHARED))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup test lint types conformance bench wheel clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
+
+setup: $(VENV)/.davd-built  ## virtual environment with davd built in it (other targets call it)
+
+$(VENV)/.davd-env: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt "setuptools>=77" wheel "Cython>=3.1" "numpy>=2.0"
+	touch $@
+
+$(VENV)/.davd-built: $(VENV)/.davd-env setup.py $(CORE)
+	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e ".[all,dev]"
+	touch $@
+
+test: setup  ## all tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## style of Python and C
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(CORE))
+
+conformance: setup  ## every stream of SHARED/vectors against its golden digests (ONLY='x_*' for some)
+	$(BIN)/python -m benchmarks.conformance --vectors $(SHARED)/vectors --only '$(ONLY)'
+
+bench: setup  ## speed of extraction as ratios against FFmpeg on one thread
+	$(BIN)/python -m benchmarks.extract
+
+wheel: setup  ## source distribution and wheel in dist/
+	$(BIN)/python -m build --outdir dist .
+
+clean:  ## what was built, not the virtual environment
+	rm -rf build dist *.egg-info bitstream/_core.c bitstream/_core.*.so .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""H.264 video in, exact frame records and priors files out."""
