@@ -1,0 +1,131 @@
+"""What networks, projection and metrics are given: some frames in a row, with all that is known.
+
+Every tensor of a `Sample` starts with the frames, `T`; `collate` puts the batch, `B`, before it.
+Planes and maps stay in the integers of the priors file until a network reads them, which keeps
+the way to a GPU narrow. `T` frames give `T - 2 * radius` restored ones: at the ends of a video the
+reader repeats the first or the last frame.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+FEATURE_FRAMES = 21  # sound feature frames around a picture: 210 ms ("DAVD-Net, 4.2")
+FEATURES = 39  # 13 MFCC, their first and second differences
+
+
+class Planes(NamedTuple):
+    """The three sample planes of pictures, `[..., H, W]` each; chroma at its own size."""
+
+    y: Tensor
+    cb: Tensor
+    cr: Tensor
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Planes":
+        """The planes after a function of one plane."""
+        return Planes(*(function(plane) for plane in self))
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Frames in a row, cut from the coded picture on its 16-sample grid.
+
+    With a batch every tensor has one more leading axis, `B`. Names and values of the maps are
+    those of the priors file.
+    """
+
+    decoded: Planes
+    """uint8 or uint16 `[T, H, W]`: decoder output."""
+    clean: Planes | None = None
+    """Like `decoded`: the source before it was encoded."""
+    prediction: Planes | None = None
+    """Like `decoded`: prediction before the residual is added."""
+    residual: Planes | None = None
+    """int8, int16 or int32 `[T, H, W]`: decoded residual (int8: limited to -128..127)."""
+    level: Planes | None = None
+    """int16 or int32 `[T, H, W]`: transform coefficient levels."""
+    qp_y: Tensor | None = None
+    """int8 `[T, H/16, W/16]`: QP of luma per macroblock."""
+    qp_cb: Tensor | None = None
+    """int8 `[T, H/16, W/16]`."""
+    qp_cr: Tensor | None = None
+    """int8 `[T, H/16, W/16]`."""
+    tu: Tensor | None = None
+    """uint8 `[T, H/4, W/4]`: transform in force."""
+    mb_type: Tensor | None = None
+    """uint8 `[T, H/16, W/16]`."""
+    cbp: Tensor | None = None
+    """uint8 `[T, H/16, W/16]`: coded block pattern."""
+    field: Tensor | None = None
+    """uint8 `[T, H/16, W/16]`: field macroblock or field picture."""
+    scaling4x4: Tensor | None = None
+    """uint8 `[T, 6, 16]`: scaling lists, zig-zag order."""
+    scaling8x8: Tensor | None = None
+    """uint8 `[T, 6, 64]`."""
+    sound: Tensor | None = None
+    """float32 `[T, 21, F]`: features around each frame; None: the network hears silence."""
+    face: Tensor | None = None
+    """int32 `[4]`: x, y, width, height of the face box in luma samples of this cut; None: all."""
+    mouth: Tensor | None = None
+    """int32 `[4]`: mouth region, likewise; width 0 where unknown."""
+    start: Tensor | None = None
+    """int64 `[]`: display index of the first frame."""
+    bit_depth: tuple[int, int] = (8, 8)
+    """Of luma and of chroma."""
+    name: str | tuple[str, ...] = ""
+    """The clip."""
+
+    @property
+    def frames(self) -> int:
+        """Number of frames, `T`."""
+        return self.decoded.y.shape[-3]
+
+    def apply(self, function: Callable[[Tensor], Tensor]) -> "Sample":
+        """The sample after a function of one tensor, planes included."""
+        changes: dict[str, Tensor | Planes] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Planes):
+                changes[field.name] = value.map(function)
+            elif isinstance(value, Tensor):
+                changes[field.name] = function(value)
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+    def to(self, device: torch.device | str) -> "Sample":
+        """The sample on a device."""
+        return self.apply(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Sample":
+        """The sample in page-locked memory; called by `DataLoader`."""
+        return self.apply(lambda tensor: tensor.pin_memory())
+
+    def cut(self, start: int, stop: int) -> "Sample":
+        """Frames `start` to `stop` of a batched sample; the boxes stay."""
+        return self.apply(lambda tensor: tensor[:, start:stop] if tensor.dim() > 2 else tensor)
+
+
+def collate(samples: Sequence[Sample]) -> Sample:
+    """Stack samples of equal shape into a batch.
+
+    Args:
+        samples: At least one; the same fields are present in all.
+
+    Returns:
+        One sample whose tensors have a leading axis `B`.
+    """
+    first = samples[0]
+    fields: dict[str, object] = {
+        "bit_depth": first.bit_depth,
+        "name": tuple(str(sample.name) for sample in samples),
+    }
+    for field in dataclasses.fields(first):
+        value = getattr(first, field.name)
+        others = [getattr(sample, field.name) for sample in samples]
+        if isinstance(value, Planes):
+            fields[field.name] = Planes(*(torch.stack(planes) for planes in zip(*others)))  # noqa: B905 three planes each
+        elif isinstance(value, Tensor):
+            fields[field.name] = torch.stack(others)
+    return Sample(**fields)  # type: ignore[arg-type]

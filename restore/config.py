@@ -1,0 +1,192 @@
+"""What a network, its data and its training are made of: frozen dataclasses, one comment per field.
+
+A run is described by a TOML file with the sections `[network]`, `[data]` and `[train]`, laid over
+the defaults below; `--set section.key=value` is laid over the file. Unknown keys and values of the
+wrong type are refused, so that a typing error cannot train the wrong network. The resolved
+configuration is printed when a run starts and is kept in every checkpoint.
+"""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+NETWORKS = ("davd", "dscnn", "dkfn", "mfqe", "edvr", "basicvsrpp")
+CELLS = ("none", "paper", "coded", "deadzone", "trellis", "auto", "calibrated")
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """Which network, and which of its parts."""
+
+    name: str = "davd"  # one of NETWORKS; the others are the comparison group
+    width: str = "lite"  # "full": the paper's, at full resolution; "lite": ours, for CPUs
+    channels: int = 64  # features of the picture branch ("DAVD-Net, 4.2": 64)
+    radius: int = 2  # frames used on each side ("DAVD-Net, 4.2": a window of 5)
+    front_blocks: int = 5  # residual blocks per frame before alignment (EDVR: 5; paper: unstated)
+    video_blocks: int = 5  # V-subnet ("DAVD-Net, 3.3": 5)
+    blocks: int = 10  # reconstruction module ("DAVD-Net, 3.1": 10)
+    align: bool = True  # deformable alignment of the neighbours ("DAVD-Net, 3.3")
+    reach: float = 8.0  # bound of a deformable offset, feature samples (ours: stops offset blow-up)
+    colour: str = "ycbcr"  # "rgb" as in the paper, or the codec's own planes
+    audio: bool = True  # APB: the sound branch
+    attention: bool = True  # SAF: spatial attention fusion; False: one convolution joins the two
+    sound_channels: int = 64  # feature maps made of the sound
+    cell: str = "none"  # CPM: projection inside the network, one of CELLS
+    priors: bool = False  # prediction, residual, QP, TU edges and skips as input channels (ours)
+    qp: bool = False  # QP alone as an input channel; part of `priors` (ours)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What a training sample is cut from."""
+
+    index: str = ""  # work folder made by davd-prepare, or its index.json
+    crf: tuple[int, ...] = (42,)  # encodes to draw from ("DAVD-Net, 4.1": 42, or 45)
+    crop: int = 64  # samples, a multiple of 16, so that no transform unit is cut
+    frames: int = 7  # frames read per sample; `frames - 2 * radius` of them are restored
+    flip: bool = True  # horizontal flips, where no levels are asked for
+    sound: str = "right"  # "right", "silent", "exchanged" or "shifted" by one second
+    fix_delay: bool = True  # read the sound where the measured delay says it belongs
+    cache: bool = True  # keep all planes in memory as 8 bit; for data that fits
+    workers: int = 0  # loader processes; 0 loads in the training process
+    speakers: tuple[str, ...] = ()  # only these; empty: all
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How the weights are found."""
+
+    out: str = "runs/davd"  # run folder: log, checkpoints, resolved configuration
+    steps: int = 20000  # optimiser steps
+    minutes: float = 0.0  # stop after so much time and anneal to it; 0: by steps
+    batch: int = 32  # samples per step over all processes ("DAVD-Net, 4.2": 32)
+    lr: float = 1e-4  # Adam ("DAVD-Net, 4.2": 1e-4)
+    beta1: float = 0.9  # "DAVD-Net, 4.2"
+    beta2: float = 0.999  # "DAVD-Net, 4.2"
+    weight_decay: float = 0.0  # decoupled (ours: 1e-4 for lite)
+    schedule: str = "constant"  # "constant" as in the paper, or "cosine" with warm-up
+    warmup: int = 100  # steps of linear warm-up
+    loss: str = "l1"  # "l1" ("DAVD-Net, 4.2") or "charbonnier" (EDVR)
+    chroma: float = 0.25  # weight of each chroma plane's loss beside luma's 1
+    clip: float = 0.5  # bound of the gradient's norm
+    ema: float = 0.999  # averaging of the weights that are validated and kept; 0: none
+    amp: bool = True  # bf16 where the processor has it
+    threads: int = 0  # CPU threads; 0: torch decides
+    seed: int = 0  # of weights, samples and flips
+    validate: int = 500  # steps between validations
+    validate_frames: int = 8  # frames per validation clip
+    save: int = 500  # steps between `last.safetensors`
+    log: int = 50  # steps between log rows
+    tensorboard: bool = False  # also write event files, where tensorboard is installed
+    stall: float = 300.0  # seconds a loader may take for one batch before the run stops
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A whole run."""
+
+    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+
+
+def load_config(path: str | Path | None = None, overrides: list[str] | None = None) -> Config:
+    """Read a TOML file and `section.key=value` overrides over the defaults.
+
+    Args:
+        path: TOML file; None for the defaults alone.
+        overrides: Each `section.key=value`; the value in TOML's notation, quotes optional.
+
+    Returns:
+        The resolved configuration.
+
+    Raises:
+        ValueError: An unknown section or key, a value of the wrong type, or one not allowed.
+    """
+    tree: dict[str, Any] = {}
+    if path is not None:
+        try:
+            tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path} is not TOML: {error}") from None
+    for text in overrides or []:
+        name, equals, value = text.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not equals or not dot:
+            raise ValueError(f"override {text!r}: expected section.key=value")
+        tree.setdefault(section, {})[key] = _literal(value.strip())
+    return config_from_dict(tree)
+
+
+def config_from_dict(tree: dict[str, Any]) -> Config:
+    """Build a configuration from nested dictionaries, refusing what it does not know.
+
+    Raises:
+        ValueError: An unknown section or key, a value of the wrong type, or one not allowed.
+    """
+    parts = {field.name: field.default_factory for field in dataclasses.fields(Config)}
+    if unknown := sorted(set(tree) - set(parts)):
+        raise ValueError(f"unknown section {unknown[0]!r}; known: {', '.join(parts)}")
+    config = Config(
+        **{name: _section(kind, tree.get(name, {}), name) for name, kind in parts.items()}  # type: ignore[arg-type]
+    )
+    _check(config)
+    return config
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """Nested dictionaries of a configuration, fit for JSON."""
+    return dataclasses.asdict(config)
+
+
+def _section(kind: Any, values: dict[str, Any], name: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    if not isinstance(values, dict):
+        raise ValueError(f"{name} is a section, not a value: {values!r}")
+    if unknown := sorted(set(values) - set(fields)):
+        raise ValueError(f"unknown key {name}.{unknown[0]}; known: {', '.join(fields)}")
+    return kind(
+        **{key: _typed(value, fields[key].type, f"{name}.{key}") for key, value in values.items()}
+    )
+
+
+def _typed(value: Any, kind: Any, name: str) -> Any:
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)[0]
+        items = value if isinstance(value, list | tuple) else [value]
+        return tuple(_typed(item, inner, name) for item in items)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(f"{name} = {value!r}: expected {kind.__name__}")
+    return value
+
+
+def _literal(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check(config: Config) -> None:
+    network, data, train = config.network, config.data, config.train
+    allowed = {
+        "network.name": (network.name, NETWORKS),
+        "network.width": (network.width, ("full", "lite")),
+        "network.colour": (network.colour, ("rgb", "ycbcr")),
+        "network.cell": (network.cell, CELLS),
+        "data.sound": (data.sound, ("right", "silent", "exchanged", "shifted")),
+        "train.schedule": (train.schedule, ("constant", "cosine")),
+        "train.loss": (train.loss, ("l1", "charbonnier")),
+    }
+    for name, (value, choices) in allowed.items():
+        if value not in choices:
+            raise ValueError(f"{name} = {value!r}: expected one of {', '.join(choices)}")
+    if data.crop < 16 or data.crop % 16:
+        raise ValueError(f"data.crop = {data.crop}: expected a multiple of 16")
+    if data.frames <= 2 * network.radius:
+        raise ValueError(f"data.frames = {data.frames}: expected over {2 * network.radius}")
+    if min(train.steps, train.batch, train.validate, train.save, train.log) < 1:
+        raise ValueError("train.steps, batch, validate, save and log are at least 1")
