@@ -1,0 +1,254 @@
+"""What clause 8.5 and the projection need of some frames, as tensors.
+
+`PriorsTensors` is made from a `davd.data.Sample` or from the arrays of a priors file. Maps and
+levels are in macroblock order and sample planes in display rows, as in the file; where a
+macroblock pair is coded as fields, `to_macroblock_rows` brings display rows into macroblock order
+and `to_display_rows` takes them back.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from davd.data import Sample
+
+PLANES = ("y", "cb", "cr")
+NONE, TU4X4, TU8X8, INTRA16X16, PCM, BYPASS = 0, 1, 2, 3, 4, 8  # tu/y; BYPASS is added
+LAST_INTRA = 3  # mb/type: I_4x4, I_8x8, I_16x16, I_PCM
+FLAT = 16  # every entry of a scaling list where none is sent: Flat_4x4_16, Flat_8x8_16
+
+Planes = tuple[Tensor, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PriorsTensors:
+    """Priors of `B` frames of one size, chroma format and bit depth.
+
+    `H W` are the luma plane's coded height and width; chroma planes have their own size, and are
+    absent from the tuples for 4:0:0.
+    """
+
+    prediction: Planes
+    """uint8 or int32 `[B, H, W]` per plane: the prediction P."""
+    residual: Planes
+    """int16 or int32 `[B, H, W]` per plane: the decoder's residual before clipping."""
+    level: Planes
+    """int16 or int32 `[B, H, W]` per plane, macroblock order: transform coefficient levels."""
+    tu: Tensor
+    """uint8 `[B, H/4, W/4]`, macroblock order: transform in force, plus 8 where bypassed."""
+    mb_type: Tensor
+    """uint8 `[B, H/16, W/16]`, macroblock order."""
+    qp: Planes
+    """int8 `[B, H/16, W/16]` per plane: QP_Y, and QP_C of Cb and of Cr."""
+    field: Tensor
+    """bool `[B, H/16, W/16]`: field macroblocks."""
+    scaling4x4: Tensor
+    """uint8 `[B, 6, 16]`: scaling lists Intra Y Cb Cr, Inter Y Cb Cr, zig-zag order."""
+    scaling8x8: Tensor
+    """uint8 `[B, 6, 64]`: Intra Y, Inter Y, Intra Cb, Inter Cb, Intra Cr, Inter Cr, zig-zag."""
+    bit_depth: tuple[int, int] = (8, 8)
+    """Of luma and of chroma, bits."""
+    intra_luma: Tensor | None = None
+    """int8 `[B, H/4, W/4]`, macroblock order: intra prediction modes; for lossless blocks only."""
+    intra_chroma: Tensor | None = None
+    """int8 `[B, H/16, W/16]`: intra chroma prediction modes; for lossless blocks only."""
+
+    def __post_init__(self) -> None:
+        """Check that the shapes belong together."""
+        batch, height, width = self.level[0].shape
+        if height % 16 or width % 16:
+            raise ValueError(f"a luma plane of {width}x{height}: expected multiples of 16")
+        grids = {"tu": (self.tu, 4), "mb_type": (self.mb_type, 16), "field": (self.field, 16)}
+        grids |= {f"qp_{name}": (q, 16) for name, q in zip(PLANES, self.qp, strict=False)}
+        for name, (grid, step) in grids.items():
+            if grid.shape != (batch, height // step, width // step):
+                raise ValueError(
+                    f"{name} has shape {tuple(grid.shape)} beside a luma plane of "
+                    f"shape {(batch, height, width)}"
+                )
+        if not len(self.prediction) == len(self.residual) == len(self.level) == len(self.qp):
+            raise ValueError("prediction, residual, level and qp differ in their number of planes")
+        if bool((self.scaling4x4 == 0).any()) or bool((self.scaling8x8 == 0).any()):
+            raise ValueError("a scaling list holds 0: expected 1..255")
+
+    @classmethod
+    def from_sample(cls, sample: "Sample", frames: slice = slice(None)) -> "PriorsTensors":
+        """Take what is needed from a sample, its frames (and batch) joined into one axis.
+
+        Args:
+            sample: With prediction, residual, level and all maps.
+            frames: Which of the `T` frames; for a network, those it restores.
+
+        Raises:
+            ValueError: The sample was read without some of them.
+        """
+        values: dict[str, object] = {}
+        for name in ("prediction", "residual", "level"):
+            planes = getattr(sample, name)
+            if planes is None:
+                raise ValueError(f"the projection needs {name}, which was not read")
+            for plane_name, plane in zip(PLANES, planes, strict=True):
+                if plane is not None and plane.numel():
+                    values[f"{name}/{plane_name}"] = _join(plane, frames, 2)
+        maps = {
+            "tu": "tu/y",
+            "mb_type": "mb/type",
+            "field": "mb/field",
+            "qp_y": "mb/qp_y",
+            "qp_cb": "mb/qp_cb",
+            "qp_cr": "mb/qp_cr",
+            "scaling4x4": "scaling4x4",
+            "scaling8x8": "scaling8x8",
+        }
+        for name, key in maps.items():
+            value = getattr(sample, name)
+            if value is not None:
+                values[key] = _join(value, frames, 2)
+        return cls.from_arrays(values, bit_depth=sample.bit_depth)
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, object], *, bit_depth: tuple[int, int] = (8, 8)
+    ) -> "PriorsTensors":
+        """Collect arrays or tensors named as in a priors file.
+
+        Args:
+            arrays: `prediction/y`, `level/cb`, `mb/qp_y`, ... each with a leading frame axis;
+                a dot may stand for the slash. `scaling4x4` and `scaling8x8` (`[B, 6, 16]`,
+                `[B, 6, 64]`) are flat where absent, `mb/field` is 0.
+            bit_depth: Of luma and of chroma.
+
+        Raises:
+            ValueError: An array is missing, or shapes do not belong together.
+        """
+        found = {name.replace(".", "/"): value for name, value in arrays.items()}
+        missing = [
+            n
+            for n in ("level/y", "residual/y", "prediction/y", "tu/y", "mb/type", "mb/qp_y")
+            if n not in found
+        ]
+        if missing:
+            raise ValueError(f"the projection needs {', '.join(missing)}, which is not there")
+        names = [name for name in PLANES if f"level/{name}" in found]
+
+        def planes(kind: str) -> Planes:
+            return tuple(_tensor(found[f"{kind}{name}"]) for name in names)
+
+        mb_type = _tensor(found["mb/type"])
+        batch = mb_type.shape[0]
+        field = _tensor(found["mb/field"]) if "mb/field" in found else torch.zeros_like(mb_type)
+        lists = [
+            _tensor(found[key]) if key in found else torch.full((batch, 6, n), FLAT)
+            for key, n in (("scaling4x4", 16), ("scaling8x8", 64))
+        ]
+        modes = [
+            _tensor(found[key]) if key in found else None for key in ("intra/luma", "intra/chroma")
+        ]
+        return cls(
+            planes("prediction/"),
+            planes("residual/"),
+            planes("level/"),
+            _tensor(found["tu/y"]),
+            mb_type,
+            planes("mb/qp_"),
+            field != 0,
+            lists[0],
+            lists[1],
+            bit_depth,
+            modes[0],
+            modes[1],
+        )
+
+    def to(self, device: torch.device | str) -> "PriorsTensors":
+        """The same on another device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def frames(self, index: slice) -> "PriorsTensors":
+        """Some of the frames."""
+        return self._map(lambda tensor: tensor[index])
+
+    def depth(self, plane: int) -> int:
+        """Bit depth of a plane."""
+        return self.bit_depth[1 if plane else 0]
+
+    def macroblock(self, plane: int) -> tuple[int, int]:
+        """Height and width of a macroblock in samples of a plane: MbHeightC, MbWidthC."""
+        rows, columns = self.mb_type.shape[1:]
+        height, width = self.level[plane].shape[1:]
+        return height // rows, width // columns
+
+    def like_luma(self, plane: int) -> bool:
+        """Whether a plane is transformed as luma is: Y itself, and Cb and Cr of 4:4:4."""
+        return self.macroblock(plane) == (16, 16)
+
+    def bypassed(self) -> Tensor:
+        """Mask `[B, H/16, W/16]` of lossless macroblocks: TransformBypassModeFlag."""
+        return self.tu[:, ::4, ::4] & BYPASS != 0
+
+    def transform(self) -> Tensor:
+        """Map `[B, H/4, W/4]` of the transform in force, whether bypassed or not."""
+        return self.tu & (BYPASS - 1)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "PriorsTensors":
+        changes: dict[str, object] = {}
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Tensor):
+                changes[item.name] = function(value)
+            elif item.name in ("prediction", "residual", "level", "qp"):
+                changes[item.name] = tuple(function(plane) for plane in value)
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def to_macroblock_rows(plane: Tensor, field: Tensor | None) -> Tensor:
+    """Bring the display rows of a plane into macroblock order.
+
+    The rows of a field pair are parted: those of the top field go to the upper macroblock, those
+    of the bottom field to the lower one (6.4.1).
+
+    Args:
+        plane: `[B, Hp, Wp]`.
+        field: bool `[B, H/16, W/16]`, or None where no macroblock is a field macroblock.
+    """
+    if field is None:
+        return plane
+    batch, rows, columns = field.shape
+    height, width = plane.shape[1] // rows, plane.shape[2] // columns
+    split = plane.view(batch, rows // 2, height, 2, columns, width).transpose(2, 3)
+    whole = plane.view(batch, rows // 2, 2, height, columns, width)
+    pairs = field[:, ::2].view(batch, rows // 2, 1, 1, columns, 1)
+    return torch.where(pairs, split, whole).reshape(plane.shape)
+
+
+def to_display_rows(plane: Tensor, field: Tensor | None) -> Tensor:
+    """Undo `to_macroblock_rows`."""
+    if field is None:
+        return plane
+    batch, rows, columns = field.shape
+    height, width = plane.shape[1] // rows, plane.shape[2] // columns
+    woven = plane.view(batch, rows // 2, 2, height, columns, width).transpose(2, 3)
+    whole = plane.view(batch, rows // 2, height, 2, columns, width)
+    pairs = field[:, ::2].view(batch, rows // 2, 1, 1, columns, 1)
+    return torch.where(pairs, woven, whole).reshape(plane.shape)
+
+
+def _join(value: Tensor, frames: slice, inner: int) -> Tensor:
+    """Cut the frame axis and join it with the batch before it; `inner` axes stay."""
+    axis = value.ndim - inner - 1
+    value = value[(slice(None),) * axis + (frames,)]
+    return value.reshape(-1, *value.shape[-inner:])
+
+
+def _tensor(value: object) -> Tensor:
+    """A tensor of a type that torch can count with."""
+    if isinstance(value, Tensor):
+        return value.to(torch.int32) if value.dtype == torch.uint16 else value
+    array = np.asarray(value)
+    if array.dtype == np.uint16:
+        array = array.astype(np.int32)
+    return torch.from_numpy(np.ascontiguousarray(array))
