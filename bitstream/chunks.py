@@ -1,0 +1,208 @@
+"""Frame stacks in HDF5, read and written chunk by chunk around HDF5's own filter pipeline.
+
+zlib inside HDF5 is the slowest step of an extraction and runs under one global lock. The chunks are therefore
+compressed here, in any thread, by ISA-L's deflate (about four times as fast), and handed over whole
+(H5Dwrite_chunk). What lies in the file is what HDF5's shuffle and gzip filters would have written, so every HDF5 reads
+it. A chunk that holds nothing but the fill value is not stored at all: HDF5 reads it back as the fill value, and most
+of a residual at low bit rates is such.
+
+Chunks of planes are one frame deep, so that a crop of a few frames touches little else; small maps are several frames
+deep, so that a chunk is worth its overhead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+from isal import isal_zlib
+
+COMPRESSIONS = ("gzip", "blosc", "none")
+_GZIP_LEVEL = 1  # of ISA-L: denser than its 0, as fast as its 2
+_TILE = 160  # largest side of a tile of a plane, samples
+_WHOLE = 128  # planes up to this side are not tiled
+_DEEP = 16384  # bytes that a chunk of a small map should have
+_MAX_DEPTH = 64  # frames that such a chunk has at most
+
+
+def _tile(side: int) -> int:
+    """Size of a tile: the side in equal parts, each a multiple of 8 and at most `_TILE`."""
+    if side <= _WHOLE:
+        return side
+    parts = -(-side // _TILE)
+    return -(-side // (8 * parts)) * 8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a dataset of one array per frame is cut into chunks.
+
+    Attributes:
+        shape: shape of one frame's array.
+        dtype: its type.
+        tile: shape of a chunk within a frame.
+        depth: frames in a chunk.
+        fill: value that is not stored.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    tile: tuple[int, ...]
+    depth: int
+    fill: int = 0
+
+    @classmethod
+    def of(cls, array: np.ndarray, *, tiled: bool, fill: int = 0) -> "Layout":
+        """The layout for arrays like this one; `tiled` for planes, which are read in crops."""
+        if tiled:
+            return cls(
+                array.shape, array.dtype, (_tile(array.shape[0]), _tile(array.shape[1])), 1, fill
+            )
+        depth = max(1, min(_MAX_DEPTH, _DEEP // max(1, array.nbytes)))
+        return cls(array.shape, array.dtype, array.shape, depth, fill)
+
+    def create(self, file: h5py.File, path: str, compression: str, dtype: np.dtype) -> h5py.Dataset:
+        """An empty, growing dataset of this layout."""
+        return file.create_dataset(
+            path,
+            shape=(0, *self.shape),
+            maxshape=(None, *self.shape),
+            chunks=(self.depth, *self.tile),
+            dtype=dtype,
+            fillvalue=self.fill,
+            **filters(compression),
+        )
+
+
+def filters(compression: str) -> dict[str, object]:
+    """Arguments of `create_dataset` for a compression of `COMPRESSIONS`.
+
+    Raises:
+        ValueError: for any other name.
+    """
+    if compression == "gzip":
+        return {"shuffle": True, "compression": "gzip", "compression_opts": 1}
+    if compression == "blosc":
+        import hdf5plugin
+
+        return dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE))
+    if compression == "none":
+        return {}
+    raise ValueError(f"compression {compression!r}: must be one of {', '.join(COMPRESSIONS)}")
+
+
+def pack(array: np.ndarray, layout: Layout, compression: str) -> list[bytes | None]:
+    """The chunks of one frame (or of `depth` frames), in raster order, as they go into the file.
+
+    Runs in any thread and touches no HDF5. None stands for a chunk that is all fill value.
+
+    Args:
+        array: `layout.shape`, or `(depth, *layout.shape)` for stacks deeper than one frame.
+        layout: how to cut it.
+        compression: `gzip` or `none`; blosc goes through HDF5 itself.
+    """
+    if layout.depth > 1 or len(layout.shape) != 2:
+        blocks = np.ascontiguousarray(array).reshape(1, -1)
+    else:
+        blocks = _tiles(array, layout)
+    stored = (blocks != layout.fill).any(axis=1) if layout.fill else _nonzero(blocks)
+    size = blocks.dtype.itemsize
+    chunks: list[bytes | None] = []
+    for block, keep in zip(blocks, stored, strict=True):
+        if not keep:
+            chunks.append(None)
+        elif compression == "none":
+            chunks.append(block.tobytes())
+        else:
+            if size > 1:  # HDF5's shuffle: first bytes of all elements, then second bytes ...
+                block = np.ascontiguousarray(block.view(np.uint8).reshape(-1, size).T)
+            chunks.append(isal_zlib.compress(memoryview(block).cast("B"), _GZIP_LEVEL))
+    return chunks
+
+
+def _tiles(plane: np.ndarray, layout: Layout) -> np.ndarray:
+    """The plane as `[tiles, samples of a tile]`, padded with the fill value to whole tiles."""
+    height, width = layout.tile
+    rows, columns = -(-plane.shape[0] // height), -(-plane.shape[1] // width)
+    if plane.shape != (rows * height, columns * width):
+        padded = np.full((rows * height, columns * width), layout.fill, plane.dtype)
+        padded[: plane.shape[0], : plane.shape[1]] = plane
+        plane = padded
+    tiled = plane.reshape(rows, height, columns, width).swapaxes(1, 2)
+    return np.ascontiguousarray(tiled).reshape(rows * columns, height * width)
+
+
+def _nonzero(blocks: np.ndarray) -> np.ndarray:
+    """Which rows hold anything but zeros; eight bytes at a time where they divide."""
+    if blocks.shape[1] * blocks.itemsize % 8 == 0:
+        blocks = blocks.view(np.uint64)
+    return blocks.any(axis=1)
+
+
+def write_chunks(
+    dataset: h5py.Dataset, first: int, layout: Layout, chunks: list[bytes | None]
+) -> None:
+    """Store packed chunks whose first frame is `first`."""
+    across = -(-layout.shape[1] // layout.tile[1]) if len(layout.shape) > 1 else 1
+    rest = (0,) * (len(layout.shape) - 2)
+    for i, chunk in enumerate(chunks):
+        if chunk is not None:
+            row, column = divmod(i, across)
+            place = (first, row * layout.tile[0], column * layout.tile[1], *rest)
+            dataset.id.write_direct_chunk(place[: 1 + len(layout.shape)], chunk, 0)
+
+
+def read_region(
+    dataset: h5py.Dataset, frames: Sequence[int], rows: slice, columns: slice
+) -> np.ndarray:
+    """A crop of some frames of a stack of planes, faster than HDF5's own filters give it.
+
+    Args:
+        dataset: `[N, H, W]`.
+        frames: which frames, in any order, doubles allowed.
+        rows: rows of the crop, bounds within the plane, no step.
+        columns: columns likewise.
+
+    Returns:
+        `[len(frames), rows, columns]`.
+    """
+    shape = (len(frames), rows.stop - rows.start, columns.stop - columns.start)
+    out = np.full(shape, dataset.fillvalue, dataset.dtype)
+    ours = dataset.compression == "gzip" and dataset.shuffle and dataset.chunks[0] == 1
+    for k, crop in zip(frames, out, strict=True):
+        if ours:
+            _read_crop(dataset, k, rows, columns, crop)
+        else:
+            crop[...] = dataset[k, rows, columns]
+    return out
+
+
+def _read_crop(
+    dataset: h5py.Dataset, k: int, rows: slice, columns: slice, crop: np.ndarray
+) -> None:
+    """Fill `crop` with what is stored of frame `k`."""
+    _, height, width = dataset.chunks
+    for top in range(rows.start // height * height, rows.stop, height):
+        for left in range(columns.start // width * width, columns.stop, width):
+            chunk = _read_chunk(dataset, (k, top, left))
+            if chunk is None:
+                continue
+            y0, y1 = max(top, rows.start), min(top + height, rows.stop)
+            x0, x1 = max(left, columns.start), min(left + width, columns.stop)
+            crop[y0 - rows.start : y1 - rows.start, x0 - columns.start : x1 - columns.start] = (
+                chunk.reshape(height, width)[y0 - top : y1 - top, x0 - left : x1 - left]
+            )
+
+
+def _read_chunk(dataset: h5py.Dataset, place: tuple[int, ...]) -> np.ndarray | None:
+    """One chunk, unpacked and flat; None where it is not stored."""
+    if dataset.id.get_chunk_info_by_coord(place).byte_offset is None:
+        return None
+    mask, raw = dataset.id.read_direct_chunk(place)
+    if mask:
+        raise OSError(f"{dataset.name}: chunk {place} was written with filters left out")
+    data = np.frombuffer(isal_zlib.decompress(raw), np.uint8)
+    size = dataset.dtype.itemsize
+    if size > 1:
+        data = np.ascontiguousarray(data.reshape(size, -1).T)
+    return data.view(dataset.dtype).reshape(-1)

@@ -1,0 +1,338 @@
+"""The priors file, schema version 1: every attribute and dataset, written down once.
+
+The writer creates what stands in `FIELDS`, the reader checks against it, and `docs/format.md` is printed from it. One
+HDF5 file a video. `N` frames in display order; planes have the coded size (a multiple of 16 luma samples), the crop
+is in the attributes. `Hc, Wc` are the coded height and width of the plane in question, `H, W` those of luma.
+
+Interlaced material: a pair of fields, or an MBAFF frame, is one frame. `decoded`, `prediction` and `residual` are in
+display rows; `level`, `tu` and `mb/*` in macroblock order (a pair's top-field macroblock in map row 2k, its
+bottom-field macroblock in row 2k+1), and `mb/field` says where the two differ.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FORMAT = "davd-priors"
+SCHEMA_VERSION = 1
+
+PLANES = ("y", "cb", "cr")
+PLANE_GROUPS = ("decoded", "prediction", "residual", "level")
+
+PICTURE_TYPES = {"I": 0, "P": 1, "B": 2}
+MB_TYPES = {
+    "I_4x4": 0,
+    "I_8x8": 1,
+    "I_16x16": 2,
+    "I_PCM": 3,
+    "P_Skip": 4,
+    "P_16x16": 5,
+    "P_16x8": 6,
+    "P_8x16": 7,
+    "P_8x8": 8,
+    "B_Skip": 9,
+    "B_Direct": 10,
+    "B_16x16": 11,
+    "B_16x8": 12,
+    "B_8x16": 13,
+    "B_8x8": 14,
+}
+TU_TYPES = {"none": 0, "4x4": 1, "8x8": 2, "intra16x16": 3, "pcm": 4} | {
+    "none_bypass": 8,
+    "4x4_bypass": 9,
+    "8x8_bypass": 10,
+    "intra16x16_bypass": 11,
+    "pcm_bypass": 12,
+}
+# Table E-5 of H.264, names as FFmpeg and most tools spell them.
+COLOR_MATRICES = {
+    0: "gbr",
+    1: "bt709",
+    2: "unspecified",
+    4: "fcc",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "ycgco",
+    9: "bt2020nc",
+    10: "bt2020c",
+}
+CHROMA_FORMATS = ("4:0:0", "4:2:0", "4:2:2", "4:4:4")
+
+ATTRIBUTES = {
+    "format": f"always {FORMAT!r}",
+    "schema_version": f"{SCHEMA_VERSION}; readers refuse others",
+    "davd_version": "version of davd that wrote the file",
+    "source": "name of the video, without its folder",
+    "source_sha256": "SHA-256 of the whole video file, hexadecimal",
+    "codec": "always 'h264'",
+    "profile_idc": "profile of the active sequence parameter set (100 is High)",
+    "level_idc": "level of the same, times ten",
+    "width": "width after cropping, luma samples",
+    "height": "height after cropping, luma samples",
+    "crop_left": "luma samples to cut off on the left of a coded plane",
+    "crop_right": "the same on the right",
+    "crop_top": "the same at the top",
+    "crop_bottom": "the same at the bottom",
+    "chroma_format": "'4:0:0', '4:2:0', '4:2:2' or '4:4:4'",
+    "bit_depth_luma": "bits of a luma sample, 8 to 14",
+    "bit_depth_chroma": "bits of a chroma sample, 8 to 14",
+    "color_matrix": "matrix coefficients by name, 'unspecified' where the video does not say",
+    "color_range": "'limited' or 'full'",
+    "color_primaries": "colour primaries, as H.264 numbers them; 2 is unspecified",
+    "color_transfer": "transfer characteristics, as H.264 numbers them; 2 is unspecified",
+    "sample_aspect_ratio": "width to height of one sample, as '1/1'",
+    "rotation": "degrees that a player turns the picture counterclockwise",
+    "frame_rate": "frames a second, as '25/1'; the mean where it varies",
+    "time_base": "unit of frames/pts in seconds, as '1/12800'",
+    "time_invented": "True: the video has no timing, 25/1 was assumed",
+    "encoder": "user-data SEI text of x264 and others, empty where there is none",
+    "first_frame": "display index, in the video, of frame 0 of this file (0 unless a range was asked for)",
+    "verified": "True: every frame was compared with FFmpeg's and is equal",
+    "complete": "True, set last of all: nothing is missing",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One dataset of the file.
+
+    Attributes:
+        path: its name in the file.
+        dtype: NumPy type, or `sample` (uint8, uint16 over 8 bit) or `difference` (int16, int32 over 8 bit).
+        shape: its axes; `N` frames first where it has a row per frame.
+        description: meaning, also stored as the dataset's `description`.
+        units: unit, also stored; empty where the numbers have none.
+        record: attribute of a frame record that holds one row; empty where there is none.
+        values: names of the values of an enumeration.
+        fill: value of what is not stored.
+        when: what must be asked for (or be in the video) for the dataset to be there; empty: always.
+    """
+
+    path: str
+    dtype: str
+    shape: tuple[str | int, ...]
+    description: str
+    units: str = ""
+    record: str = ""
+    values: dict[str, int] | None = None
+    fill: int = 0
+    when: str = ""
+
+    @property
+    def per_frame(self) -> bool:
+        """Whether the dataset has one row per frame."""
+        return self.shape[0] == "N"
+
+
+def _plane_fields() -> list[Field]:
+    meaning = {
+        "decoded": ("sample", "decoder output, after deblocking", "sample value"),
+        "prediction": (
+            "sample",
+            "intra or inter prediction before the residual is added (I_PCM: the PCM samples)",
+            "sample value",
+        ),
+        "residual": (
+            "difference",
+            "decoded residual before clipping; clip(prediction + residual) is the picture before "
+            "deblocking (I_PCM: 0)",
+            "sample value",
+        ),
+        "level": (
+            "difference",
+            "transform coefficient levels, as coded, at their place inside their block; DC levels of "
+            "Intra16x16 and of chroma at the DC place of the 4x4 block of the same raster position",
+            "quantisation steps",
+        ),
+    }
+    names = {"y": "luma", "cb": "Cb", "cr": "Cr"}
+    return [
+        Field(
+            f"{group}/{plane}",
+            dtype,
+            ("N", "Hc", "Wc"),
+            f"{names[plane]}: {text}",
+            units,
+            group,
+            when=f"--planes {group}" + ("" if plane == "y" else ", not 4:0:0"),
+        )
+        for group, (dtype, text, units) in meaning.items()
+        for plane in PLANES
+    ]
+
+
+_MB = ("N", "H/16", "W/16")
+FIELDS: dict[str, Field] = {
+    f.path: f
+    for f in [
+        Field("frames/pts", "i8", ("N",), "presentation time", "time_base", "pts"),
+        Field("frames/time", "f8", ("N",), "presentation time", "seconds", "time"),
+        Field("frames/decode_order", "i4", ("N",), "place in decoding order", "", "decode_order"),
+        Field("frames/poc", "i4", ("N",), "PicOrderCnt", "", "poc"),
+        Field(
+            "frames/picture_type",
+            "u1",
+            ("N",),
+            "most general slice type of the picture",
+            "",
+            "picture_type",
+            PICTURE_TYPES,
+        ),
+        Field("frames/keyframe", "?", ("N",), "IDR picture", "", "keyframe"),
+        Field("frames/concealed", "?", ("N",), "some macroblock was concealed", "", "concealed"),
+        Field("frames/scaling", "u1", ("N",), "row of scaling/* in force", "", ""),
+        *_plane_fields(),
+        Field(
+            "tu/y",
+            "u1",
+            ("N", "H/4", "W/4"),
+            "transform in force per 4x4 luma block (none: skip, or no coded luma and no Intra16x16); "
+            "plus 8 when the transform is bypassed",
+            "",
+            "tu",
+            TU_TYPES,
+        ),
+        Field("mb/type", "u1", _MB, "macroblock type", "", "mb_type", MB_TYPES),
+        Field("mb/qp_y", "i1", _MB, "QP_Y in force (I_PCM: 0)", "QP", "qp_y"),
+        Field("mb/qp_cb", "i1", _MB, "QP_C of Cb (I_PCM: 0)", "QP", "qp_cb", when="not 4:0:0"),
+        Field("mb/qp_cr", "i1", _MB, "QP_C of Cr (I_PCM: 0)", "QP", "qp_cr", when="not 4:0:0"),
+        Field("mb/cbp", "u1", _MB, "coded_block_pattern (Intra16x16: luma 0 or 15)", "", "cbp"),
+        Field("mb/slice", "u2", _MB, "slice number in the picture", "", "slice"),
+        Field("mb/field", "u1", _MB, "1: field macroblock, or field picture", "", "field"),
+        Field("scaling/list4x4", "u1", ("S", 6, 16), "4x4 scaling lists, zig-zag order"),
+        Field("scaling/list8x8", "u1", ("S", 6, 64), "8x8 scaling lists, zig-zag order"),
+        Field(
+            "motion/mv",
+            "i2",
+            ("N", 2, "H/4", "W/4", 2),
+            "motion vectors (x, y) of list 0 and 1 per 4x4 block",
+            "quarter luma samples",
+            "mv",
+            when="--motion",
+        ),
+        Field(
+            "motion/ref",
+            "i4",
+            ("N", 2, "H/8", "W/8"),
+            "display index of the reference frame per 8x8 block; -1 none, -2 a frame not in this file",
+            "frames",
+            "ref",
+            fill=-1,
+            when="--motion",
+        ),
+        Field(
+            "intra/luma",
+            "i1",
+            ("N", "H/4", "W/4"),
+            "luma intra prediction mode per 4x4 block; -1 where not intra",
+            "",
+            "intra_luma",
+            fill=-1,
+            when="--modes",
+        ),
+        Field(
+            "intra/chroma",
+            "i1",
+            _MB,
+            "chroma intra prediction mode; -1 where not intra",
+            "",
+            "intra_chroma",
+            fill=-1,
+            when="--modes",
+        ),
+        Field(
+            "audio/samples",
+            "i2",
+            ("S",),
+            "sound, mono; attributes sample_rate (Hz) and start_time (seconds on the video's clock)",
+            "1/32768 of full scale",
+            when="the video has sound",
+        ),
+        Field(
+            "audio/original",
+            "u1",
+            ("bytes",),
+            "the video's own sound track, packets untouched, as a Matroska file",
+            "bytes",
+            when="the video has sound",
+        ),
+    ]
+}
+
+
+@dataclass(frozen=True, eq=False)
+class FrameRecord:
+    """One frame with all that the bitstream says about it; what was not asked for is None.
+
+    Attributes:
+        index: place in display order, counted from 0 in the file (or in the range asked for).
+        pts: presentation time in time_base units.
+        time: presentation time in seconds.
+        decode_order: place in decoding order.
+        poc: PicOrderCnt.
+        picture_type: I 0, P 1, B 2.
+        keyframe: IDR picture.
+        concealed: some macroblock was concealed.
+        decoded: planes y, cb, cr, each `[Hc, Wc]`, uint8 (uint16 over 8 bit).
+        prediction: planes likewise.
+        residual: planes likewise, int16 (int32 over 8 bit).
+        level: planes likewise, int16 (int32 over 8 bit).
+        tu: uint8 `[H/4, W/4]`, see `TU_TYPES`.
+        mb_type: uint8 `[H/16, W/16]`, see `MB_TYPES`.
+        qp_y: int8 `[H/16, W/16]`.
+        qp_cb: int8 `[H/16, W/16]`; None for 4:0:0.
+        qp_cr: int8 `[H/16, W/16]`; None for 4:0:0.
+        cbp: uint8 `[H/16, W/16]`.
+        slice: uint16 `[H/16, W/16]`.
+        field: uint8 `[H/16, W/16]`.
+        scaling4x4: uint8 `[6, 16]`, zig-zag order.
+        scaling8x8: uint8 `[6, 64]`, zig-zag order.
+        mv: int16 `[2, H/4, W/4, 2]`, quarter samples.
+        ref: int32 `[2, H/8, W/8]`, display index of the reference frame, -1 none, -2 not in the file.
+        intra_luma: int8 `[H/4, W/4]`.
+        intra_chroma: int8 `[H/16, W/16]`.
+    """
+
+    index: int
+    pts: int
+    time: float
+    decode_order: int
+    poc: int
+    picture_type: int
+    keyframe: bool
+    concealed: bool
+    decoded: tuple[np.ndarray, ...] | None
+    prediction: tuple[np.ndarray, ...] | None
+    residual: tuple[np.ndarray, ...] | None
+    level: tuple[np.ndarray, ...] | None
+    tu: np.ndarray
+    mb_type: np.ndarray
+    qp_y: np.ndarray
+    qp_cb: np.ndarray | None
+    qp_cr: np.ndarray | None
+    cbp: np.ndarray
+    slice: np.ndarray
+    field: np.ndarray
+    scaling4x4: np.ndarray
+    scaling8x8: np.ndarray
+    mv: np.ndarray | None = None
+    ref: np.ndarray | None = None
+    intra_luma: np.ndarray | None = None
+    intra_chroma: np.ndarray | None = None
+
+
+def record_arrays(record: FrameRecord) -> dict[str, np.ndarray]:
+    """The arrays of a frame record under the names of their datasets, those that it has."""
+    arrays: dict[str, np.ndarray] = {}
+    for field in FIELDS.values():
+        if not field.per_frame or len(field.shape) == 1:
+            continue
+        group, _, plane = field.path.partition("/")
+        value = getattr(record, field.record)
+        if group in PLANE_GROUPS:
+            which = PLANES.index(plane)
+            value = value[which] if value is not None and which < len(value) else None
+        if value is not None:
+            arrays[field.path] = value
+    return arrays
