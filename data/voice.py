@@ -125,21 +125,22 @@ def _hiss(rng: np.random.Generator, band: np.ndarray, loud: np.ndarray, hop: int
     return out[size // 2 : size // 2 + len(loud) * hop]
 
 
-def speak(rng: np.random.Generator, seconds: float) -> Speech:
+def speak(
+    rng: np.random.Generator, seconds: float, *, voice: np.random.Generator | None = None
+) -> Speech:
     """Let a random voice say random syllables.
 
-    The voice (pitch, length of the vocal tract, breath) is drawn from `rng` too, so that another
-    seed is another speaker.
-
     Args:
-        rng: the only source of chance.
+        rng: chance for what is said.
         seconds: length; the sound has exactly `round(seconds * RATE)` samples.
+        voice: chance for who says it (pitch, length of the vocal tract); None: `rng`.
 
     Returns:
         Sound, mouth shapes and phonemes of the same length.
     """
-    base = rng.uniform(90, 220)
-    tract = rng.uniform(0.95, 1.05) * (1.0 + (base - 150) / 1000)
+    voice = rng if voice is None else voice
+    base = voice.uniform(90, 220)
+    tract = voice.uniform(0.95, 1.05) * (1.0 + (base - 150) / 1000)
     phonemes = babble(rng, seconds)
     steps = int(np.ceil(seconds * CONTROL)) + 1
     sound = np.empty((steps, 7))
