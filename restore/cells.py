@@ -26,10 +26,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .config import CELLS
 from .transforms import UnitMaps, dc_places, spread
 from .units import INTRA16X16, LAST_INTRA, PCM, TU8X8, PriorsTensors, to_macroblock_rows
 
-CELLS = ("none", "paper", "coded", "deadzone", "trellis", "auto", "calibrated")
 GROUPS = ("4x4", "8x8", "16x16", "chroma")  # transforms; DC of the last two is frequency 0
 MODES = ("intra", "inter", "uncoded")
 FREQUENCIES = 64  # raster place in the transform block; 4x4 blocks use the first 16

@@ -2,10 +2,12 @@
 
 How to use it, from a `Sample` or from the arrays of a priors file:
 
-    priors = PriorsTensors.from_sample(sample, frames=slice(2, -2))   # B frames, batch joined
-    cells = make_cells(priors, "auto", encoder=sample_encoder)        # without gradient
-    y, cb, cr = project((y, cb, cr), cells)                           # gradients pass
-    share = consistency((y, cb, cr), cells)                           # [B], 0: no contradiction
+    priors = PriorsTensors.from_file(file, range(8))          # or .from_sample, .from_arrays
+    cells = make_cells(priors, "auto", encoder=file.attrs["encoder"])      # without gradient
+    y, cb, cr = project((y, cb, cr), cells)                   # gradients pass
+    share = consistency((y, cb, cr), cells)                   # [B], 0: no contradiction
+
+or as the last step of a network, `network.projector = Projector("paper")`.
 
 Planes are the codec's own, coded size, float `[B, Hp, Wp]` in [0, 1] (sample / peak), display rows.
 `project` neither clips to [0, 1] nor rounds: that is left to the caller.
@@ -39,10 +41,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..data.sample import Planes, Sample
 from .cells import CELLS, Cells, CellTable, PlaneCells, make_cells
 from .units import PriorsTensors, to_display_rows, to_macroblock_rows
 
-__all__ = ["CELLS", "CellTable", "Cells", "PriorsTensors", "consistency", "make_cells", "project"]
+__all__ = [
+    "CELLS",
+    "CellTable",
+    "Cells",
+    "PriorsTensors",
+    "Projector",
+    "consistency",
+    "make_cells",
+    "outside",
+    "project",
+]
 
 
 def project(planes: Sequence[Tensor], cells: Cells) -> tuple[Tensor, ...]:
@@ -76,15 +89,47 @@ def consistency(planes: Sequence[Tensor], cells: Cells, *, slack: float = 1 / 64
     Returns:
         float64 `[B]`: coefficients outside their cell over all coefficients of the planes.
     """
-    outside = torch.zeros(planes[0].shape[0], dtype=torch.float64, device=planes[0].device)
-    count = 0
+    share = torch.zeros(planes[0].shape[0], dtype=torch.float64, device=planes[0].device)
+    masks = outside(planes, cells, slack=slack)
+    for mask in masks:
+        share += mask.sum((1, 2))
+    return share / max(sum(mask[0].numel() for mask in masks), 1)
+
+
+def outside(planes: Sequence[Tensor], cells: Cells, *, slack: float = 1 / 64) -> list[Tensor]:
+    """Which coefficients lie outside their cell: masks `[B, Hp, Wp]` in macroblock order.
+
+    Arguments are those of `consistency`.
+    """
+    masks = []
     for plane, of_plane in zip(planes, cells.planes, strict=False):
         change = of_plane.maps.level(_change(plane, of_plane, cells.field)[1])
         room = slack * of_plane.maps.reach()
-        wrong = (change < of_plane.low - room) | (change > of_plane.high + room)
-        outside += wrong.sum((1, 2))
-        count += plane[0].numel()
-    return outside / max(count, 1)
+        masks.append((change < of_plane.low - room) | (change > of_plane.high + room))
+    return masks
+
+
+class Projector:
+    """The projection as a step of a network: restored planes and their sample in, planes out."""
+
+    def __init__(self, cell: str, *, encoder: str = "", table: CellTable | None = None) -> None:
+        """Choose the cell.
+
+        Args:
+            cell: One of `CELLS`.
+            encoder: What the encoder says of itself; for `auto`.
+            table: For `calibrated`.
+        """
+        self.cell, self.encoder, self.table = cell, encoder, table
+
+    def __call__(self, planes: Planes, sample: Sample) -> Planes:
+        """Project `[..., H, W]` planes in [0, 1] of exactly the frames of a sample."""
+        priors = PriorsTensors.from_sample(sample)
+        cells = make_cells(priors, self.cell, encoder=self.encoder, table=self.table)
+        flat = [plane.reshape(-1, *plane.shape[-2:]) for plane in planes]
+        done = project(flat[: len(priors.level)], cells)
+        whole = [*done, *flat[len(done) :]]  # 4:0:0 has no chroma to project
+        return Planes(*(new.view(old.shape) for new, old in zip(whole, planes, strict=True)))
 
 
 def _project(plane: Tensor, cells: PlaneCells, field: Tensor | None) -> Tensor:

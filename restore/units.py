@@ -15,12 +15,20 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from davd.data import Sample
+    from ..bitstream import PriorsFile
+    from ..data.sample import Sample
 
 PLANES = ("y", "cb", "cr")
 NONE, TU4X4, TU8X8, INTRA16X16, PCM, BYPASS = 0, 1, 2, 3, 4, 8  # tu/y; BYPASS is added
 LAST_INTRA = 3  # mb/type: I_4x4, I_8x8, I_16x16, I_PCM
 FLAT = 16  # every entry of a scaling list where none is sent: Flat_4x4_16, Flat_8x8_16
+
+# Fields of a sample, and what the priors file calls them; scaling lists have a table of their own.
+MAPS = {
+    "tu": "tu/y", "mb_type": "mb/type", "field": "mb/field",
+    "qp_y": "mb/qp_y", "qp_cb": "mb/qp_cb", "qp_cr": "mb/qp_cr",
+    "scaling4x4": "scaling4x4", "scaling8x8": "scaling8x8",
+}  # fmt: skip
 
 Planes = tuple[Tensor, ...]
 
@@ -81,35 +89,54 @@ class PriorsTensors:
         """Take what is needed from a sample, its frames (and batch) joined into one axis.
 
         Args:
-            sample: With prediction, residual, level and all maps.
+            sample: With prediction, residual (in full), level and all maps.
             frames: Which of the `T` frames; for a network, those it restores.
 
         Raises:
             ValueError: The sample was read without some of them.
         """
+        if sample.residual is not None and sample.residual.y.dtype == torch.int8:
+            raise ValueError("the projection needs the residual in full, not limited to int8")
         values: dict[str, object] = {}
-        for name in ("prediction", "residual", "level"):
-            planes = getattr(sample, name)
-            if planes is None:
-                raise ValueError(f"the projection needs {name}, which was not read")
-            for plane_name, plane in zip(PLANES, planes, strict=True):
+        for group in ("prediction", "residual", "level"):
+            for name, plane in zip(PLANES, getattr(sample, group) or (), strict=False):
                 if plane is not None and plane.numel():
-                    values[f"{name}/{plane_name}"] = _join(plane, frames, 2)
-        maps = {
-            "tu": "tu/y",
-            "mb_type": "mb/type",
-            "field": "mb/field",
-            "qp_y": "mb/qp_y",
-            "qp_cb": "mb/qp_cb",
-            "qp_cr": "mb/qp_cr",
-            "scaling4x4": "scaling4x4",
-            "scaling8x8": "scaling8x8",
-        }
-        for name, key in maps.items():
-            value = getattr(sample, name)
-            if value is not None:
-                values[key] = _join(value, frames, 2)
+                    values[f"{group}/{name}"] = _join(plane, frames)
+        for name, key in MAPS.items():
+            if (value := getattr(sample, name)) is not None:
+                values[key] = _join(value, frames)
         return cls.from_arrays(values, bit_depth=sample.bit_depth)
+
+    @classmethod
+    def from_file(
+        cls, priors: "PriorsFile", frames: range, *, box: tuple[int, int, int, int] | None = None
+    ) -> "PriorsTensors":
+        """Read some frames of a priors file.
+
+        Args:
+            priors: An open priors file.
+            frames: Display indices.
+            box: Top, left, height and width of a crop in coded luma samples, multiples of 16 (of
+                32 from the top where the material is interlaced).
+
+        Raises:
+            ValueError: The file was written without prediction, residual or level.
+        """
+        names = [
+            f"{group}/{plane}"
+            for group in ("prediction", "residual", "level")
+            for plane in priors.planes
+        ]
+        names += [key for name, key in MAPS.items() if "/" in key]
+        names += ["intra/luma", "intra/chroma"]
+        values: dict[str, object] = {
+            name: priors.read(name, frames, box=box) for name in names if name in priors
+        }
+        lists = [priors.scaling_lists(frame) for frame in frames]
+        values["scaling4x4"] = np.stack([both[0] for both in lists])
+        values["scaling8x8"] = np.stack([both[1] for both in lists])
+        depth = int(priors.attrs["bit_depth_luma"]), int(priors.attrs["bit_depth_chroma"])
+        return cls.from_arrays(values, bit_depth=depth)
 
     @classmethod
     def from_arrays(
@@ -237,11 +264,10 @@ def to_display_rows(plane: Tensor, field: Tensor | None) -> Tensor:
     return torch.where(pairs, woven, whole).reshape(plane.shape)
 
 
-def _join(value: Tensor, frames: slice, inner: int) -> Tensor:
-    """Cut the frame axis and join it with the batch before it; `inner` axes stay."""
-    axis = value.ndim - inner - 1
-    value = value[(slice(None),) * axis + (frames,)]
-    return value.reshape(-1, *value.shape[-inner:])
+def _join(value: Tensor, frames: slice) -> Tensor:
+    """Cut the frame axis, third from the end, and join it with the batch before it."""
+    value = value[..., frames, :, :]
+    return value.reshape(-1, *value.shape[-2:])
 
 
 def _tensor(value: object) -> Tensor:
