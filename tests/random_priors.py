@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import torch
-
 from davd.restore.transforms import integer_residual
 from davd.restore.units import PriorsTensors
 

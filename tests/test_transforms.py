@@ -5,11 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from random_priors import CHROMA, random_arrays, random_priors
-
 from davd.restore.cells import ROUNDING
 from davd.restore.transforms import UnitMaps, integer_residual, norm_adjust, zigzag
 from davd.restore.units import PriorsTensors, to_display_rows, to_macroblock_rows
+from random_priors import CHROMA, random_arrays, random_priors
 
 PLANES = ("y", "cb", "cr")
 V4 = [[10, 16, 13], [11, 18, 14], [13, 20, 16], [14, 23, 18], [16, 25, 20], [18, 29, 23]]
