@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import torch
-from davd.restore.transforms import integer_residual
-from davd.restore.units import PriorsTensors
+from davd.restore.transforms import UnitMaps, integer_residual
+from davd.restore.units import PriorsTensors, to_display_rows, to_macroblock_rows
 
 CHROMA = {"4:0:0": (0, 0), "4:2:0": (8, 8), "4:2:2": (16, 8), "4:4:4": (16, 16)}
 TYPES = {0: (0, 4, 5, 9, 12), 1: (0, 5, 8, 14), 2: (1, 5, 11), 3: (2,), 4: (3,)}  # per transform
@@ -81,3 +81,38 @@ def random_planes(
         samples = prediction + residual + spread * noise
         planes.append((samples / ((1 << priors.depth(plane)) - 1)).to(dtype))
     return planes
+
+
+def encoded(seed: int, bias: float, **options: object) -> tuple[PriorsTensors, list[torch.Tensor]]:
+    """A source, and priors of its encode by a quantiser that adds `bias` before it cuts.
+
+    Returns:
+        Priors, and the source as integer planes `[B, Hp, Wp]`.
+    """
+    priors = random_priors(seed, flat=True, **options)  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(seed)
+    field = priors.field if priors.field.any() else None
+    source, levels = [], []
+    transform = priors.transform()[:, ::4, ::4]
+    for plane, prediction in enumerate(priors.prediction):
+        noise = torch.randn(prediction.shape, generator=generator, dtype=torch.float64)
+        samples = (prediction + 25 * noise).round().clamp(0, 255)
+        maps = UnitMaps(priors, plane, dtype=torch.float64)
+        true = maps.level(to_macroblock_rows(samples - prediction, field))
+        level = (true.sign() * (true.abs() + bias).floor()).int()
+        empty = (transform == 4) | (transform == 0)
+        height, width = priors.macroblock(plane)
+        level[empty.repeat_interleave(height, 1).repeat_interleave(width, 2)] = 0
+        source.append(samples.int())
+        levels.append(level)
+    priors = dataclasses.replace(priors, level=tuple(levels))
+    residual = tuple(integer_residual(priors, plane) for plane in range(len(levels)))
+    prediction = list(priors.prediction)
+    pcm = (transform == 4).repeat_interleave(16, 1).repeat_interleave(16, 2)
+    for plane, samples in enumerate(source):  # I_PCM sends the samples themselves
+        height, width = priors.macroblock(plane)
+        mask = pcm[:, :: 16 // height, :: 16 // width]
+        ordered = torch.where(mask, to_macroblock_rows(samples, field),
+                              to_macroblock_rows(prediction[plane], field))  # fmt: skip
+        prediction[plane] = to_display_rows(ordered, field)
+    return dataclasses.replace(priors, residual=residual, prediction=tuple(prediction)), source
