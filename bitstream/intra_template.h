@@ -18,9 +18,9 @@ H264_INLINE void FN(fill)(SAMPLE *dst, const ptrdiff_t stride, const int w, cons
 
 // Rows that are windows of `line`, starting at `first` and moving on by `step` from row to row.
 H264_INLINE void FN(slide)(SAMPLE *dst, const ptrdiff_t stride, const SAMPLE *line, const int step,
-                           const int n) {
-    for (int y = 0; y < n; y++, dst += stride, line += step)
-        memcpy(dst, line, (size_t)n * sizeof(SAMPLE));
+                           const int w, const int h) {
+    for (int y = 0; y < h; y++, dst += stride, line += step)
+        memcpy(dst, line, (size_t)w * sizeof(SAMPLE));
 }
 
 // 8.3.1.1, 8.3.2.1: neighbours into an edge array of 3 * n + 1 entries, Note [Edge array].
@@ -65,7 +65,7 @@ H264_INLINE void FN(diagonal_down_left)(SAMPLE *const dst, const ptrdiff_t strid
     for (int i = 0; i < 2 * n - 2; i++)
         line[i] = (SAMPLE)FN(smooth3)(top + i + 1);
     line[2 * n - 2] = (SAMPLE)((top[2 * n - 2] + 3 * top[2 * n - 1] + 2) >> 2);
-    FN(slide)(dst, stride, line, 1, n);
+    FN(slide)(dst, stride, line, 1, n, n);
 }
 
 // 8.3.1.2.5, 8.3.2.2.6
@@ -74,7 +74,7 @@ H264_INLINE void FN(diagonal_down_right)(SAMPLE *const dst, const ptrdiff_t stri
     SAMPLE line[16];
     for (int i = 0; i < 2 * n - 1; i++)
         line[i] = (SAMPLE)FN(smooth3)(edge + i + 1);
-    FN(slide)(dst, stride, line + n - 1, -1, n);
+    FN(slide)(dst, stride, line + n - 1, -1, n, n);
 }
 
 // 8.3.1.2.6, 8.3.2.2.7: even and odd rows slide each along their own line; what enters from the left skips every
@@ -91,8 +91,8 @@ H264_INLINE void FN(vertical_right)(SAMPLE *const dst, const ptrdiff_t stride,
         even[lead + x] = (SAMPLE)FN(smooth2)(edge + n + x);
         odd[lead + x] = (SAMPLE)FN(smooth3)(edge + n + x);
     }
-    FN(slide)(dst, 2 * stride, even + lead, -1, n / 2);
-    FN(slide)(dst + stride, 2 * stride, odd + lead, -1, n / 2);
+    FN(slide)(dst, 2 * stride, even + lead, -1, n, n / 2);
+    FN(slide)(dst + stride, 2 * stride, odd + lead, -1, n, n / 2);
 }
 
 // 8.3.1.2.7, 8.3.2.2.8: one line in the order of falling zHD
@@ -105,7 +105,7 @@ H264_INLINE void FN(horizontal_down)(SAMPLE *const dst, const ptrdiff_t stride,
     }
     for (int i = 0; i < n - 2; i++)
         line[2 * n + i] = (SAMPLE)FN(smooth3)(edge + n + 1 + i);
-    FN(slide)(dst, stride, line + 2 * n - 2, -2, n);
+    FN(slide)(dst, stride, line + 2 * n - 2, -2, n, n);
 }
 
 // 8.3.1.2.8, 8.3.2.2.9
@@ -117,8 +117,8 @@ H264_INLINE void FN(vertical_left)(SAMPLE *const dst, const ptrdiff_t stride, co
         even[x] = (SAMPLE)FN(smooth2)(top + x);
         odd[x] = (SAMPLE)FN(smooth3)(top + x + 1);
     }
-    FN(slide)(dst, 2 * stride, even, 1, n / 2);
-    FN(slide)(dst + stride, 2 * stride, odd, 1, n / 2);
+    FN(slide)(dst, 2 * stride, even, 1, n, n / 2);
+    FN(slide)(dst + stride, 2 * stride, odd, 1, n, n / 2);
 }
 
 // 8.3.1.2.9, 8.3.2.2.10: one line in the order of rising zHU; below the last sample everything equals it
@@ -133,7 +133,7 @@ H264_INLINE void FN(horizontal_up)(SAMPLE *const dst, const ptrdiff_t stride, co
     }
     for (int i = 2 * n - 2; i < 3 * n - 2; i++)
         line[i] = (SAMPLE)last;
-    FN(slide)(dst, stride, line, 2, n);
+    FN(slide)(dst, stride, line, 2, n, n);
 }
 
 H264_INLINE void FN(predict_block)(SAMPLE *const dst, const ptrdiff_t stride, const int *const edge,
