@@ -1,13 +1,13 @@
 """Frame stacks in HDF5, read and written chunk by chunk around HDF5's own filter pipeline.
 
-zlib inside HDF5 is the slowest step of an extraction and runs under one global lock. The chunks are therefore
-compressed here, in any thread, by ISA-L's deflate (about four times as fast), and handed over whole
-(H5Dwrite_chunk). What lies in the file is what HDF5's shuffle and gzip filters would have written, so every HDF5 reads
-it. A chunk that holds nothing but the fill value is not stored at all: HDF5 reads it back as the fill value, and most
-of a residual at low bit rates is such.
+zlib inside HDF5 is the slowest step of an extraction and runs under one global lock. The chunks are
+therefore compressed here, in any thread, by ISA-L's deflate (about four times as fast), and handed
+over whole (H5Dwrite_chunk). What lies in the file is what HDF5's shuffle and gzip filters would
+have written, so every HDF5 reads it. A chunk that holds nothing but the fill value is not stored at
+all: HDF5 reads it back as the fill value, and most of a residual at low bit rates is such.
 
-Chunks of planes are one frame deep, so that a crop of a few frames touches little else; small maps are several frames
-deep, so that a chunk is worth its overhead.
+Chunks of planes are one frame deep, so that a crop of a few frames touches little else; small maps
+are several frames deep, so that a chunk is worth its overhead.
 """
 
 from collections.abc import Sequence

@@ -22,8 +22,9 @@ class PriorsError(ValueError):
 class PriorsFile:
     """A priors file, open for reading.
 
-    It is a sequence of frame records: `len(priors)`, `priors[k]`, iteration. The HDF5 file is opened again in every
-    process that uses the object, and its handle is not pickled, so that one object can be handed to many workers.
+    It is a sequence of frame records: `len(priors)`, `priors[k]`, iteration. The HDF5 file is
+    opened again in every process that uses the object, and its handle is not pickled, so that one
+    object can be handed to many workers.
 
         >>> with PriorsFile("priors.h5") as priors:  # doctest: +SKIP
         ...     y, cb, cr = priors[0].prediction
@@ -113,7 +114,7 @@ class PriorsFile:
         return path in self._file()
 
     def column(self, name: str) -> np.ndarray:
-        """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `decode_order`, `poc`, `picture_type` ..."""
+        """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `poc`, `picture_type` ..."""
         if name not in self._columns:
             self._columns[name] = self._file()[f"frames/{name}"][:]
         return self._columns[name]
@@ -158,8 +159,8 @@ class PriorsFile:
         Args:
             path: a dataset with a row per frame, such as `residual/cb`.
             frames: indices in any order, doubles allowed, or a slice; all of them by default.
-            box: top, left, height and width of the crop in coded luma samples; for chroma planes and maps it is
-                scaled down, so that the same box serves all datasets.
+            box: top, left, height and width of the crop in coded luma samples; for chroma planes
+                and maps it is scaled down, so that the same box serves all datasets.
 
         Returns:
             `[len(frames), ...]`.
@@ -199,7 +200,7 @@ class PriorsFile:
 
     @staticmethod
     def _axes(path: str, where: tuple[slice, slice]) -> tuple[slice, ...]:
-        """Index of the axes after the first; maps of motion have one for the list before rows and columns."""
+        """Index of the axes after the first; motion has one for the list before the rows."""
         return (slice(None), *where) if path.startswith("motion/") else where
 
     def _region(
@@ -254,17 +255,18 @@ class PriorsFile:
         return self._columns["list4x4"][row], self._columns["list8x8"][row]
 
     def audio(self) -> tuple[np.ndarray, int, float] | None:
-        """The sound: int16 `[S]`, samples a second, time of the first sample in seconds; None where there is none."""
+        """The sound, if any: int16 `[S]`, samples a second, time of the first in seconds."""
         if "audio/samples" not in self:
             return None
         sound = self._file()["audio/samples"]
         return sound[:], int(sound.attrs["sample_rate"]), float(sound.attrs["start_time"])
 
-    def audio_original(self) -> bytes | None:
-        """The video's own sound track as a Matroska file; None where there is none."""
+    def audio_original(self) -> tuple[bytes, float] | None:
+        """The video's own sound track, if any: a Matroska file, and its first packet's time."""
         if "audio/original" not in self:
             return None
-        return self._file()["audio/original"][:].tobytes()
+        track = self._file()["audio/original"]
+        return track[:].tobytes(), float(track.attrs["start_time"])
 
     def summary(self) -> dict[str, object]:
         """What the file says of itself, as values that JSON can carry."""

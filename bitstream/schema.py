@@ -1,12 +1,14 @@
 """The priors file, schema version 1: every attribute and dataset, written down once.
 
-The writer creates what stands in `FIELDS`, the reader checks against it, and `docs/format.md` is printed from it. One
-HDF5 file a video. `N` frames in display order; planes have the coded size (a multiple of 16 luma samples), the crop
-is in the attributes. `Hc, Wc` are the coded height and width of the plane in question, `H, W` those of luma.
+The writer creates what stands in `FIELDS`, the reader checks against it, and `docs/format.md` is
+printed from it. One HDF5 file a video. `N` frames in display order; planes have the coded size (a
+multiple of 16 luma samples), the crop is in the attributes. `Hc, Wc` are the coded height and width
+of the plane in question, `H, W` those of luma.
 
-Interlaced material: a pair of fields, or an MBAFF frame, is one frame. `decoded`, `prediction` and `residual` are in
-display rows; `level`, `tu` and `mb/*` in macroblock order (a pair's top-field macroblock in map row 2k, its
-bottom-field macroblock in row 2k+1), and `mb/field` says where the two differ.
+Interlaced material: a pair of fields, or an MBAFF frame, is one frame. `decoded`, `prediction` and
+`residual` are in display rows; `level`, `tu` and `mb/*` in macroblock order (a pair's top-field
+macroblock in map row 2k, its bottom-field macroblock in row 2k+1), and `mb/field` says where the
+two differ.
 """
 
 from dataclasses import dataclass
@@ -87,7 +89,7 @@ ATTRIBUTES = {
     "time_base": "unit of frames/pts in seconds, as '1/12800'",
     "time_invented": "True: the video has no timing, 25/1 was assumed",
     "encoder": "user-data SEI text of x264 and others, empty where there is none",
-    "first_frame": "display index, in the video, of frame 0 of this file (0 unless a range was asked for)",
+    "first_frame": "display index, in the video, of frame 0 of this file (0 unless for a range)",
     "verified": "True: every frame was compared with FFmpeg's and is equal",
     "complete": "True, set last of all: nothing is missing",
 }
@@ -99,14 +101,16 @@ class Field:
 
     Attributes:
         path: its name in the file.
-        dtype: NumPy type, or `sample` (uint8, uint16 over 8 bit) or `difference` (int16, int32 over 8 bit).
+        dtype: NumPy type, or `sample` (uint8, uint16 over 8 bit) or `difference` (int16, int32 over
+            8 bit).
         shape: its axes; `N` frames first where it has a row per frame.
         description: meaning, also stored as the dataset's `description`.
         units: unit, also stored; empty where the numbers have none.
         record: attribute of a frame record that holds one row; empty where there is none.
         values: names of the values of an enumeration.
         fill: value of what is not stored.
-        when: what must be asked for (or be in the video) for the dataset to be there; empty: always.
+        when: what must be asked for (or be in the video) for the dataset to be there; empty:
+            always.
     """
 
     path: str
@@ -141,8 +145,9 @@ def _plane_fields() -> list[Field]:
         ),
         "level": (
             "difference",
-            "transform coefficient levels, as coded, at their place inside their block; DC levels of "
-            "Intra16x16 and of chroma at the DC place of the 4x4 block of the same raster position",
+            "transform coefficient levels, as coded, at their place inside their block; DC levels "
+            "of Intra16x16 and of chroma at the DC place of the 4x4 block of the same raster "
+            "position",
             "quantisation steps",
         ),
     }
@@ -187,8 +192,8 @@ FIELDS: dict[str, Field] = {
             "tu/y",
             "u1",
             ("N", "H/4", "W/4"),
-            "transform in force per 4x4 luma block (none: skip, or no coded luma and no Intra16x16); "
-            "plus 8 when the transform is bypassed",
+            "transform in force per 4x4 luma block (none: skip, or no coded luma and no "
+            "Intra16x16); plus 8 when the transform is bypassed",
             "",
             "tu",
             TU_TYPES,
@@ -215,7 +220,8 @@ FIELDS: dict[str, Field] = {
             "motion/ref",
             "i4",
             ("N", 2, "H/8", "W/8"),
-            "display index of the reference frame per 8x8 block; -1 none, -2 a frame not in this file",
+            "display index of the reference frame per 8x8 block; -1 none, -2 a frame that is not in "
+            "this file",
             "frames",
             "ref",
             fill=-1,
@@ -245,7 +251,8 @@ FIELDS: dict[str, Field] = {
             "audio/samples",
             "i2",
             ("S",),
-            "sound, mono; attributes sample_rate (Hz) and start_time (seconds on the video's clock)",
+            "sound, mono; attributes sample_rate (Hz) and start_time (seconds on the video's "
+            "clock)",
             "1/32768 of full scale",
             when="the video has sound",
         ),
@@ -253,7 +260,8 @@ FIELDS: dict[str, Field] = {
             "audio/original",
             "u1",
             ("bytes",),
-            "the video's own sound track, packets untouched, as a Matroska file",
+            "the video's own sound track, packets untouched, as a Matroska file; attribute "
+            "start_time (time of its first packet, seconds on the video's clock)",
             "bytes",
             when="the video has sound",
         ),
@@ -289,7 +297,8 @@ class FrameRecord:
         scaling4x4: uint8 `[6, 16]`, zig-zag order.
         scaling8x8: uint8 `[6, 64]`, zig-zag order.
         mv: int16 `[2, H/4, W/4, 2]`, quarter samples.
-        ref: int32 `[2, H/8, W/8]`, display index of the reference frame, -1 none, -2 not in the file.
+        ref: int32 `[2, H/8, W/8]`, display index of the reference frame, -1 none, -2 not in the
+            file.
         intra_luma: int8 `[H/4, W/4]`.
         intra_chroma: int8 `[H/16, W/16]`.
     """

@@ -1,9 +1,9 @@
-"""Writes priors files: streaming, with bounded memory, and never a file that only looks finished."""
+"""Writes priors files: streaming, in bounded memory, never one that only looks finished."""
 
 import contextlib
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -27,21 +27,45 @@ class PackedFrame:
 
     Attributes:
         record: the same record, without its arrays.
-        stacks: layout and content per dataset: chunks, or the array where HDF5 has to do the packing.
+        stacks: layout and content per dataset: chunks, or the array where HDF5 has to do the
+            packing.
     """
 
     record: FrameRecord
     stacks: dict[str, tuple[Layout, list[bytes | None] | np.ndarray]]
 
+    @property
+    def size(self) -> int:
+        """Bytes of the content."""
+        return sum(
+            c.nbytes if isinstance(c, np.ndarray) else sum(len(b) for b in c if b)
+            for _, c in self.stacks.values()
+        )
 
-def pack_record(record: FrameRecord, compression: str) -> PackedFrame:
-    """Compress what can be compressed frame by frame. Runs in any thread and touches no HDF5."""
+    def moved(self, index: int) -> "PackedFrame":
+        """The same with `index` added to the numbers in `motion/ref`, not compressed yet."""
+        if index == 0 or "motion/ref" not in self.stacks:
+            return self
+        layout, ref = self.stacks["motion/ref"]
+        assert isinstance(ref, np.ndarray)
+        ref = np.where(ref >= 0, ref + index, ref).astype(ref.dtype)
+        return PackedFrame(self.record, self.stacks | {"motion/ref": (layout, ref)})
+
+
+def pack_record(record: FrameRecord, compression: str, later: Collection[str] = ()) -> PackedFrame:
+    """Compress what can be compressed frame by frame. Runs in any thread and touches no HDF5.
+
+    Args:
+        record: the frame.
+        compression: as the writer's.
+        later: datasets that are left as arrays, since they may still change.
+    """
     stacks: dict[str, tuple[Layout, list[bytes | None] | np.ndarray]] = {}
     for path, array in arrays_of(record).items():
         plane = path.partition("/")[0] in PLANE_GROUPS
         layout = Layout.of(array, tiled=plane, fill=FIELDS[path].fill)
-        later = layout.depth > 1 or compression == "blosc"
-        stacks[path] = (layout, array if later else pack(array, layout, compression))
+        whole = layout.depth > 1 or compression == "blosc" or path in later
+        stacks[path] = (layout, array if whole else pack(array, layout, compression))
     return PackedFrame(_without_arrays(record), stacks)
 
 
@@ -57,8 +81,8 @@ def _without_arrays(record: FrameRecord) -> FrameRecord:
 class PriorsWriter:
     """Writes one priors file, frame by frame in display order.
 
-    The data go to `NAME.part`, which becomes `NAME` in `finish` (fsync, then rename). Used as a context manager, it
-    removes `NAME.part` unless `finish` was called. Not thread-safe.
+    The data go to `NAME.part`, which becomes `NAME` in `finish` (fsync, then rename). Used as a
+    context manager, it removes `NAME.part` unless `finish` was called. Not thread-safe.
     """
 
     def __init__(
@@ -74,8 +98,8 @@ class PriorsWriter:
 
         Args:
             path: the final name.
-            attributes: the root attributes of `schema.ATTRIBUTES`, without `format`, `schema_version`, `codec` and
-                `complete`.
+            attributes: the root attributes of `schema.ATTRIBUTES`, without `format`,
+                `schema_version`, `codec` and `complete`.
             compression: `gzip`, `blosc` or `none`.
             threads: threads that compress beside the caller's; 0 compresses in the caller's.
             overwrite: replace an existing file.
@@ -140,14 +164,16 @@ class PriorsWriter:
             self._room += _ROOM
             self._resize(self._room)
         for path, (layout, content) in packed.stacks.items():
-            if isinstance(content, list):
-                write_chunks(self._file[path], self.frames, layout, content)
-            elif layout.depth == 1:
-                self._file[path][self.frames] = content
-            else:
+            if layout.depth > 1:
                 self._deep[path].append(content)
                 if len(self._deep[path]) == layout.depth:
                     self._flush_deep(path)
+            elif self.compression == "blosc":
+                self._file[path][self.frames] = content
+            else:
+                if isinstance(content, np.ndarray):
+                    content = pack(content, layout, self.compression)
+                write_chunks(self._file[path], self.frames, layout, content)
         self._add_row(packed.record)
         self.frames += 1
 
@@ -214,18 +240,23 @@ class PriorsWriter:
         self._rows_written += count
 
     def write_audio(
-        self, blocks: Iterable[np.ndarray], *, sample_rate: int, start_time: float
+        self,
+        blocks: Iterable[np.ndarray],
+        *,
+        sample_rate: int,
+        start_time: float | Callable[[], float],
     ) -> None:
         """Store the sound.
 
         Args:
             blocks: pieces of mono int16 samples, one after the other.
             sample_rate: samples a second.
-            start_time: time of the first sample, seconds on the video's clock.
+            start_time: time of the first sample, seconds on the video's clock; a function is asked
+                when all blocks have come.
         """
         dataset = self._stream("audio/samples", blocks, np.dtype("i2"))
         dataset.attrs["sample_rate"] = sample_rate
-        dataset.attrs["start_time"] = start_time
+        dataset.attrs["start_time"] = start_time() if callable(start_time) else start_time
 
     def write_original(self, file: BinaryIO) -> None:
         """Store the source's own sound track, a Matroska file read from its start to its end."""
@@ -282,7 +313,7 @@ class PriorsWriter:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def discard(self) -> None:
-        """Give up: nothing is left, neither under the final name nor as `NAME.part`. Harmless after `finish`."""
+        """Give up: nothing is left, not even `NAME.part`. Harmless after `finish`."""
         self._shut()
         if self._file:
             with contextlib.suppress(OSError, RuntimeError, ValueError):  # the disk may be full

@@ -163,13 +163,13 @@ def test_sound(tmp_path: Path) -> None:
         out.append(record(0))
         out.write_audio([samples[:70_000], samples[70_000:]], sample_rate=16000, start_time=-0.02)
         track.write(b"matroska" * 300_000)
-        out.write_original(track)
+        out.write_original(track, start_time=-0.04)
         out.finish()
     with PriorsFile(tmp_path / "a.h5") as priors:
         got, rate, start = priors.audio()
         np.testing.assert_array_equal(got, samples)
         assert (rate, start) == (16000, -0.02)
-        assert priors.audio_original() == b"matroska" * 300_000
+        assert priors.audio_original() == (b"matroska" * 300_000, -0.04)
 
 
 def test_same_input_same_bytes(tmp_path: Path) -> None:

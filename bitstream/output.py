@@ -1,0 +1,253 @@
+"""Where an extraction goes: a priors file per format of the stream, with the sound."""
+
+import hashlib
+import os
+import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Self
+
+from .. import __version__
+from ._core import StreamInfo
+from .decode import Selection
+from .demux import Source, VideoError
+from .schema import CHROMA_FORMATS, COLOR_MATRICES, FrameRecord
+from .sound import SAMPLE_RATE, Sound, copy_track
+from .timeline import Timeline
+from .writer import PackedFrame, PriorsWriter
+
+
+@dataclass(frozen=True)
+class Format:
+    """What must stay the same within one priors file."""
+
+    width: int
+    height: int
+    coded: tuple[int, int]
+    crop: tuple[int, int, int, int]
+    chroma: str
+    depth: tuple[int, int]
+
+    @classmethod
+    def of(cls, info: StreamInfo) -> "Format":
+        """The format of a sequence."""
+        return cls(
+            info.width,
+            info.height,
+            (info.coded_width, info.coded_height),
+            (info.crop_left, info.crop_right, info.crop_top, info.crop_bottom),
+            CHROMA_FORMATS[info.chroma_format_idc],
+            (info.bit_depth_luma, info.bit_depth_chroma),
+        )
+
+    def __str__(self) -> str:
+        """As in messages."""
+        return f"{self.width}x{self.height} {self.chroma} {max(self.depth)} bit"
+
+
+def attributes(source: Source, info: StreamInfo, timeline: Timeline) -> dict[str, object]:
+    """The root attributes that are known with the first frame, as in `schema.ATTRIBUTES`."""
+    sar = Fraction(info.sar_width or 1, info.sar_height or 1)
+    return {
+        "davd_version": __version__,
+        "source": source.path.name,
+        "source_sha256": "",
+        "profile_idc": info.profile_idc,
+        "level_idc": info.level_idc,
+        "width": info.width,
+        "height": info.height,
+        "crop_left": info.crop_left,
+        "crop_right": info.crop_right,
+        "crop_top": info.crop_top,
+        "crop_bottom": info.crop_bottom,
+        "chroma_format": CHROMA_FORMATS[info.chroma_format_idc],
+        "bit_depth_luma": info.bit_depth_luma,
+        "bit_depth_chroma": info.bit_depth_chroma,
+        "color_matrix": COLOR_MATRICES.get(info.matrix_coefficients, "unspecified"),
+        "color_range": "full" if info.video_full_range else "limited",
+        "color_primaries": info.colour_primaries,
+        "color_transfer": info.transfer_characteristics,
+        "sample_aspect_ratio": f"{sar.numerator}/{sar.denominator}",
+        "rotation": source.rotation,
+        "frame_rate": f"{timeline.rate.numerator}/{timeline.rate.denominator}",
+        "time_base": f"{timeline.time_base.numerator}/{timeline.time_base.denominator}",
+        "time_invented": timeline.invented,
+        "encoder": info.encoder,
+        "first_frame": 0,
+        "verified": False,
+    }
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """How files are written.
+
+    Attributes:
+        compression: of `chunks.COMPRESSIONS`.
+        audio: store the sound.
+        audio_shift: seconds by which it is moved, later if positive.
+        split: begin another file where the format changes.
+        overwrite: replace existing files.
+    """
+
+    compression: str = "gzip"
+    audio: bool = True
+    audio_shift: float = 0.0
+    split: bool = False
+    overwrite: bool = False
+
+
+class Output:
+    """Takes frames and writes them to one file, or to several when the format changes.
+
+    Attributes:
+        paths: files finished.
+        duration: seconds of video in them.
+        sound: seconds of sound in them.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        selection: Selection,
+        settings: OutputSettings,
+        path: str | os.PathLike[str] | None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            source: the video.
+            selection: which of its frames will come.
+            settings: how to write.
+            path: of the first file; None writes nothing.
+
+        Raises:
+            FileExistsError: it exists and is not to be replaced.
+        """
+        self.paths: list[Path] = []
+        self.duration = self.sound = 0.0
+        self._source, self._selection, self._settings = source, selection, settings
+        self._path = None if path is None else Path(path)
+        if self._path and self._path.exists() and not settings.overwrite:
+            raise FileExistsError(f"{self._path} exists; give -f to replace it")
+        self._writer: PriorsWriter | None = None
+        self._format: Format | None = None
+        self._begun = 0  # frames before the current file
+        self._count = 0
+        self._times = (0.0, 0.0)  # of the first frame of the current file, and after the last
+        self._step = 0.0
+        self._hasher = ThreadPoolExecutor(1, "davd-sha256")
+        self._digest: Future[str] | None = None
+
+    def add(self, item: FrameRecord | PackedFrame, record: FrameRecord, info: StreamInfo) -> None:
+        """Write a frame.
+
+        Args:
+            item: the frame, packed or not.
+            record: its record.
+            info: properties of its sequence.
+
+        Raises:
+            VideoError: the format changes, and it is not to be split.
+        """
+        found = Format.of(info)
+        if self._format is None:
+            self._begin(info, found, record)
+        elif found != self._format:
+            if not self._settings.split:
+                raise VideoError(
+                    f"{self._source.path} changes from {self._format} to {found} at "
+                    f"{record.time:.3f} s; give --split to write one file per part"
+                )
+            self._end(last=False)
+            self._begin(info, found, record)
+        if self._writer is not None:
+            if isinstance(item, PackedFrame):
+                self._writer.append_packed(item.moved(-self._begun))
+            else:
+                self._writer.append(_moved(item, -self._begun))
+        self._times = (self._times[0], record.time + self._step)
+        self._count += 1
+
+    def _begin(self, info: StreamInfo, found: Format, record: FrameRecord) -> None:
+        self._format, self._begun = found, self._count
+        timeline = Timeline(self._source, self._selection, info)
+        self._step = float(timeline.step * timeline.time_base)
+        self._times = (record.time, record.time)
+        if self._path is None:
+            return
+        path = self._path
+        if self.paths:
+            path = path.with_name(f"{path.stem}-{len(self.paths) + 1}{path.suffix}")
+        values = attributes(self._source, info, timeline)
+        values["first_frame"] = self._selection.first + self._begun
+        self._writer = PriorsWriter(
+            path,
+            values,
+            compression=self._settings.compression,
+            overwrite=self._settings.overwrite,
+        )
+        if self._digest is None:
+            self._digest = self._hasher.submit(sha256, self._source.path)
+
+    def _end(self, *, last: bool, verified: bool = False) -> None:
+        self.duration += self._times[1] - self._times[0]
+        if self._writer is None:
+            return
+        if self._settings.audio:
+            whole = last and not self.paths and self._selection == Selection()
+            self._write_sound(self._writer, *((None, None) if whole else self._times))
+        assert self._digest is not None
+        self._writer.finish(source_sha256=self._digest.result(), verified=verified)
+        self.paths.append(self._writer.path)
+        self._writer = None
+
+    def _write_sound(self, writer: PriorsWriter, start: float | None, end: float | None) -> None:
+        shift = self._settings.audio_shift
+        start, end = (None if t is None else t - shift for t in (start, end))
+        sound = Sound(self._source, start, end)
+        writer.write_audio(
+            sound.blocks(), sample_rate=SAMPLE_RATE, start_time=lambda: sound.start_time + shift
+        )
+        self.sound += sound.samples / SAMPLE_RATE
+        with tempfile.TemporaryFile(dir=writer.path.parent) as file:
+            first = copy_track(self._source, file, start=start, end=end)
+            if first is not None:
+                writer.write_original(file, start_time=first + shift)
+
+    def finish(self, verified: bool) -> None:
+        """All frames have come.
+
+        Args:
+            verified: what the files say of it.
+        """
+        self._end(last=True, verified=verified)
+
+    def __enter__(self) -> Self:
+        """The output itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what was not finished."""
+        self._hasher.shutdown(wait=False, cancel_futures=True)
+        if self._writer is not None:
+            self._writer.discard()
+
+
+def _moved(record: FrameRecord, index: int) -> FrameRecord:
+    """The record with `index` added to its frame numbers."""
+    if index == 0:
+        return record
+    ref = record.ref
+    if ref is not None:
+        ref = ref.copy()
+        ref[ref >= 0] += index
+    return replace(record, index=record.index + index, ref=ref)

@@ -1,0 +1,166 @@
+"""The sound of a video: mono 16 kHz samples on its clock, and the track itself, untouched."""
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import BinaryIO
+
+import av
+import av.error
+import numpy as np
+
+from .demux import Source
+
+SAMPLE_RATE = 16000  # Hz
+_JITTER = 0.02  # seconds that time stamps may be off before samples are put in or left out
+
+
+@dataclass
+class Sound:
+    """Sound while it is being decoded.
+
+    Attributes:
+        start_time: time of the first sample, seconds on the video's clock; set with the first
+            block.
+        samples: samples handed out so far.
+        faults: packets that could not be decoded; their time is silence.
+    """
+
+    source: Source
+    start: float | None = None
+    end: float | None = None
+    start_time: float = 0.0
+    samples: int = 0
+    faults: int = 0
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Pieces of mono int16 samples at `SAMPLE_RATE`, from `start` to `end` (None: all).
+
+        Silence fills gaps of the time stamps, and what overlaps is left out, so that sample k is
+        heard at `start_time + k / SAMPLE_RATE`.
+        """
+        first: float | None = None
+        for time, block in self._pieces():
+            if first is None:
+                first = time
+                self.start_time = time if self.start is None else max(time, self._on_grid(time))
+            skip = round((self.start_time - time) * SAMPLE_RATE) + self.samples
+            if skip < 0:
+                gap = np.zeros(-skip, np.int16)
+                yield from self._limited(gap)
+            yield from self._limited(block[max(0, skip) :])
+            if self.end is not None and time > self.end:
+                return
+
+    def _on_grid(self, time: float) -> float:
+        """The first sample time at or after `start`, of samples that begin at `time`."""
+        assert self.start is not None
+        return time - (time - self.start) * SAMPLE_RATE // 1 / SAMPLE_RATE
+
+    def _limited(self, block: np.ndarray) -> Iterator[np.ndarray]:
+        if self.end is not None:
+            room = round((self.end - self.start_time) * SAMPLE_RATE) - self.samples
+            block = block[: max(0, room)]
+        if len(block):
+            self.samples += len(block)
+            yield block
+
+    def _pieces(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Resampled blocks with the time of their first sample."""
+        resampler = _resampler()
+        begin, taken, given = 0.0, 0.0, 0  # seconds taken in and samples given out since `begin`
+        for frame in self._frames():
+            time = float(frame.pts * frame.time_base) if frame.pts is not None else begin + taken
+            if taken == 0.0 or abs(time - begin - taken) > _JITTER:
+                for block in _resampled(resampler, None):
+                    yield begin + given / SAMPLE_RATE, block
+                    given += len(block)
+                resampler, begin, taken, given = _resampler(), time, 0.0, 0
+            taken += frame.samples / frame.sample_rate
+            frame.pts = None  # the resampler is not to mend what is mended here
+            for block in _resampled(resampler, frame):
+                yield begin + given / SAMPLE_RATE, block
+                given += len(block)
+        for block in _resampled(resampler, None):
+            yield begin + given / SAMPLE_RATE, block
+            given += len(block)
+
+    def _frames(self) -> Iterator[av.AudioFrame]:
+        with av.open(str(self.source.path), metadata_errors="ignore") as container:
+            stream = container.streams[self.source.sound]
+            demuxer = container.demux(stream)
+            while True:
+                try:
+                    packet = next(demuxer)
+                except (StopIteration, av.error.FFmpegError):
+                    return
+                try:
+                    frames = packet.decode()
+                except av.error.FFmpegError:
+                    self.faults += 1
+                    continue
+                yield from frames
+
+
+def _resampler() -> av.AudioResampler:
+    return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+
+
+def _resampled(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
+    if frame is None and resampler.format is None:
+        return
+    for out in resampler.resample(frame):
+        yield out.to_ndarray().reshape(-1)
+
+
+def copy_track(
+    source: Source, file: BinaryIO, *, start: float | None = None, end: float | None = None
+) -> float | None:
+    """Write the sound track, packets untouched, into a Matroska file.
+
+    Args:
+        source: the video.
+        file: where to, seekable.
+        start: leave out packets that end before this time, seconds on the video's clock.
+        end: leave out packets from this time on.
+
+    Returns:
+        Time of its first packet, seconds on the video's clock; None where nothing could be copied,
+        since Matroska has no place for this codec or there are no packets.
+    """
+    times: list[Fraction] = []
+    with av.open(str(source.path), metadata_errors="ignore") as container:
+        stream = container.streams[source.sound]
+        try:
+            with av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as out:
+                track = out.add_stream_from_template(stream)
+                for packet in _packets(container, stream):
+                    stamp = packet.dts if packet.pts is None else packet.pts
+                    time = stamp * packet.time_base
+                    length = (packet.duration or 0) * packet.time_base
+                    if start is not None and time + length <= start:
+                        continue
+                    if end is not None and time >= end:
+                        break
+                    bisect.insort(times, time)
+                    del times[1:]
+                    packet.stream = track
+                    out.mux(packet)
+        except (av.error.FFmpegError, ValueError):
+            return None
+    return float(times[0]) if times else None
+
+
+def _packets(
+    container: "av.container.InputContainer", stream: "av.audio.AudioStream"
+) -> Iterator[av.Packet]:
+    """Packets with data and a time, up to the first that cannot be read."""
+    demuxer = container.demux(stream)
+    while True:
+        try:
+            packet = next(demuxer)
+        except (StopIteration, av.error.FFmpegError):
+            return
+        if packet.size and (packet.pts is not None or packet.dts is not None):
+            yield packet
