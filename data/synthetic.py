@@ -195,7 +195,7 @@ class _Stage:
             x.astype(np.float32),
             y.astype(np.float32),
             cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REFLECT,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         picture = (1.0 - cover[..., None]) * picture + cover[..., None] * paint
         if blink > 0.0:

@@ -1,0 +1,176 @@
+"""One clip: raw video to face crops, to H.264 at a rate factor, to priors.
+
+    source/ID.mp4 --crop--> clips/NAME.mkv --encode--> coded/crf42/NAME.mp4
+                                           --extract--> priors/crf42/NAME.h5
+
+NAME is the ID of the source, or `ID.s1`, `ID.s2` ... where it has several shots. Each step leaves
+one result a source beside its files (`clips/ID.json`, `coded/crf42/ID.json`,
+`priors/crf42/ID.json`). A clip that cannot be used has a result too, with the reason: it is not
+tried again, and it stops nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from .clean import CleanVideo
+from .crop import crop_clip
+from .media import ClipError, complete, ffmpeg_version, run_ffmpeg
+from .work import SAMPLE_RATE, Settings, read_result, step
+
+__all__ = ["crop_clip", "encode_clip", "extract_clip", "prepare_clip"]
+
+_SOUND = {
+    "flac": {"c:a": "flac", "compression_level": 5, "strict": "experimental"},
+    "aac": {"c:a": "aac", "b:a": "64k"},
+}
+
+
+def _clips_before(path: Path, what: str) -> list[dict] | dict:
+    """Return the clips of the step before, or the result that says why there are none.
+
+    Raises:
+        FileNotFoundError: that step has not been run.
+    """
+    before = read_result(path)
+    if before is None:
+        raise FileNotFoundError(f"{path} is missing; run davd-prepare {what} first")
+    if before["status"] == "failed":
+        return {"status": "skipped", "reason": f"{what}: {before['reason']}"}
+    if before["status"] == "skipped":
+        return before
+    return before["clips"]
+
+
+def encode_clip(work: Path, name: str, crf: int, settings: Settings) -> dict:
+    """Encode the clips of one source with x264: `coded/crfNN/NAME.mp4` and its result.
+
+    Args:
+        work: the work folder.
+        name: ID of the source.
+        crf: x264's constant rate factor, 0..51.
+        settings: the preset and the sound's codec.
+
+    Returns:
+        The result: for each clip `bytes`, `frames` and `psnr_y` (dB, over the whole clip's luma),
+        and the command.
+    """
+    folder = work / "coded" / f"crf{crf}"
+
+    def body() -> dict:
+        clips = _clips_before(work / "clips" / f"{name}.json", "crop")
+        if isinstance(clips, dict):
+            return clips
+        out: dict = {"status": "done", "clips": [], "ffmpeg": ffmpeg_version()}
+        for clip in clips:
+            out["clips"].append(_encode(work, clip, folder, crf, settings))
+        return out
+
+    return step(folder / f"{name}.json", body)
+
+
+def _encode(work: Path, clip: dict, folder: Path, crf: int, settings: Settings) -> dict:
+    import ffmpeg
+
+    clean, target = work / "clips" / f"{clip['name']}.mkv", folder / f"{clip['name']}.mp4"
+    node = ffmpeg.input(str(clean))
+    options = {"c:v": "libx264", "preset": settings.preset, "crf": crf, "pix_fmt": "yuv420p"}
+    options |= {"threads": 1, "fflags": "+bitexact", "map_metadata": -1, "f": "mp4"}
+    streams = [node.video]
+    if clip["audio"]["present"]:
+        streams.append(node.audio)
+        options |= _SOUND[settings.sound] | {"ar": SAMPLE_RATE, "ac": 1}
+    with complete(target) as part:
+        output = ffmpeg.output(*streams, str(part), **options).overwrite_output()
+        command = run_ffmpeg(output.get_args())
+        psnr = psnr_y(part, clean)
+        size = part.stat().st_size
+        command = command.replace(str(part), target.name).replace(str(clean), clean.name)
+    return {
+        "name": clip["name"],
+        "frames": clip["frames"],
+        "bytes": size,
+        "psnr_y": round(psnr, 3),
+        "command": command,
+    }
+
+
+def psnr_y(coded: Path, clean: Path) -> float:
+    """Return the PSNR of a coded clip's luma in dB, over all frames as one.
+
+    Raises:
+        ClipError: the two have not the same number of frames, or the coded one does not decode.
+    """
+    import av
+    from av.error import FFmpegError
+
+    squares, samples, frames = 0.0, 0, 0
+    try:
+        with CleanVideo(clean) as reference, av.open(str(coded)) as container:
+            container.streams.video[0].codec_context.thread_count = 1
+            for picture in container.decode(video=0):
+                y = reference[frames][0]
+                plane = picture.planes[0]
+                rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+                rows = rows[: y.shape[0], : y.shape[1]]
+                squares += float(np.square(rows.astype(np.int32) - y).sum())
+                samples, frames = samples + y.size, frames + 1
+            if frames != len(reference):
+                raise ClipError(f"{frames} frames were coded of {len(reference)}")
+    except (FFmpegError, IndexError) as error:
+        raise ClipError(f"the coded clip does not match the clean one: {error}") from error
+    return 10 * float(np.log10(255.0**2 * samples / squares)) if squares else float("inf")
+
+
+def extract_clip(work: Path, name: str, crf: int) -> dict:
+    """Extract the priors of the coded clips of one source: `priors/crfNN/NAME.h5` and its result.
+
+    Args:
+        work: the work folder.
+        name: ID of the source.
+        crf: names the folder of the coded clips.
+
+    Returns:
+        The result: for each clip `frames` and `bytes`.
+    """
+    coded, folder = work / "coded" / f"crf{crf}", work / "priors" / f"crf{crf}"
+
+    def body() -> dict:
+        clips = _clips_before(coded / f"{name}.json", "encode")
+        if isinstance(clips, dict):
+            return clips
+        return {"status": "done", "clips": [_extract(coded, folder, clip) for clip in clips]}
+
+    return step(folder / f"{name}.json", body)
+
+
+def _extract(coded: Path, folder: Path, clip: dict) -> dict:
+    from davd.bitstream import DavdError, extract
+
+    source, target = coded / f"{clip['name']}.mp4", folder / f"{clip['name']}.h5"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        done = extract(source, target, overwrite=True)
+    except DavdError as error:
+        raise ClipError(f"extract: {error}") from error
+    if done.frames != clip["frames"]:
+        raise ClipError(f"extract: {done.frames} frames of {clip['frames']}")
+    return {"name": clip["name"], "frames": done.frames, "bytes": target.stat().st_size}
+
+
+def prepare_clip(
+    source: Path, work: Path, name: str, crfs: Iterable[int], settings: Settings
+) -> dict[str, dict]:
+    """Run all steps of one source that are not finished.
+
+    Returns:
+        The results by step: "crop", and "encode 42", "extract 42" for every rate factor.
+    """
+    results = {"crop": crop_clip(source, work, name, settings)}
+    for crf in crfs:
+        results[f"encode {crf}"] = encode_clip(work, name, crf, settings)
+        results[f"extract {crf}"] = extract_clip(work, name, crf)
+    return results

@@ -1,0 +1,166 @@
+"""How late the sound is against the mouth, measured on a clip.
+
+Bands of the sound's energy are predicted from the pixels of the mouth by ridge regression, for
+every shift of the sound; the shift at which they are predicted best, on parts of the clip that the
+regression has not seen, is the delay. The certainty says how far that best lies above the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+REACH = 15
+"""Largest delay looked for, frames."""
+
+SURE = 3.0
+"""Certainty from which a delay may be believed and corrected."""
+
+_RATE = 16000
+_BANDS = np.array([80, 250, 500, 900, 1500, 2500, 4000, 7000], float)  # edges, Hz
+_PATCH = 10, 14  # rows and columns the mouth is scaled to
+_COMPONENTS = 16
+_FOLDS = 5
+_LEAST = 60  # frames; less cannot be measured
+
+
+@dataclass(frozen=True)
+class Delay:
+    """What was measured.
+
+    Attributes:
+        ms: how late the sound is, milliseconds; negative: it is early.
+        certainty: height of the best fit above the others, in their standard deviations.
+        sure: certainty is at least `SURE` and the best shift is not the largest looked for.
+    """
+
+    ms: float
+    certainty: float
+    sure: bool
+
+
+def band_energies(samples: np.ndarray, frames: int, fps: Fraction) -> np.ndarray:
+    """Return log energies of seven bands of the sound around each frame's time.
+
+    Args:
+        samples: `[S]` int16 at 16 kHz, the first at the time of the first frame.
+        frames: how many frames.
+        fps: their rate.
+
+    Returns:
+        `[frames, 7]`: log10 of the energy in a Hann window of two frames, centred on the middle of
+        the frame's time.
+    """
+    step = float(_RATE / fps)
+    size = int(2 * step) // 2 * 2
+    padded = np.pad(samples.astype(np.float64) / 32768.0, (size, size))
+    centre = ((np.arange(frames) + 0.5) * step).astype(int)
+    windows = padded[centre[:, None] + size // 2 + np.arange(size)] * np.hanning(size)
+    power = np.abs(np.fft.rfft(windows, axis=1)) ** 2
+    f = np.fft.rfftfreq(size, 1.0 / _RATE)
+    bands = [power[:, (f >= a) & (f < b)].sum(1) for a, b in zip(_BANDS, _BANDS[1:], strict=False)]
+    return np.log10(np.stack(bands, axis=1) + 1e-6)
+
+
+def mouth_features(patches: np.ndarray) -> np.ndarray:
+    """Return `[T, C]` numbers that describe the mouth: principal components and their changes.
+
+    Args:
+        patches: `[T, h, w]` grey levels of the mouth's region.
+    """
+    flat = patches.reshape(len(patches), -1).astype(np.float64)
+    flat = flat - flat.mean(0)
+    _, _, axes = np.linalg.svd(flat[:: max(1, len(flat) // 600)], full_matrices=False)
+    parts = flat @ axes[:_COMPONENTS].T
+    change = np.gradient(parts, axis=0)
+    return np.concatenate([parts, change, np.abs(change)], axis=1)
+
+
+def _whiten(x: np.ndarray) -> np.ndarray:
+    """Take out slow drift (over two seconds) and scale each column to 1."""
+    kernel = np.hanning(53)[1:-1]
+    kernel /= kernel.sum()
+    padded = np.pad(x, ((25, 25), (0, 0)), mode="reflect")
+    slow = np.stack([np.convolve(c, kernel, mode="valid") for c in padded.T], axis=1)
+    x = x - slow
+    return x / (x.std(0) + 1e-9)
+
+
+def _fit(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean correlation of `y` with its prediction from `x` on parts left out."""
+    edges = np.linspace(0, len(x), _FOLDS + 1).astype(int)
+    predicted = np.empty_like(y)
+    for a, b in zip(edges, edges[1:], strict=False):
+        kept = np.r_[0 : max(a - 5, 0), min(b + 5, len(x)) : len(x)]
+        gram = x[kept].T @ x[kept] + 0.1 * len(kept) * np.eye(x.shape[1])
+        predicted[a:b] = x[a:b] @ np.linalg.solve(gram, x[kept].T @ y[kept])
+    p, q = predicted - predicted.mean(0), y - y.mean(0)
+    return float(((p * q).sum(0) / (np.linalg.norm(p, axis=0) * np.linalg.norm(q, axis=0))).mean())
+
+
+def fits(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> np.ndarray:
+    """Return `[2 * REACH + 1]` how well the mouth predicts the sound at each shift, in frames.
+
+    Args:
+        patches: `[T, h, w]` grey levels of the mouth's region.
+        samples: `[S]` int16 at 16 kHz, in step with the frames.
+        fps: frames a second.
+    """
+    video = _whiten(mouth_features(patches))
+    sound = _whiten(band_energies(samples, len(patches), fps))
+    inner = video[REACH : len(video) - REACH]
+    shifts = range(-REACH, REACH + 1)
+    return np.array([_fit(inner, sound[REACH + s : len(sound) - REACH + s]) for s in shifts])
+
+
+def measure(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> Delay | None:
+    """Measure the delay of the sound.
+
+    Args:
+        patches: `[T, h, w]` grey levels of the mouth's region.
+        samples: `[S]` int16 at 16 kHz, in step with the frames.
+        fps: frames a second.
+
+    Returns:
+        The delay, to a fraction of a frame; None if the clip is too short or silent.
+    """
+    if len(patches) < _LEAST + 2 * REACH or np.abs(samples.astype(np.int32)).max(initial=0) < 50:
+        return None
+    curve = fits(patches, samples, fps)
+    best = int(curve.argmax())
+    rest = np.delete(curve, slice(max(best - 3, 0), best + 4))
+    certainty = float((curve[best] - rest.mean()) / (rest.std() + 0.01))
+    inside = 0 < best < len(curve) - 1
+    offset = 0.0
+    if inside:
+        a, b, c = curve[best - 1 : best + 2]
+        offset = 0.5 * (a - c) / (a - 2 * b + c - 1e-12)
+    delay = (best - REACH + offset) * 1000 / float(fps)
+    return Delay(round(float(delay), 1), round(certainty, 2), certainty >= SURE and inside)
+
+
+def patches_of(luma: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Return `[T, 10, 14]` grey levels: the mouth's box of every frame, averaged down.
+
+    Args:
+        luma: `[T, H, W]` uint8.
+        box: x, y, width, height of the mouth's region.
+    """
+    x, y, w, h = box
+    rows, columns = _PATCH
+    region = luma[:, y : y + h, x : x + w].astype(np.float32)
+    down = _averaging(h, rows)
+    across = _averaging(w, columns)
+    return down @ region @ across.T
+
+
+def _averaging(size: int, parts: int) -> np.ndarray:
+    """Return the `[parts, size]` matrix that averages `size` samples down to `parts`."""
+    edges = np.linspace(0, size, parts + 1)
+    at = np.arange(size)
+    low = np.maximum(at[None], edges[:-1, None])
+    high = np.minimum(at[None] + 1, edges[1:, None])
+    weights = np.maximum(high - low, 0.0).astype(np.float32)
+    return weights / weights.sum(1, keepdims=True)

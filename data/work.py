@@ -1,0 +1,153 @@
+"""The work folder: settings, names, and the results of the steps.
+
+A step's result is a JSON file that is written last, so that its presence means that the step is
+finished; it is the file target of `data/Makefile`. Nothing in it depends on the time, the machine
+or what ran beside it: the same clip gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+
+from .media import ClipError, complete
+
+SAMPLE_RATE = 16000
+"""Samples of sound a second in everything that is made here."""
+
+CROPS = ("auto", "face", "none")
+"""auto: a picture that has the wanted size already is a face crop and stays untouched, others are
+cropped to the face; face: always look for a face; none: the whole picture."""
+
+SOUNDS = ("flac", "aac")
+"""Sound in the coded file: lossless, or as in web video (AAC, 64 kbit/s)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How clips are made; the same for all clips of a work folder."""
+
+    size: int = 128  # pixels of the square face crop; 0: as in the source, on the 16-sample grid
+    fps: str = "25"  # frames a second, "25" or "30000/1001"; "0": the source's own
+    crop: str = "auto"  # see CROPS
+    preset: str = "medium"  # of x264
+    sound: str = "flac"  # see SOUNDS
+    fix_sync: bool = False  # shift the sound where its delay is sure
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a clip.
+
+        Raises:
+            ValueError: a value that is not allowed.
+        """
+        if self.size % 16 or self.size < 0:
+            raise ValueError(f"size is {self.size}; 0 or a multiple of 16 is allowed")
+        if self.crop not in CROPS:
+            raise ValueError(f"crop is {self.crop!r}; allowed are {', '.join(CROPS)}")
+        if self.sound not in SOUNDS:
+            raise ValueError(f"sound is {self.sound!r}; allowed are {', '.join(SOUNDS)}")
+        if Fraction(self.fps) < 0:
+            raise ValueError(f"fps is {self.fps}; 0 or more is allowed")
+
+
+def keep_settings(work: Path, settings: Settings) -> None:
+    """Write the settings into a new work folder, or check that an old one was made with the same.
+
+    Raises:
+        ValueError: the folder was made with others; says which.
+    """
+    path, now = work / "settings.json", asdict(settings)
+    was = read_result(path)
+    if was is None:
+        write_result(path, now)
+    elif was != now:
+        names = [f.name for f in fields(Settings) if was.get(f.name) != now[f.name]]
+        told = ", ".join(f"{n}={was.get(n)} (now {now[n]})" for n in names)
+        raise ValueError(f"{work} was made with {told}; take another work folder")
+
+
+def safe_name(relative: Path) -> str:
+    """Return the ID of a source: its relative path without suffix, fit for make and every disk.
+
+    What is not a letter, digit, "_", "-" or "/" becomes "_", and then a few digits of a hash are
+    added, so that two names stay two.
+    """
+    plain = relative.with_suffix("").as_posix()
+    safe = re.sub(r"[^A-Za-z0-9_/-]", "_", plain)
+    if safe == plain:
+        return safe
+    return f"{safe}_{hashlib.sha256(plain.encode()).hexdigest()[:6]}"
+
+
+def adopt(path: Path, text: str, work: Path) -> tuple[str, Path]:
+    """Return the ID and the file of a clip that is named by its file or by its ID in `work`.
+
+    A file that is not listed yet is linked into the folder under its own name.
+
+    Raises:
+        FileNotFoundError: neither a file nor an ID.
+    """
+    link = work / "source" / text
+    if link.exists():
+        return text, link.resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f"{text} is neither a file nor a clip listed in {work}")
+    name = safe_name(Path(path.name))
+    link = work / "source" / name
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.resolve())
+    return name, path.resolve()
+
+
+def forget_failed(work: Path) -> int:
+    """Delete the results that are not "done" and return how many there were."""
+    count = 0
+    for folder in ("clips", "coded", "priors"):
+        for path in sorted((work / folder).rglob("*.json")):
+            if (read_result(path) or {}).get("status") != "done":
+                path.unlink()
+                count += 1
+    return count
+
+
+def write_result(path: Path, result: dict) -> dict:
+    """Write a step's result whole or not at all, and return it."""
+    with complete(path) as part:
+        part.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")
+    return result
+
+
+def read_result(path: Path) -> dict | None:
+    """Return a step's result, or None if the step is not finished."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+
+
+def step(path: Path, body: Callable[[], dict]) -> dict:
+    """Run a step unless its result is there; turn a fault of the clip into a result.
+
+    Args:
+        path: where the result belongs.
+        body: does the work and returns the result.
+
+    Returns:
+        The result: with `status` "done", "failed" or "skipped", and a `reason` unless it is done.
+    """
+    if (done := read_result(path)) is not None:
+        return done
+    for leftover in path.parent.glob(f"{path.stem}.*.part"):
+        leftover.unlink(missing_ok=True)
+    try:
+        result = body()
+    except ClipError as error:
+        result = {"status": "failed", "reason": str(error)}
+    return write_result(path, result)
