@@ -74,6 +74,8 @@ class TrainConfig:
     amp: bool = True  # bf16 where the processor has it
     threads: int = 0  # CPU threads; 0: torch decides
     seed: int = 0  # of weights, samples and flips
+    init: str = ""  # checkpoint to begin from; weights that do not fit begin fresh
+    variant: str = ""  # middle of the checkpoint's name; empty: made of the network's
     validate: int = 500  # steps between validations
     validate_frames: int = 8  # frames per validation clip
     save: int = 500  # steps between `last.safetensors`

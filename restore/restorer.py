@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.sample import Planes, Sample
+from .cells import CellTable
 from .config import NetworkConfig
 from .picture import apply_correction, channels, normal
 
@@ -34,13 +35,16 @@ class Restorer(nn.Module, ABC):
         margin: Luma samples by which a tile must be larger on each inner side, a multiple of 16,
             for its inside to come out as in the whole frame.
         projector: Applied to every output when set (CPM); then gradients pass through it.
+        cells: Calibrated cells that came with the weights, for a projector made later.
     """
 
     scale: int = 1
     margin: int = 64
     projector: Projector | None = None
+    cells: CellTable | None = None
 
     def __init__(self, config: NetworkConfig) -> None:
+        """Keep the configuration."""
         super().__init__()
         self.config = config
 
@@ -86,7 +90,8 @@ class Restorer(nn.Module, ABC):
         decoded = normal(middle.decoded, middle.bit_depth)
         restored = apply_correction(decoded, change, self.scale, self.config.colour)
         if self.projector is not None:
-            restored = self.projector(restored, middle)
+            with torch.autocast(restored.y.device.type, enabled=False):
+                restored = self.projector(restored, middle)
         return restored.map(lambda plane: plane.clamp(0, 1))
 
     def forward(self, sample: Sample) -> Planes:
@@ -123,6 +128,7 @@ class Stream:
     """
 
     def __init__(self, network: Restorer, *, amp: bool = False) -> None:
+        """Begin with an empty window."""
         self._network = network
         self._amp = amp
         self._window: list[tuple[Features, Sample]] = []
@@ -176,3 +182,17 @@ class Stream:
 def grid_multiple(samples: float) -> int:
     """The multiple of 16 at or above a number of luma samples."""
     return 16 * math.ceil(samples / 16)
+
+
+def fast_bf16(device: torch.device | str) -> bool:
+    """Whether a device computes bfloat16 faster than float32.
+
+    On CPUs that is so with AMX or AVX-512 BF16; elsewhere bfloat16 is emulated and slower.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu":
+        return False
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in names)

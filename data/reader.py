@@ -1,0 +1,301 @@
+"""One clip's priors, source and sound as samples: any frames, any cut on the 16-sample grid.
+
+`ClipReader` reads straight from the priors file and the clean video, or through a cache: one flat
+file a clip with every plane uncompressed, in the safetensors layout, mapped into memory, so that
+processes share it and reading a training window takes well under a millisecond.
+"""
+
+import dataclasses
+import json
+import mmap
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..bitstream.priors import PriorsFile
+from .clean import CleanVideo
+from .sample import FEATURE_FRAMES, Planes, Sample
+
+PLANES = ("y", "cb", "cr")
+MAPS = {"tu": "tu/y", "mb_type": "mb/type", "qp_y": "mb/qp_y"}
+PROJECTION_MAPS = {
+    "qp_cb": "mb/qp_cb",
+    "qp_cr": "mb/qp_cr",
+    "cbp": "mb/cbp",
+    "field": "mb/field",
+}
+HOP = 0.01  # seconds between sound features
+
+Listen = Callable[[np.ndarray, int], np.ndarray]
+"""int16 samples `[S]` and samples a second to float32 features `[n, F]`, 10 ms apart."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """Sound features of a clip, `[n, F]` float32, and the time of the first one in seconds."""
+
+    features: np.ndarray
+    start: float
+
+    def around(self, time: float) -> np.ndarray:
+        """The features centred on a moment, `[21, F]`; the ends are repeated."""
+        centre = round((time - self.start) / HOP)
+        index = centre + np.arange(FEATURE_FRAMES) - FEATURE_FRAMES // 2
+        return self.features[index.clip(0, len(self.features) - 1)]
+
+
+class ClipReader:
+    """A clip at one CRF.
+
+    Args:
+        priors: The priors file.
+        clean: The video it was encoded from; None where it is not at hand.
+        listen: Makes features of sound; None: samples carry no sound.
+        delay: Seconds by which the sound is late against the picture.
+        level: Read levels and all that projection needs, residuals unlimited.
+        face: x, y, width, height in luma samples of the whole picture.
+        mouth: Likewise.
+        cache: Folder for the flat file; None reads the sources each time.
+        name: Of the clip, for messages.
+
+    Attributes:
+        track: Sound features, or None; may be exchanged for another clip's.
+    """
+
+    track: Track | None
+
+    def __init__(
+        self,
+        priors: Path,
+        clean: Path | None = None,
+        *,
+        listen: Listen | None = None,
+        delay: float = 0.0,
+        level: bool = False,
+        face: tuple[int, int, int, int] | None = None,
+        mouth: tuple[int, int, int, int] | None = None,
+        cache: Path | None = None,
+        name: str = "",
+    ) -> None:
+        """Open a clip; nothing but its sound and times is read yet.
+
+        Raises:
+            FileNotFoundError: A file that is not there.
+            ValueError: Not a priors file, or one without what is asked for, or a clean video that
+                does not belong to it.
+        """
+        self.name = name or priors.stem
+        self._priors = PriorsFile(priors)
+        self._clean = None if clean is None else CleanVideo(clean)
+        self._level = level
+        self._boxes = face, mouth
+        self._times = self._priors.column("time").astype(float) + delay
+        self.track = self._listened(listen)
+        self.planes = [group for group in ("prediction", "residual") if group in self._priors]
+        if level and "level" not in self._priors:
+            raise ValueError(f"{priors}: levels are not stored in it; extract it with them")
+        if self._clean is not None and len(self._clean) != len(self):
+            raise ValueError(f"{clean} has {len(self._clean)} frames, {priors} {len(self)}")
+        self._flat = None if cache is None else _FlatFile(self._cached(cache, priors))
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._times)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Coded height and width of luma."""
+        return self._priors.coded_size
+
+    @property
+    def has_clean(self) -> bool:
+        """Whether the source is at hand."""
+        return self._clean is not None
+
+    def read(
+        self, start: int, stop: int, box: tuple[int, int, int, int] | None = None
+    ) -> Sample:
+        """Frames `start` to `stop`; outside the clip the first or last frame is repeated.
+
+        Args:
+            start: Display index, may be negative.
+            stop: May be over the number of frames.
+            box: Top, left, height, width in luma samples, multiples of 16; None: all.
+
+        Returns:
+            A sample without batch.
+        """
+        frames = [min(max(k, 0), len(self) - 1) for k in range(start, stop)]
+        fetch = self._from_flat if self._flat is not None else self._from_sources
+        values: dict[str, object] = dict(fetch(frames, box))
+        if self._level:
+            lists = [self._priors.scaling_lists(k) for k in frames]
+            values["scaling4x4"] = torch.from_numpy(np.stack([pair[0] for pair in lists]))
+            values["scaling8x8"] = torch.from_numpy(np.stack([pair[1] for pair in lists]))
+        if self.track is not None:
+            sound = np.stack([self.track.around(self._times[k]) for k in frames])
+            values["sound"] = torch.from_numpy(sound)
+        top, left = (0, 0) if box is None else box[:2]
+        for name, place in zip(("face", "mouth"), self._boxes, strict=True):
+            if place is not None:
+                x, y, width, height = place
+                values[name] = torch.tensor([x - left, y - top, width, height], dtype=torch.int32)
+        attrs = self._priors.attrs
+        depth = int(attrs["bit_depth_luma"]), int(attrs["bit_depth_chroma"])
+        return Sample(
+            start=torch.tensor(start), bit_depth=depth, name=self.name, **values  # type: ignore[arg-type]
+        )
+
+    def _listened(self, listen: Listen | None) -> Track | None:
+        audio = None if listen is None else self._priors.audio()
+        if listen is None or audio is None or not len(audio[0]):
+            return None
+        samples, rate, start = audio
+        return Track(listen(samples, rate), start)
+
+    def _names(self) -> dict[str, str]:
+        names = MAPS | (PROJECTION_MAPS if self._level else {})
+        return {name: path for name, path in names.items() if path in self._priors}
+
+    def _groups(self) -> list[str]:
+        return ["decoded", *self.planes, *(["level"] if self._level else [])]
+
+    def _from_sources(
+        self, frames: list[int], box: tuple[int, int, int, int] | None
+    ) -> dict[str, Tensor | Planes]:
+        values: dict[str, Tensor | Planes] = {}
+        for group in self._groups():
+            planes = []
+            for plane in PLANES:
+                path = f"{group}/{plane}"
+                if path in self._priors:
+                    planes.append(_tensor(self._priors.read(path, frames, box=box)))
+                else:  # monochrome
+                    planes.append(planes[0].new_empty((len(frames), 0, 0)))
+            values[group] = Planes(*planes)
+        for name, path in self._names().items():
+            values[name] = _tensor(self._priors.read(path, frames, box=box))
+        if self._clean is not None:
+            values["clean"] = self._clean_planes(frames, box)
+        return values
+
+    def _clean_planes(
+        self, frames: list[int], box: tuple[int, int, int, int] | None
+    ) -> Planes:
+        assert self._clean is not None
+        first, last = min(frames), max(frames)
+        planes = []
+        for plane in self._clean.read(first, last + 1):
+            step = self.size[0] // plane.shape[-2]
+            if box is not None:
+                top, left, height, width = (side // step for side in box)
+                plane = plane[:, top : top + height, left : left + width]
+            planes.append(_tensor(plane[np.asarray(frames) - first]))
+        return Planes(*planes)
+
+    def _from_flat(
+        self, frames: list[int], box: tuple[int, int, int, int] | None
+    ) -> dict[str, Tensor | Planes]:
+        assert self._flat is not None
+        index: slice | list[int] = frames
+        if frames == list(range(frames[0], frames[0] + len(frames))):
+            index = slice(frames[0], frames[0] + len(frames))
+        values: dict[str, Tensor | Planes] = {}
+        gathered: dict[str, dict[str, Tensor]] = {}
+        for name, array in self._flat.arrays.items():
+            step = self.size[0] // array.shape[1]
+            if box is not None:
+                top, left, height, width = (side // step for side in box)
+                cut = array[index, top : top + height, left : left + width]
+            else:
+                cut = array[index]
+            group, dot, plane = name.partition(".")
+            if dot:
+                gathered.setdefault(group, {})[plane] = _tensor(cut)
+            else:
+                values[name] = _tensor(cut)
+        for group, planes in gathered.items():
+            values[group] = Planes(*(planes[plane] for plane in PLANES))
+        return values
+
+    def _cached(self, folder: Path, priors: Path) -> Path:
+        """Path of the flat file, written first where it is missing or older than the priors."""
+        kind = ".level" if self._level else ""
+        path = folder / f"{priors.parent.name}-{self.name.replace('/', '~')}{kind}.planes"
+        if path.exists() and path.stat().st_mtime >= priors.stat().st_mtime:
+            return path
+        whole = self._from_sources(list(range(len(self))), None)
+        arrays: dict[str, np.ndarray] = {}
+        for name, value in whole.items():
+            if isinstance(value, Tensor):
+                arrays[name] = value.numpy()
+                continue
+            for plane, tensor in zip(PLANES, value, strict=True):
+                array = tensor.numpy()
+                if name == "residual" and not self._level and array.dtype == np.int16:
+                    array = array.clip(-128, 127).astype(np.int8)  # an input channel, no more
+                arrays[f"{name}.{plane}"] = array
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_flat(path, arrays)
+        return path
+
+
+class _FlatFile:
+    """Arrays of a safetensors file, mapped into memory; mapped again in every process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pid = -1
+        self._arrays: dict[str, np.ndarray] = {}
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Read-only views of the file."""
+        if self._pid != os.getpid():
+            with self._path.open("rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(length))
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._arrays = {
+                name: np.frombuffer(
+                    data,
+                    _DTYPES[entry["dtype"]],
+                    count=int(np.prod(entry["shape"])),
+                    offset=8 + length + entry["data_offsets"][0],
+                ).reshape(entry["shape"])
+                for name, entry in header.items()
+                if name != "__metadata__"
+            }
+            self._pid = os.getpid()
+        return self._arrays
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the mapping, which belongs to one process."""
+        return {"_path": self._path, "_pid": -1, "_arrays": {}}
+
+
+_DTYPES = {
+    "U8": np.dtype("u1"),
+    "I8": np.dtype("i1"),
+    "U16": np.dtype("<u2"),
+    "I16": np.dtype("<i2"),
+    "I32": np.dtype("<i4"),
+}
+
+
+def _write_flat(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays in the safetensors layout, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
+    os.replace(part, path)
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """A tensor with memory of its own."""
+    return torch.from_numpy(np.array(array))

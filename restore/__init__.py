@@ -1,0 +1,1 @@
+"""davd.restore: networks that repair decoded video, the exact projection, training, measuring."""

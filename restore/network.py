@@ -1,0 +1,276 @@
+"""DAVD-Net, whole, top to bottom.
+
+    frame t-2 .. t+2      sound around t
+        | channels()          | 21 x F MFCC
+       head, front blocks    BiLSTM x 3
+        | (per frame, once)   | linear, 5 upsampling blocks
+       align to t            maps over the face box
+        | fuse                |
+       V-subnet               |
+        +----------+----------+
+              attention fusion
+                   |
+              reconstruction blocks
+                   |
+        decoded t + correction  ->  projection  ->  clip
+
+The widths differ in numbers only. `full` is the paper's: features at luma's own size and one
+deformable convolution per neighbour. `lite` is ours, for CPUs: luma folded two by two beside
+chroma, a quarter of the positions, and neighbours brought in place by a motion search on the
+decoded pictures and one bilinear tap.
+
+Source:
+    Zhang et al., DAVD-Net: Deep Audio-aided Video Decompression of Talking Heads, CVPR 2020,
+    section 3 and figures 2 to 4. What the paper leaves open is said where it is decided.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..data.sample import FEATURES, Sample
+from .align import DeformAlign, motion_search, warp
+from .config import NetworkConfig
+from .picture import channels, input_channels
+from .restorer import Features, Restorer, grid_multiple
+
+UPSAMPLINGS = 5  # "DAVD-Net, 3.2": five upsampling residual blocks
+LSTM_LAYERS = 3  # "DAVD-Net, 3.2"
+CELL = 4  # side of the squares of the motion search, samples of the folded picture
+
+
+class ResidualBlock(nn.Module):
+    """`x + conv(relu(conv(x)))` without normalisation, as in EDVR; begins near the identity."""
+
+    def __init__(self, channels: int) -> None:
+        """Build the layers."""
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        with torch.no_grad():
+            self.second.weight.mul_(0.1)
+            self.second.bias.zero_()  # type: ignore[union-attr]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, C, H, W]` to the same."""
+        return x + self.second(F.relu(self.first(x)))
+
+
+def blocks(count: int, channels: int) -> nn.Sequential:
+    """Residual blocks in a row."""
+    return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
+
+
+def joining_conv(parts: int, keep: int, width: int, *, size: int = 1) -> nn.Conv2d:
+    """A convolution of several maps that begins by passing one of them through.
+
+    Args:
+        parts: Channels of all maps joined.
+        keep: First channel of the map passed through.
+        width: Its channels, and those of the output.
+        size: Side of the kernel.
+    """
+    conv = nn.Conv2d(parts, width, size, padding=size // 2)
+    with torch.no_grad():
+        conv.weight.mul_(0.1)
+        conv.bias.zero_()  # type: ignore[union-attr]
+        index = torch.arange(width)
+        conv.weight[index, keep + index, size // 2, size // 2] += 1
+    return conv
+
+
+class UpsamplingBlock(nn.Module):
+    """Residual block that doubles its maps' size; the shortcut repeats samples.
+
+    The paper says that deconvolution upsamples; the drawing's kernel sizes are lost, ours are 4
+    and 3.
+    """
+
+    def __init__(self, channels: int) -> None:
+        """Build the layers."""
+        super().__init__()
+        self.up = nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1)
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, C, H, W]` to `[B, C, 2H, 2W]`."""
+        return F.interpolate(x, scale_factor=2) + self.conv(F.relu(self.up(F.relu(x))))
+
+
+class SoundBranch(nn.Module):
+    """APB: sound features around a frame to maps over the face box.
+
+        [M, 21, F] -> BiLSTM x 3 -> [M, 21 * 2C] -> linear -> [M, C, s, s]
+            -> 5 x up -> [M, C, 32 s, 32 s]
+
+    Args:
+        channels: Of the maps.
+        start: `s`, side of the maps before upsampling.
+    """
+
+    def __init__(self, channels: int, start: int) -> None:
+        """Build the layers."""
+        super().__init__()
+        self.start = start
+        self.channels = channels
+        self.norm = nn.LayerNorm(FEATURES)
+        self.lstm = nn.LSTM(FEATURES, channels, LSTM_LAYERS, batch_first=True, bidirectional=True)
+        self.linear = nn.Linear(21 * 2 * channels, channels * start * start)
+        self.up = nn.Sequential(*(UpsamplingBlock(channels) for _ in range(UPSAMPLINGS)))
+
+    def forward(self, sound: Tensor) -> Tensor:
+        """Maps of `M` moments.
+
+        Args:
+            sound: `[M, 21, F]`.
+
+        Returns:
+            `[M, C, 32 s, 32 s]`.
+        """
+        with torch.autocast(sound.device.type, enabled=False):
+            heard, _ = self.lstm(self.norm(sound.float()))  # [M, 21, 2 C]
+        maps = self.linear(heard.flatten(1)).view(-1, self.channels, self.start, self.start)
+        return self.up(maps)
+
+
+def lay_over_face(maps: Tensor, face: Tensor | None, size: torch.Size, scale: int) -> Tensor:
+    """Maps laid over the face box of a picture, zero elsewhere.
+
+    Args:
+        maps: `[M, C, S, S]`.
+        face: int32 `[M, 4]`: x, y, width, height in luma samples; may reach outside the picture.
+            None: the whole picture.
+        size: Height and width of the feature maps to cover.
+        scale: Luma samples to a feature sample.
+
+    Returns:
+        `[M, C, *size]`.
+    """
+    if face is None:
+        return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+    box = face.to(torch.float32) / scale
+    rows = torch.arange(size[0], device=maps.device) + 0.5
+    columns = torch.arange(size[1], device=maps.device) + 0.5
+    x = 2 * (columns - box[:, :1]) / box[:, 2:3].clamp(min=1) - 1  # [M, w]
+    y = 2 * (rows - box[:, 1:2]) / box[:, 3:4].clamp(min=1) - 1  # [M, h]
+    grid = torch.stack(
+        [x[:, None, :].expand(-1, size[0], -1), y[:, :, None].expand(-1, -1, size[1])], dim=-1
+    )
+    return F.grid_sample(maps, grid.to(maps.dtype), align_corners=False, padding_mode="zeros")
+
+
+class Fusion(nn.Module):
+    """Sound and picture joined; with attention (SAF) or by convolution alone.
+
+        M = sigmoid(linear([Fv, Fa]));  Fagg = conv([Fv, M * Fa])
+
+    `M` is one value per position, 0 where the sound does not help. The convolution begins by
+    passing the picture through, so that the sound is learnt as an addition.
+
+    Source:
+        DAVD-Net, 3.4, equations 3 and 4; "a few convolutional layers" are two here.
+    """
+
+    def __init__(self, channels: int, sound_channels: int, *, attention: bool) -> None:
+        """Build the layers."""
+        super().__init__()
+        both = channels + sound_channels
+        self.attend = nn.Conv2d(both, 1, 1) if attention else None
+        self.join = joining_conv(both, 0, channels, size=3)
+        self.refine = ResidualBlock(channels)
+
+    def forward(self, picture: Tensor, sound: Tensor) -> Tensor:
+        """`[B, C, H, W]` and `[B, Cs, H, W]` to `[B, C, H, W]`."""
+        if self.attend is not None:
+            sound = sound * torch.sigmoid(self.attend(torch.cat([picture, sound], dim=1)))
+        return self.refine(self.join(torch.cat([picture, sound], dim=1)))
+
+
+class DavdNet(Restorer):
+    """The network of the paper and its switches.
+
+    Args:
+        config: `audio` is APB, `attention` SAF; CPM is `projector`, set by who builds the network.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        """Build the layers."""
+        super().__init__(config)
+        lite = config.width == "lite"
+        self.scale = 2 if lite else 1
+        width = config.channels
+        window = 2 * config.radius + 1
+        self.head = nn.Conv2d(input_channels(config, self.scale), width, 3, padding=1)
+        self.front = blocks(config.front_blocks, width)
+        self.align = None if lite or not config.align else DeformAlign(width, reach=config.reach)
+        self.fuse = joining_conv(window * width, config.radius * width, width)
+        self.video = blocks(config.video_blocks, width)
+        self.sound = SoundBranch(config.sound_channels, 2 if lite else 4) if config.audio else None
+        if config.audio:
+            self.join = Fusion(width, config.sound_channels, attention=config.attention)
+        self.rebuild = blocks(config.blocks, width)
+        self.tail = nn.Conv2d(width, 6 if lite else 3, 3, padding=1)
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+        self.to(memory_format=torch.channels_last)
+        convolutions = 2 + 2 * (config.front_blocks + config.video_blocks + config.blocks)
+        convolutions += 4 if config.audio else 0
+        reach = config.reach + (2 * CELL if lite else 3) if config.align else 0
+        self.margin = grid_multiple(self.scale * (convolutions + reach))
+
+    def features(self, sample: Sample) -> Features:
+        """Front features and, for the motion search, the folded picture's mean luma."""
+        seen = channels(sample, self.config, self.scale)  # [B, T, C, h, w]
+        batch = seen.shape[0]
+        flat = seen.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        front = self.front(F.relu(self.head(flat))).unflatten(0, (batch, -1))
+        if self.align is None and self.config.align:
+            return front, seen[:, :, :4].mean(2)
+        return (front,)
+
+    def correction(self, features: Features, sample: Sample) -> Tensor:
+        """Align, fuse, hear, rebuild."""
+        front = features[0]  # [B, T, C, h, w]
+        batch, middle = front.shape[0], front.shape[1] - 2 * self.radius
+        aligned = []
+        for step in range(2 * self.radius + 1):
+            neighbour = front[:, step : step + middle].flatten(0, 1)  # [B N, C, h, w]
+            if step != self.radius and self.config.align:
+                neighbour = self._aligned(neighbour, features, step)
+            aligned.append(neighbour)
+        x = torch.cat(aligned, dim=1).contiguous(memory_format=torch.channels_last)
+        x = self.video(self.fuse(x))
+        if self.sound is not None:
+            x = self.join(x, self._heard(sample, x))
+        return self.tail(self.rebuild(x)).unflatten(0, (batch, middle))
+
+    def _aligned(self, neighbour: Tensor, features: Features, step: int) -> Tensor:
+        """A neighbour's features in the centre's place; `step` is its place in the window."""
+        front = features[0]
+        middle = front.shape[1] - 2 * self.radius
+        centre = slice(self.radius, self.radius + middle)
+        if self.align is not None:
+            return self.align(neighbour, front[:, centre].flatten(0, 1))
+        luma = features[1]
+        with torch.no_grad():
+            flow = motion_search(
+                luma[:, centre].flatten(0, 1),
+                luma[:, step : step + middle].flatten(0, 1),
+                reach=int(self.config.reach),
+                cell=CELL,
+            )
+            flow = flow.repeat_interleave(CELL, -2).repeat_interleave(CELL, -1)
+        return warp(neighbour, flow)
+
+    def _heard(self, sample: Sample, x: Tensor) -> Tensor:
+        """Sound maps over the face boxes, `[B N, Cs, h, w]`; silence where there is no sound."""
+        assert self.sound is not None
+        if sample.sound is None:
+            sound = x.new_zeros(x.shape[0], 21, FEATURES, dtype=torch.float32)
+        else:
+            sound = sample.sound.flatten(0, 1)
+        face = sample.face
+        if face is not None:
+            face = face.repeat_interleave(x.shape[0] // face.shape[0], dim=0)
+        maps = self.sound(sound)
+        return lay_over_face(maps, face, x.shape[-2:], self.scale)
