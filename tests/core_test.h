@@ -1,0 +1,28 @@
+/* What the parts of the core's unit test share: random numbers, samples of either size, comparison with a dump, and a
+ * decoder with no more in it than the sample functions use. */
+#ifndef DAVD_CORE_TEST_H
+#define DAVD_CORE_TEST_H
+
+#include "internal.h"
+
+enum { PIC_W = 64, PIC_H = 48 };
+
+int rnd(int n); // 0..n-1, seeded
+
+// Samples of either size, by index
+int get(const void *p, int size, ptrdiff_t i);
+void put(void *p, int size, ptrdiff_t i, int v);
+
+// Equal w x h samples? If not, prints ours with the differing entries marked.
+void check_samples(const char *what, const void *got, const void *want, int size, ptrdiff_t stride, int w, int h);
+
+// Pictures of PIC_W x PIC_H luma samples, of exactly the size they need; contrast 0: full range
+h264_decoder *new_decoder(int format, int size, int depth_y, int depth_c);
+picture *new_picture(const h264_decoder *dec, int contrast);
+void free_picture(picture *pic);
+void free_decoder(h264_decoder *dec);
+
+void test_inter(void);   // core_inter_test.c
+void test_deblock(void); // core_deblock_test.c
+
+#endif
