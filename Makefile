@@ -16,7 +16,7 @@ export DAVD_SHARED := $(abspath $(SHARED))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test lint types conformance bench wheel clean
+.PHONY: help setup test check-c lint types conformance bench wheel clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -34,6 +34,14 @@ $(VENV)/.davd-built: $(VENV)/.davd-env setup.py $(CORE)
 
 test: setup  ## all tests
 	$(BIN)/python -m pytest
+
+check-c: build/core_test  ## unit checks of the C core under address and undefined-behaviour sanitizers
+	build/core_test
+
+build/core_test: $(filter %.c %.h,$(CORE)) $(wildcard tests/core*)
+	mkdir -p build
+	$(CC) -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
+		-fno-sanitize-recover=undefined -Ibitstream $(filter %.c,$^) -o $@
 
 lint: setup  ## style of Python and C
 	$(BIN)/ruff check .
