@@ -141,7 +141,7 @@ def integer_residual(priors: PriorsTensors, plane: int) -> Tensor:
     rounding = 1 << (scales.ac_shift - 1)
     d = (level * scales.ac + rounding) >> scales.ac_shift
     if scales.staged is not None and scales.dc is not None:
-        f = _second_stage(dc_places(level, priors, plane), torch.int64) * _dc_shape(scales.dc)
+        f = _second_stage(dc_places(level, priors, plane).double()).long() * _dc_shape(scales.dc)
         dc = (f + (32 if scales.dc_shift == 6 else 0)) >> scales.dc_shift
         places = dc_places(d, priors, plane)
         places.copy_(torch.where(_dc_shape(scales.staged), dc, places))
@@ -209,17 +209,17 @@ class UnitMaps:
         return reach / self.step
 
     def _apply(self, plane: Tensor, matrices: dict[int, Tensor]) -> Tensor:
-        out = _both_sides(plane, matrices[4])
+        out = _both_sides(plane, matrices[4], matrices[4])
         if self._eight is None:
             return out
-        return torch.where(self._eight, _both_sides(plane, matrices[8]), out)
+        return torch.where(self._eight, _both_sides(plane, matrices[8], matrices[8]), out)
 
     def _stage(self, d: Tensor, *, inverse: bool) -> Tensor:
         if self._staged is None:
             return d
         d = d.clone()
         places = dc_places(d, self._priors, self._plane)
-        dc = _second_stage(places, self.dtype)
+        dc = _second_stage(places)
         if inverse:
             dc = dc / (places.shape[2] * places.shape[4])
         places.copy_(torch.where(_dc_shape(self._staged), dc, places))
@@ -278,19 +278,27 @@ def _dc_shape(grid: Tensor) -> Tensor:
     return grid[:, :, None, :, None]
 
 
-def _second_stage(dc: Tensor, dtype: torch.dtype) -> Tensor:
-    """Hadamard transform of each macroblock's DC matrix (8.5.10, 8.5.11.1)."""
-    vertical = torch.tensor(HADAMARD[dc.shape[2]], dtype=dtype, device=dc.device)
-    horizontal = torch.tensor(HADAMARD[dc.shape[4]], dtype=dtype, device=dc.device)
-    return torch.einsum("iy,bhywx,xj->bhiwj", vertical, dc, horizontal)
+def _second_stage(dc: Tensor) -> Tensor:
+    """Hadamard transform of each macroblock's DC matrix, floating point (8.5.10, 8.5.11.1)."""
+    batch, rows, ny, columns, nx = dc.shape
+    vertical, horizontal = (
+        torch.tensor(HADAMARD[n], dtype=dc.dtype, device=dc.device) for n in (ny, nx)
+    )
+    flat = dc.reshape(batch, rows * ny, columns * nx)
+    return _both_sides(flat, vertical, horizontal).view(dc.shape)
 
 
-def _both_sides(plane: Tensor, matrix: Tensor) -> Tensor:
-    """`M X M^T` of every block X of a plane."""
-    size = matrix.shape[0]
+def _both_sides(plane: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
+    """`V X H^T` of every block X of a plane.
+
+    Both products are of one small matrix and one long one, which stays in one thread: batched
+    products of tiny matrices are dealt out to all of them, and wait for the slowest.
+    """
     batch, height, width = plane.shape
-    columns = torch.matmul(matrix, plane.reshape(batch, height // size, size, width))
-    return torch.matmul(columns.view(-1, size), matrix.T).view(batch, height, width)
+    size = len(vertical)
+    strips = plane.reshape(-1, size, width).transpose(0, 1).reshape(size, -1)
+    done = torch.mm(torch.mm(vertical, strips).view(-1, len(horizontal)), horizontal.T)
+    return done.view(size, -1, width).transpose(0, 1).reshape(batch, height, width)
 
 
 def _both_ways(plane: Tensor, size: int, one_way: Callable[..., list[Tensor]]) -> Tensor:
