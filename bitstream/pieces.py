@@ -90,7 +90,7 @@ class _Queue:
 def one_by_one(
     source: Source, taps: Taps, selection: Selection, counts: dict[str, int]
 ) -> Iterator[tuple[FrameRecord, StreamInfo]]:
-    """Frames of the selection, decoded by one decoder in this thread. Warnings are added to `counts`."""
+    """Frames of the selection, by one decoder in this thread; warnings are added to `counts`."""
     run = Run(source, taps, selection, warnings=counts)
     sets: dict[bytes, None] = {}
     packets = source.packets(counts)

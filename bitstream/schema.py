@@ -220,8 +220,8 @@ FIELDS: dict[str, Field] = {
             "motion/ref",
             "i4",
             ("N", 2, "H/8", "W/8"),
-            "display index of the reference frame per 8x8 block; -1 none, -2 a frame that is not in "
-            "this file",
+            "display index of the reference frame per 8x8 block; -1 none, -2 a frame that is not "
+            "in this file",
             "frames",
             "ref",
             fill=-1,

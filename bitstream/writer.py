@@ -129,6 +129,7 @@ class PriorsWriter:
         self._pool = ThreadPoolExecutor(threads, "davd-pack") if threads > 0 else None
         self._pending: deque[Future[PackedFrame]] = deque()
         self._ahead = 2 * threads + 1
+        self._sets: dict[str, h5py.Dataset] = {}  # kept open: opening costs more than a chunk
         self._layouts: dict[str, Layout] = {}
         self._deep: dict[str, list[np.ndarray]] = {}
         self._rows: dict[str, list[object]] = {
@@ -169,11 +170,11 @@ class PriorsWriter:
                 if len(self._deep[path]) == layout.depth:
                     self._flush_deep(path)
             elif self.compression == "blosc":
-                self._file[path][self.frames] = content
+                self._sets[path][self.frames] = content
             else:
                 if isinstance(content, np.ndarray):
                     content = pack(content, layout, self.compression)
-                write_chunks(self._file[path], self.frames, layout, content)
+                write_chunks(self._sets[path], self.frames, layout, content)
         self._add_row(packed.record)
         self.frames += 1
 
@@ -196,6 +197,7 @@ class PriorsWriter:
                 )
             else:
                 continue
+            self._sets[field.path] = dataset
             self._describe(dataset)
 
     def _describe(self, dataset: h5py.Dataset) -> None:
@@ -206,17 +208,17 @@ class PriorsWriter:
 
     def _resize(self, frames: int) -> None:
         for path in self._layouts:
-            self._file[path].resize(frames, axis=0)
+            self._sets[path].resize(frames, axis=0)
 
     def _flush_deep(self, path: str) -> None:
         arrays, layout = self._deep[path], self._layouts[path]
         first = (self.frames if len(arrays) == layout.depth else self.frames - 1) + 1 - len(arrays)
         if self.compression == "blosc":
-            self._file[path][first : first + len(arrays)] = np.stack(arrays)
+            self._sets[path][first : first + len(arrays)] = np.stack(arrays)
         else:
             whole = np.full((layout.depth, *layout.shape), layout.fill, layout.dtype)
             whole[: len(arrays)] = arrays
-            write_chunks(self._file[path], first, layout, pack(whole, layout, self.compression))
+            write_chunks(self._sets[path], first, layout, pack(whole, layout, self.compression))
         arrays.clear()
 
     def _add_row(self, record: FrameRecord) -> None:
@@ -233,7 +235,7 @@ class PriorsWriter:
     def _flush_rows(self) -> None:
         count = len(self._rows["frames/pts"])
         for path, values in self._rows.items():
-            dataset = self._file[path]
+            dataset = self._sets[path]
             dataset.resize(self._rows_written + count, axis=0)
             dataset[self._rows_written :] = np.array(values, dataset.dtype)
             values.clear()
@@ -258,11 +260,18 @@ class PriorsWriter:
         dataset.attrs["sample_rate"] = sample_rate
         dataset.attrs["start_time"] = start_time() if callable(start_time) else start_time
 
-    def write_original(self, file: BinaryIO) -> None:
-        """Store the source's own sound track, a Matroska file read from its start to its end."""
+    def write_original(self, file: BinaryIO, *, start_time: float) -> None:
+        """Store the source's own sound track.
+
+        Args:
+            file: a Matroska file, read from its start to its end.
+            start_time: time of its first packet, seconds on the video's clock (inside the Matroska
+                file the times may be shifted, as it has none below zero).
+        """
         file.seek(0)
         pieces = iter(lambda: file.read(1 << 20), b"")
-        self._stream("audio/original", (np.frombuffer(p, np.uint8) for p in pieces), np.dtype("u1"))
+        blocks = (np.frombuffer(p, np.uint8) for p in pieces)
+        self._stream("audio/original", blocks, np.dtype("u1")).attrs["start_time"] = start_time
 
     def _stream(self, path: str, blocks: Iterable[np.ndarray], dtype: np.dtype) -> h5py.Dataset:
         options = filters(self.compression) if path == "audio/samples" else {}
