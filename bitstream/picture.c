@@ -1,0 +1,340 @@
+/* Frame slots and tap buffers: two pools that grow to what the stream needs and are used again, so that memory does not
+ * grow with its length.
+ *
+ * Note [Geometry]. All buffers of a pool have the size that the active SPS asks for. When another SPS changes it,
+ * stream_state.geometry counts on; slots that wait for output keep the old size, and are freed instead of used again. */
+#include <stdlib.h>
+
+#include "stream.h"
+
+enum { ALIGN = 64, PLANE_GUARD = 64 }; // bytes; PLANE_GUARD may be read, not written, before and after each plane
+
+static size_t aligned(const size_t size) {
+    return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+/* aligned_alloc() is not everywhere; `*block` is what free() takes. */
+static uint8_t *alloc_aligned(const size_t size, void **const block) {
+    *block = malloc(size + ALIGN);
+    return *block == NULL ? NULL : (uint8_t *)*block + (ALIGN - (uintptr_t)*block % ALIGN);
+}
+
+static size_t pic_size_in_mbs(const h264_decoder *const dec) {
+    return (size_t)dec->PicWidthInMbs * (size_t)dec->FrameHeightInMbs;
+}
+
+// ------------------------------------------------------------------------------------------------- frame slots
+
+static bool is_free(const picture *const pic) {
+    return !pic->current && !pic->in_dpb && !pic->queued && !pic->locked;
+}
+
+static picture *new_picture(const h264_decoder *const dec) {
+    const size_t sample_size = (size_t)dec->k->sample_size, mbs = pic_size_in_mbs(dec);
+    picture *const pic = calloc(1, sizeof *pic);
+    if (pic == NULL)
+        return NULL;
+    size_t offset[3], size = 0;
+    for (int p = 0; p < 3; p++) {
+        size_t stride = aligned((size_t)dec->width[p] * sample_size);
+        if (stride % 1024 == 0) // rows must not all fall into the same cache sets
+            stride += ALIGN;
+        pic->stride[p] = (ptrdiff_t)stride;
+        offset[p] = size + PLANE_GUARD;
+        if (dec->width[p] > 0)
+            size = aligned(offset[p] + stride * (size_t)dec->height[p] + PLANE_GUARD);
+    }
+    const size_t motion = size;
+    size = aligned(size + mbs * sizeof(mb_motion));
+    const size_t mb_field = size;
+    size = aligned(size + mbs);
+    uint8_t *const base = alloc_aligned(size, &pic->memory);
+    if (base == NULL) {
+        free(pic);
+        return NULL;
+    }
+    for (int p = 0; p < 3; p++)
+        pic->plane[p] = dec->width[p] > 0 ? base + offset[p] : NULL;
+    pic->motion = (mb_motion *)(void *)(base + motion);
+    pic->mb_field = base + mb_field;
+    pic->geometry = dec->stream->geometry;
+    return pic;
+}
+
+static void free_picture(stream_state *const s, const int i) {
+    free(s->pictures[i]->memory);
+    free(s->pictures[i]);
+    s->pictures[i] = s->pictures[--s->n_pictures];
+}
+
+static void reset_picture(picture *const pic) {
+    picture fresh = {.motion = pic->motion, .mb_field = pic->mb_field, .memory = pic->memory, .geometry = pic->geometry};
+    memcpy(fresh.plane, pic->plane, sizeof fresh.plane);
+    memcpy(fresh.stride, pic->stride, sizeof fresh.stride);
+    *pic = fresh;
+    pic->pts = INT64_MIN;
+}
+
+picture *h264_picture_get(h264_decoder *const dec) {
+    stream_state *const s = dec->stream;
+    for (int i = 0; i < s->n_pictures; i++) {
+        if (is_free(s->pictures[i])) {
+            reset_picture(s->pictures[i]);
+            return s->pictures[i];
+        }
+    }
+    if (s->n_pictures == MAX_PICTURES)
+        return NULL;
+    picture *const pic = new_picture(dec);
+    if (pic == NULL)
+        return NULL;
+    s->pictures[s->n_pictures++] = pic;
+    reset_picture(pic);
+    return pic;
+}
+
+static void give_back_taps(stream_state *const s, picture *const pic) {
+    taps *const t = pic->taps;
+    pic->taps = NULL;
+    if (t == NULL)
+        return;
+    if (pic->geometry == s->geometry) {
+        t->next = s->free_taps;
+        s->free_taps = t;
+    } else {
+        free(t->memory);
+        free(t);
+    }
+}
+
+void h264_picture_release(h264_decoder *const dec, picture *const pic) {
+    stream_state *const s = dec->stream;
+    if (!pic->current && !pic->needed_for_output && !pic->queued && !pic->locked)
+        give_back_taps(s, pic);
+    if (!is_free(pic) || pic->geometry == s->geometry)
+        return;
+    for (int i = 0; i < s->n_pictures; i++) {
+        if (s->pictures[i] == pic) {
+            free_picture(s, i);
+            return;
+        }
+    }
+}
+
+static void set_plane(uint8_t *row, const ptrdiff_t stride, const int width, const int height, const int sample_size,
+                      const int value) {
+    for (int y = 0; y < height; y++, row += stride) {
+        if (sample_size == 1) {
+            memset(row, value, (size_t)width);
+            continue;
+        }
+        for (int x = 0; x < width; x++)
+            memcpy(row + 2 * x, &(uint16_t){(uint16_t)value}, 2);
+    }
+}
+
+/* Samples of `from`, or mid-grey; as if intra coded, for direct prediction. */
+void h264_picture_copy_samples(h264_decoder *const dec, picture *const to, const picture *const from) {
+    for (int p = 0; p < 3; p++) {
+        const int depth = p == 0 ? dec->active_sps.BitDepthY : dec->active_sps.BitDepthC;
+        if (from != NULL && dec->height[p] > 0)
+            memcpy(to->plane[p], from->plane[p], (size_t)to->stride[p] * (size_t)dec->height[p]);
+        else
+            set_plane(to->plane[p], to->stride[p], dec->width[p], dec->height[p], dec->k->sample_size, 1 << (depth - 1));
+    }
+    const size_t n = pic_size_in_mbs(dec);
+    memset(to->mb_field, 0, n);
+    for (size_t i = 0; i < n; i++) {
+        mb_motion *const m = &to->motion[i];
+        memset(m, 0, sizeof *m);
+        memset(m->ref_idx, -1, sizeof m->ref_idx);
+        for (int q = 0; q < 8; q++)
+            m->uid[q / 4][q % 4] = NO_UID;
+    }
+}
+
+// ------------------------------------------------------------------------------------------------- tap buffers
+
+typedef struct carver { // hands out pieces of a block; with base NULL it only adds up
+    uint8_t *base;
+    size_t used;
+} carver;
+
+static void *carve(carver *const c, const size_t size) {
+    void *const piece = c->base == NULL ? NULL : c->base + c->used;
+    c->used += aligned(size);
+    return piece;
+}
+
+static void lay_out_taps(const h264_decoder *const dec, taps *const t, carver *const c) {
+    const unsigned want = dec->settings.taps;
+    const size_t sample_size = (size_t)dec->k->sample_size, mbs = pic_size_in_mbs(dec);
+    for (int p = 0; p < 3; p++) {
+        const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p];
+        if (n > 0 && want & H264_TAP_PREDICTION)
+            t->prediction[p] = carve(c, n * sample_size);
+        if (n > 0 && want & H264_TAP_RESIDUAL)
+            t->residual[p] = carve(c, n * sample_size * 2);
+        if (n > 0 && want & H264_TAP_LEVEL)
+            t->level[p] = carve(c, n * sample_size * 2);
+        t->qp[p] = carve(c, mbs);
+    }
+    t->tu = carve(c, mbs * 16);
+    t->mb_type = carve(c, mbs);
+    t->cbp = carve(c, mbs);
+    t->field = carve(c, mbs);
+    t->slice = carve(c, mbs * sizeof *t->slice);
+    if (want & H264_TAP_MODES) {
+        t->intra_luma = carve(c, mbs * 16);
+        t->intra_chroma = carve(c, mbs);
+    }
+    if (want & H264_TAP_MOTION) {
+        t->mv = carve(c, mbs * 2 * 16 * 2 * sizeof *t->mv);
+        t->ref = carve(c, mbs * 2 * 4 * sizeof *t->ref);
+    }
+}
+
+static taps *new_taps(const h264_decoder *const dec) {
+    taps *const t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return NULL;
+    carver c = {.base = NULL, .used = 0};
+    lay_out_taps(dec, t, &c);
+    t->size = c.used;
+    c.base = alloc_aligned(t->size, &t->memory);
+    c.used = 0;
+    if (c.base == NULL) {
+        free(t);
+        return NULL;
+    }
+    lay_out_taps(dec, t, &c);
+    return t;
+}
+
+int h264_taps_get(h264_decoder *const dec, picture *const pic) {
+    stream_state *const s = dec->stream;
+    pic->taps = s->free_taps;
+    if (pic->taps != NULL)
+        s->free_taps = pic->taps->next;
+    else
+        pic->taps = new_taps(dec);
+    return pic->taps != NULL ? H264_OK : H264_NOMEM;
+}
+
+static void free_pooled_taps(stream_state *const s) {
+    while (s->free_taps != NULL) {
+        taps *const t = s->free_taps;
+        s->free_taps = t->next;
+        free(t->memory);
+        free(t);
+    }
+}
+
+// -------------------------------------------------------------------------------------------------- activation
+
+static void set_geometry(h264_decoder *const dec, const sps *const s) {
+    static const int MbWidthC[4] = {0, 8, 8, 16}, MbHeightC[4] = {0, 8, 16, 16}; // Table 6-1
+    dec->PicWidthInMbs = s->PicWidthInMbs;
+    dec->FrameHeightInMbs = s->FrameHeightInMbs;
+    dec->mb_width_c = MbWidthC[s->chroma_format_idc];
+    dec->mb_height_c = MbHeightC[s->chroma_format_idc];
+    for (int p = 0; p < 3; p++) {
+        dec->width[p] = s->PicWidthInMbs * (p == 0 ? 16 : dec->mb_width_c);
+        dec->height[p] = s->FrameHeightInMbs * (p == 0 ? 16 : dec->mb_height_c);
+    }
+    dec->k = h264_kernels(s->BitDepthY > 8 || s->BitDepthC > 8 ? 2 : 1);
+}
+
+static bool same_geometry(const sps *const a, const sps *const b) {
+    const bool a16 = a->BitDepthY > 8 || a->BitDepthC > 8, b16 = b->BitDepthY > 8 || b->BitDepthC > 8;
+    return a->PicWidthInMbs == b->PicWidthInMbs && a->FrameHeightInMbs == b->FrameHeightInMbs &&
+           a->chroma_format_idc == b->chroma_format_idc && a16 == b16;
+}
+
+static int change_geometry(h264_decoder *const dec, const sps *const s) {
+    stream_state *const state = dec->stream;
+    state->geometry++;
+    free_pooled_taps(state);
+    if (state->substitute != NULL)
+        state->substitute->locked = false;
+    state->substitute = NULL;
+    for (int i = state->n_pictures - 1; i >= 0; i--)
+        if (is_free(state->pictures[i]))
+            free_picture(state, i);
+    set_geometry(dec, s);
+    free(dec->mb);
+    dec->mb = calloc(pic_size_in_mbs(dec), sizeof *dec->mb);
+    return dec->mb != NULL ? H264_OK : H264_NOMEM;
+}
+
+/* Makes `s` the active SPS. The buffer must have been emptied. */
+int h264_activate(h264_decoder *const dec, const sps *const s) {
+    const uint64_t pixels = (uint64_t)s->PicWidthInMbs * (uint64_t)s->FrameHeightInMbs * 256;
+    if (pixels > dec->settings.max_pixels)
+        return h264_error(dec, H264_NOMEM, "picture of %dx%d samples is larger than the limit of %u",
+                          s->PicWidthInMbs * 16, s->FrameHeightInMbs * 16, dec->settings.max_pixels);
+    if (!dec->active_sps.valid || !same_geometry(&dec->active_sps, s)) {
+        dec->active_sps.valid = false; // until all is allocated
+        if (change_geometry(dec, s) < 0)
+            return h264_error(dec, H264_NOMEM, "no memory for pictures of %dx%d samples", s->PicWidthInMbs * 16,
+                              s->FrameHeightInMbs * 16);
+    }
+    memcpy(&dec->active_sps, s, sizeof *s);
+    h264_stream_info_fill(s, &dec->info);
+    h264_dpb_size_init(dec);
+    return H264_OK;
+}
+
+void h264_pictures_free(h264_decoder *const dec) {
+    stream_state *const s = dec->stream;
+    while (s->n_pictures > 0) {
+        taps *const t = s->pictures[0]->taps;
+        if (t != NULL) {
+            free(t->memory);
+            free(t);
+        }
+        free_picture(s, 0);
+    }
+    free_pooled_taps(s);
+    free(dec->mb);
+    dec->mb = NULL;
+}
+
+// ------------------------------------------------------------------------------------------------------ output
+
+/* A picture of the old geometry may be handed out after the change: sizes come from its own info. */
+void h264_frame_fill(const picture *const pic, h264_frame *const f) {
+    static const int sub_x[4] = {0, 2, 2, 1}, sub_y[4] = {0, 2, 1, 1};
+    const taps *const t = pic->taps;
+    memset(f, 0, sizeof *f);
+    f->info = pic->info;
+    for (int p = 0; p < 3; p++) {
+        f->decoded[p] = pic->plane[p];
+        f->decoded_stride[p] = pic->stride[p];
+        f->prediction[p] = t->prediction[p];
+        f->residual[p] = t->residual[p];
+        f->level[p] = t->level[p];
+        f->qp[p] = t->qp[p];
+        const int c = pic->info.chroma_format_idc;
+        f->width[p] = p == 0 ? pic->info.coded_width : c == 0 ? 0 : pic->info.coded_width / sub_x[c];
+        f->height[p] = p == 0 ? pic->info.coded_height : c == 0 ? 0 : pic->info.coded_height / sub_y[c];
+    }
+    f->tu = t->tu;
+    f->mb_type = t->mb_type;
+    f->cbp = t->cbp;
+    f->slice = t->slice;
+    f->field = t->field;
+    f->intra_luma = t->intra_luma;
+    f->intra_chroma = t->intra_chroma;
+    f->mv = t->mv;
+    f->ref = t->ref;
+    memcpy(f->scaling4x4, pic->ScalingList4x4, sizeof f->scaling4x4);
+    memcpy(f->scaling8x8, pic->ScalingList8x8, sizeof f->scaling8x8);
+    f->decode_order = pic->uid;
+    f->poc = pic->PicOrderCnt;
+    f->picture_type = pic->picture_type;
+    f->keyframe = pic->is_idr;
+    f->recovery_point = pic->recovery_point;
+    f->concealed_mbs = pic->concealed_mbs;
+    f->pts = pic->pts;
+}
