@@ -13,6 +13,7 @@ masks. Planes are `[B, Hp, Wp]` in macroblock order inside this module, unless s
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -45,34 +46,44 @@ HADAMARD = {
 }
 
 
-def zigzag(size: int) -> list[int]:
+@functools.cache
+def zigzag(size: int) -> tuple[int, ...]:
     """Raster index of each place of the zig-zag scan of a block (6.4, Figure 8-8, 8-9).
 
     >>> zigzag(4)[:6]
-    [0, 1, 4, 8, 5, 2]
+    (0, 1, 4, 8, 5, 2)
     """
     places = []
     for diagonal in range(2 * size - 1):
         rows = range(max(0, diagonal - size + 1), min(diagonal, size - 1) + 1)
         for row in rows if diagonal % 2 else reversed(rows):
             places.append(row * size + diagonal - row)
-    return places
+    return tuple(places)
 
 
-def norm_adjust(size: int) -> Tensor:
-    """int32 `[6, size, size]`: normAdjust4x4 or normAdjust8x8 of 8.5.9."""
-    table = torch.zeros(6, size, size, dtype=torch.int32)
-    for i in range(size):
-        for j in range(size):
-            if size == 4:
-                kind = 0 if i % 2 == j % 2 == 0 else 1 if i % 2 == j % 2 == 1 else 2
-            elif i % 2 == j % 2:
-                kind = 1 if i % 2 else 0 if i % 4 == j % 4 == 0 else 2 if i % 4 == j % 4 else 4
-            else:
-                kind = 3 if (i if j % 2 else j) % 4 == 0 else 5
-            values = NORM_4X4 if size == 4 else NORM_8X8
-            table[:, i, j] = torch.tensor([row[kind] for row in values], dtype=torch.int32)
-    return table
+@functools.cache
+def norm_adjust(size: int) -> tuple[tuple[int, ...], ...]:
+    """normAdjust4x4 or normAdjust8x8 of 8.5.9, for each qP % 6: a block in raster order."""
+
+    def kind(i: int, j: int) -> int:
+        if size == 4:
+            return 0 if i % 2 == j % 2 == 0 else 1 if i % 2 == j % 2 == 1 else 2
+        if i % 2 != j % 2:
+            return 3 if (i if j % 2 else j) % 4 == 0 else 5
+        return 1 if i % 2 else 0 if i % 4 == j % 4 == 0 else 2 if i % 4 == j % 4 else 4
+
+    kinds = [kind(i, j) for i in range(size) for j in range(size)]
+    return tuple(tuple(row[k] for k in kinds) for row in (NORM_4X4 if size == 4 else NORM_8X8))
+
+
+@functools.cache
+def core(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The matrices `A`, `B` of `A d A^T`, the real-valued inverse transform, and of its inverse."""
+    with torch.inference_mode(False):  # they are kept, and may be used with gradients later
+        rows = torch.tensor(CORE_4X4 if size == 4 else CORE_8X8_EIGHTHS, dtype=torch.float64)
+        rows = rows if size == 4 else rows / 8
+        inverse, forward = rows.T / 8, 8 * rows / (rows * rows).sum(1, keepdim=True)
+        return inverse.to(device, dtype), forward.to(device, dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,19 +183,15 @@ class UnitMaps:
         self.dtype = dtype
         self._priors, self._plane = priors, plane
         self._eight, self._staged = scales.eight, scales.staged
-        shift = torch.as_tensor(scales.ac_shift, dtype=dtype, device=scales.ac.device)
-        self.step = scales.ac.to(dtype) * torch.exp2(-shift)
+        self.step = scales.ac.to(dtype) / (1 << scales.ac_shift)
         """`[B, Hp, Wp]`: size of one level, in scaled coefficients d."""
         if scales.staged is not None and scales.dc is not None:
             places = dc_places(self.step, priors, plane)
             dc = scales.dc.to(dtype) / (1 << scales.dc_shift)
             places.copy_(torch.where(_dc_shape(scales.staged), _dc_shape(dc), places))
-        core_4 = torch.tensor(CORE_4X4, dtype=torch.float64)
-        core_8 = torch.tensor(CORE_8X8_EIGHTHS, dtype=torch.float64) / 8
-        device = self.step.device
-        self._inverse = {n: (m.T / 8).to(device, dtype) for n, m in ((4, core_4), (8, core_8))}
-        self._forward = {n: (8 * m / (m * m).sum(1, keepdim=True)).to(device, dtype)
-                         for n, m in ((4, core_4), (8, core_8))}  # fmt: skip
+        cores = {size: core(size, dtype, self.step.device) for size in (4, 8)}
+        self._inverse = {size: both[0] for size, both in cores.items()}
+        self._forward = {size: both[1] for size, both in cores.items()}
 
     def residual(self, level: Tensor) -> Tensor:
         """Residual of levels that need not be integers, `[B, Hp, Wp]` to `[B, Hp, Wp]`."""
@@ -243,12 +250,14 @@ def _level_scale(lists: Tensor, which: Tensor, qp: Tensor) -> Tensor:
     batch, count, entries = lists.shape
     size = 4 if entries == 16 else 8
     raster = torch.empty(batch, count, entries, dtype=torch.int32, device=lists.device)
-    raster[:, :, torch.tensor(zigzag(size), device=lists.device)] = lists.to(torch.int32)
-    norm = norm_adjust(size).to(lists.device)
-    table = raster.view(batch, count, 1, size, size) * norm
+    raster[:, :, list(zigzag(size))] = lists.to(torch.int32)
+    norm = torch.tensor(norm_adjust(size), dtype=torch.int32, device=lists.device)
+    table = (raster[:, :, None] * norm).view(-1, entries)
+    remainder, octave = qp % 6, torch.div(qp, 6, rounding_mode="floor")
     frame = torch.arange(batch, device=lists.device).view(-1, 1, 1)
-    scale = table[frame, which, (qp % 6).long()]
-    return scale << torch.div(qp, 6, rounding_mode="floor")[..., None, None]
+    row = (frame * count + which) * 6 + remainder
+    scale = table.index_select(0, row.flatten()).view(*qp.shape, size, size)
+    return scale << octave[..., None, None]
 
 
 def _tile(blocks: Tensor, height: int, width: int) -> Tensor:
