@@ -101,7 +101,8 @@ def _exchange_sound(segments: list[Segment]) -> None:
     for number, segment in enumerate(segments):
         order = [(number + step) % len(segments) for step in range(1, len(segments))]
         others = [
-            k for k in order
+            k
+            for k in order
             if segments[k].clip.speaker != segment.clip.speaker and tracks[k] is not None
         ]
         segment.reader.track = tracks[others[0]] if others else None

@@ -116,9 +116,7 @@ class ClipReader:
         """Whether the source is at hand."""
         return self._clean is not None
 
-    def read(
-        self, start: int, stop: int, box: tuple[int, int, int, int] | None = None
-    ) -> Sample:
+    def read(self, start: int, stop: int, box: tuple[int, int, int, int] | None = None) -> Sample:
         """Frames `start` to `stop`; outside the clip the first or last frame is repeated.
 
         Args:
@@ -147,7 +145,10 @@ class ClipReader:
         attrs = self._priors.attrs
         depth = int(attrs["bit_depth_luma"]), int(attrs["bit_depth_chroma"])
         return Sample(
-            start=torch.tensor(start), bit_depth=depth, name=self.name, **values  # type: ignore[arg-type]
+            start=torch.tensor(start),
+            bit_depth=depth,
+            name=self.name,
+            **values,  # type: ignore[arg-type]
         )
 
     def _listened(self, listen: Listen | None) -> Track | None:
@@ -183,9 +184,7 @@ class ClipReader:
             values["clean"] = self._clean_planes(frames, box)
         return values
 
-    def _clean_planes(
-        self, frames: list[int], box: tuple[int, int, int, int] | None
-    ) -> Planes:
+    def _clean_planes(self, frames: list[int], box: tuple[int, int, int, int] | None) -> Planes:
         assert self._clean is not None
         first, last = min(frames), max(frames)
         planes = []

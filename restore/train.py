@@ -108,9 +108,7 @@ class _Run:
         self.best: Path | None = None
         self.amp = settings.amp and fast_bf16(group.device)
         if (last := self.folder / "last.safetensors").exists():
-            self.progress = load_state(
-                last, self.network, self.optimizer, self.average, config
-            )
+            self.progress = load_state(last, self.network, self.optimizer, self.average, config)
             self.best = next(iter(sorted(self.folder.glob("davd-*.safetensors"))), None)
         self.train_parts = self._open("train")
         self.val_parts = self._open("val") if group.rank == 0 else []

@@ -84,9 +84,7 @@ def _write_video(path: Path, pictures: list[tuple[np.ndarray, ...]]) -> None:
         file.mux(stream.encode(None))
 
 
-def _write_priors(
-    path: Path, clean: list[tuple[np.ndarray, ...]], *, seed: int, crf: int
-) -> None:
+def _write_priors(path: Path, clean: list[tuple[np.ndarray, ...]], *, seed: int, crf: int) -> None:
     size = clean[0][0].shape[0]
     random = np.random.default_rng((seed, crf))
     attributes = {
