@@ -7,15 +7,17 @@ and `to_display_rows` takes them back.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..bitstream.schema import record_arrays
+
 if TYPE_CHECKING:
-    from ..bitstream import PriorsFile
+    from ..bitstream import FrameRecord, PriorsFile
     from ..data.sample import Sample
 
 PLANES = ("y", "cb", "cr")
@@ -137,6 +139,23 @@ class PriorsTensors:
         values["scaling8x8"] = np.stack([both[1] for both in lists])
         depth = int(priors.attrs["bit_depth_luma"]), int(priors.attrs["bit_depth_chroma"])
         return cls.from_arrays(values, bit_depth=depth)
+
+    @classmethod
+    def from_records(
+        cls, records: "Sequence[FrameRecord]", *, bit_depth: tuple[int, int] = (8, 8)
+    ) -> "PriorsTensors":
+        """Stack frame records of one size, as the decoder gives them.
+
+        Raises:
+            ValueError: A record lacks prediction, residual or level.
+        """
+        rows = [
+            record_arrays(record)
+            | {"scaling4x4": record.scaling4x4, "scaling8x8": record.scaling8x8}
+            for record in records
+        ]
+        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        return cls.from_arrays(arrays, bit_depth=bit_depth)
 
     @classmethod
     def from_arrays(
