@@ -1,0 +1,86 @@
+"""Types of the extension module: see _core.pyx for what each name means."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+Samples: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Signed: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32]
+Planes: TypeAlias = tuple[Samples, ...]
+SignedPlanes: TypeAlias = tuple[Signed, ...]
+
+class DavdError(Exception): ...
+class CorruptStreamError(DavdError, ValueError): ...
+class UnsupportedStreamError(DavdError, NotImplementedError): ...
+class StreamMemoryError(DavdError, MemoryError): ...
+
+@dataclass(frozen=True)
+class StreamInfo:
+    profile_idc: int
+    level_idc: int
+    coded_width: int
+    coded_height: int
+    width: int
+    height: int
+    crop_left: int
+    crop_right: int
+    crop_top: int
+    crop_bottom: int
+    chroma_format_idc: int
+    bit_depth_luma: int
+    bit_depth_chroma: int
+    matrix_coefficients: int
+    video_full_range: bool
+    num_units_in_tick: int
+    time_scale: int
+    encoder: str
+
+class Frame:
+    decoded: Planes
+    prediction: Planes
+    residual: SignedPlanes
+    level: SignedPlanes
+    tu: npt.NDArray[np.uint8]
+    mb_type: npt.NDArray[np.uint8]
+    qp_y: npt.NDArray[np.int8]
+    qp_cb: npt.NDArray[np.int8]
+    qp_cr: npt.NDArray[np.int8]
+    cbp: npt.NDArray[np.uint8]
+    slice: npt.NDArray[np.uint16]
+    field: npt.NDArray[np.uint8]
+    intra_luma: npt.NDArray[np.int8] | None
+    intra_chroma: npt.NDArray[np.int8] | None
+    mv: npt.NDArray[np.int16] | None
+    ref: npt.NDArray[np.int32] | None
+    scaling4x4: npt.NDArray[np.uint8]
+    scaling8x8: npt.NDArray[np.uint8]
+    decode_order: int
+    poc: int
+    picture_type: int
+    concealed_mbs: int
+    keyframe: bool
+    recovery_point: bool
+    concealed: bool
+    pts: int | None
+    stream: StreamInfo
+
+class Decoder:
+    def __init__(
+        self,
+        *,
+        extradata: Buffer | None = None,
+        prediction: bool = True,
+        residual: bool = True,
+        level: bool = True,
+        motion: bool = False,
+        modes: bool = False,
+        max_pixels: int = 0,
+    ) -> None: ...
+    def send(self, data: Buffer, pts: int | None = None) -> None: ...
+    def flush(self) -> None: ...
+    def receive(self, *, skip: bool = False) -> Frame | None: ...
+    @property
+    def warnings(self) -> dict[str, int]: ...

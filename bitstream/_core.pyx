@@ -1,0 +1,468 @@
+# cython: boundscheck=False, wraparound=False
+"""Thin skin over the C decoder of h264.h: Decoder, Frame, StreamInfo and the errors.
+
+It translates and does nothing else: allocates arrays, releases the GIL, calls C, checks the code.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+cimport cython
+cimport numpy as cnp
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport INT64_MIN, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+cnp.import_array()
+
+
+cdef extern from "h264.h" nogil:
+    enum:
+        H264_OK
+        H264_AGAIN
+        H264_END
+        H264_NOMEM
+        H264_BADARG
+        H264_CORRUPT
+        H264_UNSUPPORTED
+        H264_TAP_PREDICTION
+        H264_TAP_RESIDUAL
+        H264_TAP_LEVEL
+        H264_TAP_MOTION
+        H264_TAP_MODES
+        H264_N_WARNINGS
+    ctypedef struct h264_decoder:
+        pass
+    ctypedef struct h264_settings:
+        unsigned taps
+        uint32_t max_pixels
+    ctypedef struct h264_stream_info:
+        int profile_idc, level_idc, constraint_flags
+        int coded_width, coded_height
+        int crop_left, crop_right, crop_top, crop_bottom
+        int chroma_format_idc
+        int bit_depth_luma, bit_depth_chroma
+        int matrix_coefficients, colour_primaries, transfer_characteristics
+        int video_full_range
+        int sar_width, sar_height
+        uint32_t num_units_in_tick, time_scale
+    ctypedef struct h264_frame:
+        h264_stream_info info
+        const void *decoded[3]
+        ptrdiff_t decoded_stride[3]
+        const void *prediction[3]
+        const void *residual[3]
+        const void *level[3]
+        int width[3]
+        int height[3]
+        const uint8_t *tu
+        const uint8_t *mb_type
+        const int8_t *qp[3]
+        const uint8_t *cbp
+        const uint16_t *slice
+        const uint8_t *field
+        const int8_t *intra_luma
+        const int8_t *intra_chroma
+        const int16_t *mv
+        const int32_t *ref
+        uint8_t scaling4x4[6][16]
+        uint8_t scaling8x8[6][64]
+        int32_t decode_order, poc
+        int picture_type, keyframe, recovery_point, concealed_mbs
+        int64_t pts
+    int h264_open(h264_decoder **out, const h264_settings *settings)
+    int h264_set_extradata(h264_decoder *dec, const uint8_t *data, size_t size)
+    int h264_send(h264_decoder *dec, const uint8_t *data, size_t size, int64_t pts)
+    int h264_flush(h264_decoder *dec)
+    int h264_receive(h264_decoder *dec, h264_frame *frame)
+    const char *h264_error_text(const h264_decoder *dec)
+    const char *h264_encoder_text(const h264_decoder *dec)
+    uint64_t h264_warning_count(const h264_decoder *dec, int warning)
+    const char *h264_warning_name(int warning)
+    void h264_close(h264_decoder *dec)
+
+
+class DavdError(Exception):
+    """Anything davd refuses or cannot do; the message says what was found and what to do."""
+
+
+class CorruptStreamError(DavdError, ValueError):
+    """The data break the syntax of H.264."""
+
+
+class UnsupportedStreamError(DavdError, NotImplementedError):
+    """Legal H.264 of a kind that is not decoded here; the message names the feature."""
+
+
+class StreamMemoryError(DavdError, MemoryError):
+    """No memory for a picture, or a picture larger than the limit."""
+
+
+cdef dict _ERRORS = {
+    H264_CORRUPT: CorruptStreamError,
+    H264_UNSUPPORTED: UnsupportedStreamError,
+    H264_NOMEM: StreamMemoryError,
+}
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What holds for a whole coded video sequence.
+
+    Attributes:
+        profile_idc, level_idc: as in the sequence parameter set.
+        coded_width, coded_height: luma samples, multiples of 16.
+        width, height: luma samples after cropping.
+        crop_left, crop_right, crop_top, crop_bottom: luma samples.
+        chroma_format_idc: 0 4:0:0, 1 4:2:0, 2 4:2:2, 3 4:4:4.
+        bit_depth_luma, bit_depth_chroma: 8 to 14.
+        matrix_coefficients: Table E-5; 2 where the stream does not say.
+        video_full_range: whether samples use the full range.
+        num_units_in_tick, time_scale: seconds per tick as a fraction, two ticks a frame; 0 absent.
+        encoder: text that the encoder left in user data, "" if none.
+    """
+
+    profile_idc: int
+    level_idc: int
+    coded_width: int
+    coded_height: int
+    width: int
+    height: int
+    crop_left: int
+    crop_right: int
+    crop_top: int
+    crop_bottom: int
+    chroma_format_idc: int
+    bit_depth_luma: int
+    bit_depth_chroma: int
+    matrix_coefficients: int
+    video_full_range: bool
+    num_units_in_tick: int
+    time_scale: int
+    encoder: str
+
+
+cdef object _stream_info(const h264_stream_info *i, str encoder):
+    return StreamInfo(
+        i.profile_idc, i.level_idc, i.coded_width, i.coded_height,
+        i.coded_width - i.crop_left - i.crop_right, i.coded_height - i.crop_top - i.crop_bottom,
+        i.crop_left, i.crop_right, i.crop_top, i.crop_bottom,
+        i.chroma_format_idc, i.bit_depth_luma, i.bit_depth_chroma,
+        i.matrix_coefficients, bool(i.video_full_range), i.num_units_in_tick, i.time_scale, encoder,
+    )
+
+
+cdef enum:
+    MAX_COPIES = 32
+
+
+cdef struct Copy:
+    # rows of `bytes` bytes, `stride` apart at the source, packed at the destination
+    char *to
+    const char *source
+    size_t rows, bytes
+    ptrdiff_t stride
+
+
+cdef struct Copies:
+    # what to copy once the GIL is released
+    Copy items[MAX_COPIES]
+    int n
+
+
+cdef void _run(const Copies *c) noexcept nogil:
+    cdef int i
+    cdef size_t y
+    cdef const Copy *k
+    for i in range(c.n):
+        k = &c.items[i]
+        if k.stride == <ptrdiff_t>k.bytes:
+            memcpy(k.to, k.source, k.rows * k.bytes)
+            continue
+        for y in range(k.rows):
+            memcpy(k.to + y * k.bytes, k.source + <ptrdiff_t>y * k.stride, k.bytes)
+
+
+cdef object _array(Copies *c, const void *source, int typenum, int ndim, cnp.npy_intp *shape, ptrdiff_t stride):
+    """A new array; what fills it is added to `c`. A stride of 0: packed."""
+    cdef cnp.ndarray array = cnp.PyArray_SimpleNew(ndim, shape, typenum)
+    cdef size_t size = <size_t>cnp.PyArray_NBYTES(array)
+    cdef Copy *k = &c.items[c.n]
+    c.n += 1
+    k.to = cnp.PyArray_BYTES(array)
+    k.source = <const char *>source
+    k.rows = 1 if stride == 0 else <size_t>shape[0]
+    k.bytes = size // k.rows
+    k.stride = <ptrdiff_t>k.bytes if stride == 0 else stride
+    return array
+
+
+cdef object _plane(Copies *c, const void *source, int typenum, int height, int width, ptrdiff_t stride):
+    cdef cnp.npy_intp[2] shape
+    shape[0] = height
+    shape[1] = width
+    return _array(c, source, typenum, 2, shape, stride)
+
+
+cdef tuple _planes(Copies *c, const h264_frame *f, const void *const *sources, int typenum):
+    """Packed planes of a tap, or None when it was not asked for."""
+    cdef int p
+    if sources[0] == NULL:
+        return None
+    return tuple([
+        _plane(c, sources[p], typenum, f.height[p], f.width[p], 0) for p in range(3) if f.width[p] > 0
+    ])
+
+
+@cython.final
+cdef class Frame:
+    """A decoded frame and what the decoder knew while making it. Planes have the coded size.
+
+    Arrays are None when they were not asked for, and all of them after `receive(skip=True)`.
+
+    Attributes:
+        decoded, prediction: `[Hc, Wc]` uint8 (uint16 over 8 bits) for Y, Cb, Cr.
+        residual, level: `[Hc, Wc]` int16 (int32 over 8 bits) for Y, Cb, Cr.
+        tu: `[H/4, W/4]` uint8, transform in force: none 0, 4x4 1, 8x8 2, Intra16x16 3, PCM 4; +8 bypassed.
+        mb_type: `[H/16, W/16]` uint8, I_4x4 0 to B_8x8 14.
+        qp_y, qp_cb, qp_cr: `[H/16, W/16]` int8.
+        cbp, slice, field: `[H/16, W/16]` uint8, uint16, uint8.
+        intra_luma, intra_chroma: `[H/4, W/4]`, `[H/16, W/16]` int8, prediction modes, -1 not intra.
+        mv: `[2, H/4, W/4, 2]` int16, quarter samples, x and y, for lists 0 and 1.
+        ref: `[2, H/8, W/8]` int32, decode_order of the reference frame, -1 none.
+        scaling4x4, scaling8x8: `[6, 16]`, `[6, 64]` uint8, lists in force in zig-zag order.
+        decode_order: place in decoding order; poc: PicOrderCnt; picture_type: I 0, P 1, B 2.
+        keyframe: IDR; concealed_mbs: macroblocks that had to be invented; concealed: any.
+        pts: as given to `Decoder.send`; stream: StreamInfo of its sequence.
+    """
+
+    cdef readonly tuple decoded, prediction, residual, level
+    cdef readonly object tu, mb_type, qp_y, qp_cb, qp_cr, cbp, slice, field
+    cdef readonly object intra_luma, intra_chroma, mv, ref
+    cdef readonly object scaling4x4, scaling8x8
+    cdef readonly int decode_order, poc, picture_type, concealed_mbs
+    cdef readonly bint keyframe, recovery_point, concealed
+    cdef readonly object pts, stream
+
+    def __init__(self):
+        raise TypeError("frames come from Decoder.receive()")
+
+    def __repr__(self):
+        kind = "IPB"[self.picture_type]
+        return f"<Frame {kind} decode_order={self.decode_order} poc={self.poc} pts={self.pts}>"
+
+
+cdef void _fill_facts(Frame frame, const h264_frame *f, object stream):
+    frame.decode_order = f.decode_order
+    frame.poc = f.poc
+    frame.picture_type = f.picture_type
+    frame.concealed_mbs = f.concealed_mbs
+    frame.concealed = f.concealed_mbs > 0
+    frame.keyframe = f.keyframe
+    frame.recovery_point = f.recovery_point
+    frame.pts = None if f.pts == INT64_MIN else f.pts
+    frame.stream = stream
+
+
+cdef void _fill_planes(Frame frame, const h264_frame *f, Copies *c):
+    cdef bint deep = f.info.bit_depth_luma > 8 or f.info.bit_depth_chroma > 8
+    cdef int sample = cnp.NPY_UINT16 if deep else cnp.NPY_UINT8
+    cdef int wide = cnp.NPY_INT32 if deep else cnp.NPY_INT16
+    cdef int p
+    frame.decoded = tuple([
+        _plane(c, f.decoded[p], sample, f.height[p], f.width[p], f.decoded_stride[p])
+        for p in range(3) if f.width[p] > 0
+    ])
+    frame.prediction = _planes(c, f, f.prediction, sample)
+    frame.residual = _planes(c, f, f.residual, wide)
+    frame.level = _planes(c, f, f.level, wide)
+
+
+cdef void _fill_maps(Frame frame, const h264_frame *f, Copies *c):
+    cdef int h = f.height[0] // 16, w = f.width[0] // 16
+    frame.tu = _plane(c, f.tu, cnp.NPY_UINT8, 4 * h, 4 * w, 0)
+    frame.mb_type = _plane(c, f.mb_type, cnp.NPY_UINT8, h, w, 0)
+    frame.qp_y = _plane(c, f.qp[0], cnp.NPY_INT8, h, w, 0)
+    frame.qp_cb = _plane(c, f.qp[1], cnp.NPY_INT8, h, w, 0)
+    frame.qp_cr = _plane(c, f.qp[2], cnp.NPY_INT8, h, w, 0)
+    frame.cbp = _plane(c, f.cbp, cnp.NPY_UINT8, h, w, 0)
+    frame.slice = _plane(c, f.slice, cnp.NPY_UINT16, h, w, 0)
+    frame.field = _plane(c, f.field, cnp.NPY_UINT8, h, w, 0)
+    frame.scaling4x4 = _plane(c, f.scaling4x4, cnp.NPY_UINT8, 6, 16, 0)
+    frame.scaling8x8 = _plane(c, f.scaling8x8, cnp.NPY_UINT8, 6, 64, 0)
+
+
+cdef void _fill_optional_maps(Frame frame, const h264_frame *f, Copies *c):
+    cdef int h = f.height[0] // 16, w = f.width[0] // 16
+    cdef cnp.npy_intp[4] shape = [2, 4 * h, 4 * w, 2]
+    if f.mv != NULL:
+        frame.mv = _array(c, f.mv, cnp.NPY_INT16, 4, shape, 0)
+    shape = [2, 2 * h, 2 * w, 0]
+    if f.ref != NULL:
+        frame.ref = _array(c, f.ref, cnp.NPY_INT32, 3, shape, 0)
+    if f.intra_luma != NULL:
+        frame.intra_luma = _plane(c, f.intra_luma, cnp.NPY_INT8, 4 * h, 4 * w, 0)
+        frame.intra_chroma = _plane(c, f.intra_chroma, cnp.NPY_INT8, h, w, 0)
+
+
+@cython.final
+cdef class Decoder:
+    """Decoder of one H.264 stream. Not thread-safe; releases the GIL while decoding.
+
+    Args:
+        extradata: avcC record (packets are then length-prefixed), or Annex B parameter sets, or None.
+        prediction, residual, level, motion, modes: what to record beside the decoded samples; the
+            maps of types, QPs, transforms and slices always are.
+        max_pixels: luma samples of the largest picture accepted; 0: 4096x2304.
+
+    Raises:
+        CorruptStreamError: extradata that cannot be read.
+    """
+
+    cdef h264_decoder *_dec
+    cdef object _waiting  # packets (or None for a flush) that came while frames had not been taken
+    cdef h264_stream_info _info
+    cdef object _stream
+
+    def __cinit__(
+        self, *, extradata=None, bint prediction=True, bint residual=True, bint level=True,
+        bint motion=False, bint modes=False, uint32_t max_pixels=0,
+    ):
+        cdef h264_settings settings
+        settings.taps = (
+            (H264_TAP_PREDICTION if prediction else 0) | (H264_TAP_RESIDUAL if residual else 0)
+            | (H264_TAP_LEVEL if level else 0) | (H264_TAP_MOTION if motion else 0)
+            | (H264_TAP_MODES if modes else 0)
+        )
+        settings.max_pixels = max_pixels
+        self._waiting = deque()
+        if h264_open(&self._dec, &settings) != H264_OK:
+            raise MemoryError("no memory for a decoder")
+        cdef const uint8_t[::1] data
+        if extradata is not None and len(extradata) > 0:
+            data = extradata
+            self._check(h264_set_extradata(self._dec, &data[0], data.shape[0]))
+
+    def __dealloc__(self):
+        h264_close(self._dec)
+
+    cdef int _check(self, int rc) except -1:
+        if rc >= 0:
+            return 0
+        raise _ERRORS.get(rc, DavdError)(h264_error_text(self._dec).decode("utf-8", "replace"))
+
+    cdef int _send(self, object packet, object pts) except? -100:
+        """One packet, or a flush when it is None; the code of h264_send()."""
+        cdef int64_t when = INT64_MIN if pts is None else pts
+        cdef const uint8_t[::1] data
+        cdef const uint8_t *start = NULL
+        cdef size_t size = 0
+        cdef int rc
+        if packet is None:
+            with nogil:
+                rc = h264_flush(self._dec)
+            return rc
+        data = packet
+        size = <size_t>data.shape[0]
+        if size > 0:
+            start = &data[0]
+        with nogil:
+            rc = h264_send(self._dec, start, size, when)
+        return rc
+
+    def send(self, data, pts=None):
+        """Decode one packet: an access unit, or any piece of an Annex B stream cut at NAL units.
+
+        Packets sent before the frames of the one before were taken are kept until they are.
+
+        Args:
+            data: bytes or another contiguous buffer.
+            pts: what the frame whose first slice is in here shall carry.
+
+        Raises:
+            CorruptStreamError: no usable NAL unit in it; the next packet may be sent.
+            UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further. Frames that come before
+                the trouble can be had first: for the packet that brings it, `receive` raises.
+        """
+        if self._waiting:
+            self._waiting.append((bytes(data), pts))
+            return
+        cdef int rc = self._send(data, pts)
+        if rc == H264_AGAIN:
+            self._waiting.append((bytes(data), pts))
+        elif rc == H264_CORRUPT:
+            self._check(rc)
+
+    def flush(self):
+        """End of stream: all frames become available. Another stream may be sent afterwards."""
+        if self._waiting:
+            self._waiting.append((None, None))
+        else:
+            self._send(None, None)
+
+    def receive(self, *, bint skip=False):
+        """Next frame in output order; None: it takes more input.
+
+        Args:
+            skip: return the frame without arrays.
+
+        Raises:
+            UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further.
+        """
+        cdef h264_frame f
+        cdef int rc
+        while True:
+            with nogil:
+                rc = h264_receive(self._dec, &f)
+            if rc == H264_OK:
+                return self._frame(&f, skip)
+            if rc != H264_AGAIN and rc != H264_END:
+                self._waiting.clear()
+                self._check(rc)
+            if not self._waiting:
+                return None
+            packet, pts = self._waiting.popleft()
+            self._send(packet, pts)
+
+    cdef Frame _frame(self, const h264_frame *f, bint skip):
+        cdef Frame frame = Frame.__new__(Frame)
+        cdef Copies copies
+        copies.n = 0
+        _fill_facts(frame, f, self._stream_of(f))
+        if not skip:
+            _fill_planes(frame, f, &copies)
+            _fill_maps(frame, f, &copies)
+            _fill_optional_maps(frame, f, &copies)
+            with nogil:
+                _run(&copies)
+        return frame
+
+    cdef object _stream_of(self, const h264_frame *f):
+        """The StreamInfo of a frame; one object for all frames that share it."""
+        cdef bytes text = h264_encoder_text(self._dec)
+        if self._stream is None or self._stream.encoder.encode() != text or not _same(&self._info, &f.info):
+            self._info = f.info
+            self._stream = _stream_info(&f.info, text.decode("ascii", "replace"))
+        return self._stream
+
+    @property
+    def warnings(self):
+        """What was odd in the stream and decoded all the same: how often, by name."""
+        cdef int i
+        return {
+            h264_warning_name(i).decode(): h264_warning_count(self._dec, i)
+            for i in range(H264_N_WARNINGS) if h264_warning_count(self._dec, i) > 0
+        }
+
+
+cdef bint _same(const h264_stream_info *a, const h264_stream_info *b) noexcept:
+    return (
+        a.profile_idc == b.profile_idc and a.level_idc == b.level_idc
+        and a.coded_width == b.coded_width and a.coded_height == b.coded_height
+        and a.crop_left == b.crop_left and a.crop_right == b.crop_right
+        and a.crop_top == b.crop_top and a.crop_bottom == b.crop_bottom
+        and a.chroma_format_idc == b.chroma_format_idc
+        and a.bit_depth_luma == b.bit_depth_luma and a.bit_depth_chroma == b.bit_depth_chroma
+        and a.matrix_coefficients == b.matrix_coefficients and a.video_full_range == b.video_full_range
+        and a.num_units_in_tick == b.num_units_in_tick and a.time_scale == b.time_scale
+    )
