@@ -33,7 +33,11 @@ class StreamInfo:
     bit_depth_luma: int
     bit_depth_chroma: int
     matrix_coefficients: int
+    colour_primaries: int
+    transfer_characteristics: int
     video_full_range: bool
+    sar_width: int
+    sar_height: int
     num_units_in_tick: int
     time_scale: int
     encoder: str

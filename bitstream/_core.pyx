@@ -117,7 +117,9 @@ class StreamInfo:
         chroma_format_idc: 0 4:0:0, 1 4:2:0, 2 4:2:2, 3 4:4:4.
         bit_depth_luma, bit_depth_chroma: 8 to 14.
         matrix_coefficients: Table E-5; 2 where the stream does not say.
+        colour_primaries, transfer_characteristics: Tables E-3 and E-4; likewise.
         video_full_range: whether samples use the full range.
+        sar_width, sar_height: sample aspect ratio; 0 where the stream does not say.
         num_units_in_tick, time_scale: seconds per tick as a fraction, two ticks a frame; 0 absent.
         encoder: text that the encoder left in user data, "" if none.
     """
@@ -136,7 +138,11 @@ class StreamInfo:
     bit_depth_luma: int
     bit_depth_chroma: int
     matrix_coefficients: int
+    colour_primaries: int
+    transfer_characteristics: int
     video_full_range: bool
+    sar_width: int
+    sar_height: int
     num_units_in_tick: int
     time_scale: int
     encoder: str
@@ -148,7 +154,8 @@ cdef object _stream_info(const h264_stream_info *i, str encoder):
         i.coded_width - i.crop_left - i.crop_right, i.coded_height - i.crop_top - i.crop_bottom,
         i.crop_left, i.crop_right, i.crop_top, i.crop_bottom,
         i.chroma_format_idc, i.bit_depth_luma, i.bit_depth_chroma,
-        i.matrix_coefficients, bool(i.video_full_range), i.num_units_in_tick, i.time_scale, encoder,
+        i.matrix_coefficients, i.colour_primaries, i.transfer_characteristics,
+        bool(i.video_full_range), i.sar_width, i.sar_height, i.num_units_in_tick, i.time_scale, encoder,
     )
 
 
@@ -464,5 +471,8 @@ cdef bint _same(const h264_stream_info *a, const h264_stream_info *b) noexcept:
         and a.chroma_format_idc == b.chroma_format_idc
         and a.bit_depth_luma == b.bit_depth_luma and a.bit_depth_chroma == b.bit_depth_chroma
         and a.matrix_coefficients == b.matrix_coefficients and a.video_full_range == b.video_full_range
+        and a.colour_primaries == b.colour_primaries
+        and a.transfer_characteristics == b.transfer_characteristics
+        and a.sar_width == b.sar_width and a.sar_height == b.sar_height
         and a.num_units_in_tick == b.num_units_in_tick and a.time_scale == b.time_scale
     )
