@@ -26,18 +26,17 @@ def accumulated(level: Tensor, priors: PriorsTensors, plane: int) -> Tensor:
         `[B, Hp, Wp]` in macroblock order.
     """
     height, width = priors.macroblock(plane)
+    cases: tuple[tuple[int | None, int, int], ...]
     if priors.like_luma(plane):
-        if priors.intra_luma is None:
-            return level
         modes = priors.intra_luma
         cases = ((I_4X4, 4, 4), (I_8X8, 8, 8), (I_16X16, 16, 16))
         vertical, horizontal = VERTICAL, HORIZONTAL
     else:
-        if priors.intra_chroma is None:
-            return level
         modes = priors.intra_chroma
         cases = ((None, height, width),)
         vertical, horizontal = CHROMA_VERTICAL, CHROMA_HORIZONTAL
+    if modes is None:
+        return level
     out = level
     for mb_type, rows, columns in cases:
         wanted = torch.ones_like(priors.mb_type, dtype=torch.bool)

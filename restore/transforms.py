@@ -114,7 +114,8 @@ class UnitScales:
         qp = priors.qp[plane].to(torch.int32) + 6 * (priors.depth(plane) - 8)
         inter = (priors.mb_type > LAST_INTRA).long()
         small = _level_scale(priors.scaling4x4, plane + 3 * inter, qp)
-        ac, shift, eight = _tile(small, height, width), 4, None
+        ac, eight = _tile(small, height, width), None
+        shift: Tensor | int = 4
         dc = small[..., 0, 0]
         if not priors.like_luma(plane):
             if height == 16:  # 4:2:2 codes its DC coefficients with QP'c + 3 (8-329)

@@ -107,6 +107,8 @@ class PriorsTensors:
         for name, key in MAPS.items():
             if (value := getattr(sample, name)) is not None:
                 values[key] = _join(value, frames)
+        if sample.scaling4x4 is None or sample.scaling8x8 is None:
+            raise ValueError("the projection needs the scaling lists, which were not read")
         return cls.from_arrays(values, bit_depth=sample.bit_depth)
 
     @classmethod
@@ -173,14 +175,12 @@ class PriorsTensors:
             ValueError: An array is missing, or shapes do not belong together.
         """
         found = {name.replace(".", "/"): value for name, value in arrays.items()}
-        missing = [
-            n
-            for n in ("level/y", "residual/y", "prediction/y", "tu/y", "mb/type", "mb/qp_y")
-            if n not in found
-        ]
-        if missing:
+        names = [name for name in PLANES if f"level/{name}" in found] or ["y"]
+        needed = ["tu/y", "mb/type"]
+        needed += [f"{g}/{n}" for g in ("prediction", "residual", "level") for n in names]
+        needed += [f"mb/qp_{name}" for name in names]
+        if missing := [name for name in needed if name not in found]:
             raise ValueError(f"the projection needs {', '.join(missing)}, which is not there")
-        names = [name for name in PLANES if f"level/{name}" in found]
 
         def planes(kind: str) -> Planes:
             return tuple(_tensor(found[f"{kind}{name}"]) for name in names)
@@ -189,7 +189,9 @@ class PriorsTensors:
         batch = mb_type.shape[0]
         field = _tensor(found["mb/field"]) if "mb/field" in found else torch.zeros_like(mb_type)
         lists = [
-            _tensor(found[key]) if key in found else torch.full((batch, 6, n), FLAT)
+            _tensor(found[key])
+            if key in found
+            else torch.full((batch, 6, n), FLAT, dtype=torch.uint8, device=mb_type.device)
             for key, n in (("scaling4x4", 16), ("scaling8x8", 64))
         ]
         modes = [

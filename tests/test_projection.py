@@ -280,3 +280,5 @@ def test_sample_with_limited_residual_is_refused() -> None:
         PriorsTensors.from_sample(limited)
     with pytest.raises(ValueError, match="needs level/y"):
         PriorsTensors.from_sample(dataclasses.replace(sample, level=None))
+    with pytest.raises(ValueError, match="needs the scaling lists"):
+        PriorsTensors.from_sample(dataclasses.replace(sample, scaling8x8=None))
