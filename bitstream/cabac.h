@@ -57,11 +57,11 @@ H264_INLINE int cabac_decision(cabac *const c, cabac_engine *const e, uint8_t *c
 
 // DecodeBypass (9.3.3.2.3)
 H264_INLINE int cabac_bypass(cabac *const c, cabac_engine *const e) {
-    if (H264_UNLIKELY(--e->shift < 8))
-        cabac_refill(c, e);
-    const uint64_t scaled = (uint64_t)e->range << e->shift;
+    const uint64_t scaled = (uint64_t)e->range << --e->shift;
     const uint64_t one = e->value >= scaled ? ~UINT64_C(0) : 0;
     e->value -= scaled & one;
+    if (H264_UNLIKELY(e->shift < 8)) // not before: value would not fit
+        cabac_refill(c, e);
     return (int)(one & 1);
 }
 

@@ -44,9 +44,7 @@ static void finish_picture(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     picture *const pic = dec->cur;
     const slice_header *const h = &s->first;
-    const int concealed = pic->concealed_mbs;
     h264_conceal_picture(dec);
-    dec->warnings[H264_WARN_CONCEALED_MB] += (uint64_t)(pic->concealed_mbs - concealed);
     h264_deblock_picture(dec);
     h264_dpb_mark(dec);
     if (h->nal_ref_idc != 0)

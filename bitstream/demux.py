@@ -63,6 +63,7 @@ class Source:
         extradata: what the decoder needs before the first packet (avcC record or parameter sets).
         time_base: seconds a unit of `pts` lasts; 0 when bare.
         frame_rate: mean frames a second as the container has it; 0 when bare.
+        frames: number of frames as the container has it; 0 where it does not say.
         rotation: degrees that a player turns the picture counterclockwise.
         sound: index of the audio stream, -1 where there is none.
         sound_codec: name of its codec.
@@ -74,6 +75,7 @@ class Source:
     extradata: bytes | None = None
     time_base: Fraction = Fraction(0)
     frame_rate: Fraction = Fraction(0)
+    frames: int = 0
     rotation: int = 0
     sound: int = -1
     sound_codec: str = ""
@@ -182,6 +184,7 @@ def _look(path: Path, container: "av.container.InputContainer") -> Source:
         extradata=video.codec_context.extradata,
         time_base=video.time_base or Fraction(1, 90000),
         frame_rate=Fraction(rate),
+        frames=video.frames,
         rotation=_rotation(container, video.index) if "mov" in container.format.name else 0,
         sound=-1 if sound is None else sound.index,
         sound_codec="" if sound is None else sound.codec_context.name,

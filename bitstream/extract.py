@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,32 @@ class Summary:
     md5: str = ""
     bytes: int = 0
     elapsed: float = 0.0
+
+    def as_dict(self) -> dict[str, object]:
+        """As values that JSON can carry."""
+        rate = round(self.frames / self.elapsed, 1) if self.elapsed else 0.0
+        return asdict(self) | {
+            "outputs": [str(path) for path in self.outputs],
+            "frames_per_second": rate,
+        }
+
+    def text(self) -> str:
+        """In words, for people."""
+        rate = self.frames / self.elapsed if self.elapsed else 0.0
+        parts = [
+            f"{self.frames} frames of {self.width}x{self.height} ({self.duration:.2f} s) in "
+            f"{self.elapsed:.2f} s, {rate:.0f} frames/s"
+        ]
+        if self.verified:
+            parts.append("every frame and QP equal to FFmpeg's")
+        if self.sound:
+            parts.append(f"{self.sound:.2f} s of sound")
+        if self.concealed or self.warnings:
+            found = ", ".join(f"{name} {count}" for name, count in sorted(self.warnings.items()))
+            parts.append(f"DAMAGED: {self.concealed} frames concealed ({found})")
+        for path in self.outputs:
+            parts.append(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+        return "\n".join(parts)
 
 
 def iterate(
@@ -105,7 +131,8 @@ def extract(
     strict: bool = False,
     split: bool = False,
     overwrite: bool = False,
-    progress: Callable[[int], None] | None = None,
+    expect: Callable[[int | None], object] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Summary:
     """Write the priors of a video.
 
@@ -127,6 +154,7 @@ def extract(
         strict: damage is an error.
         split: where size, chroma format or bit depth change, begin another file.
         overwrite: replace existing files.
+        expect: called once with the number of frames to come, None where it is not known.
         progress: called with the number of frames just done.
 
     Raises:
@@ -144,6 +172,8 @@ def extract(
     if (verify or digest) and "decoded" not in planes:
         raise ValueError("verify and digest need the decoded planes")
     selection = select(source, start=start, end=end, frames=frames)
+    if expect:
+        expect(selection.count if selection != Selection() else source.frames or None)
     summary = Summary()
     verifier = Verifier(source, selection) if verify else None
     md5 = hashlib.md5(usedforsecurity=False) if digest else None

@@ -35,6 +35,14 @@
 #define H264_UNLIKELY(x) (x)
 #endif
 
+// Intrinsics of x86 and a second build of hot functions for AVX2; everything has a plain C twin. -DH264_NO_SIMD: only that.
+#if defined(__GNUC__) && defined(__SSE2__) && !defined(H264_NO_SIMD)
+#define H264_X86_SIMD 1
+#define H264_TARGET_AVX2 __attribute__((target("avx2")))
+#else
+#define H264_X86_SIMD 0
+#endif
+
 enum {
     MAX_SPS = 32,
     MAX_PPS = 256,
@@ -352,6 +360,16 @@ enum { AVAIL_LEFT = 1, AVAIL_TOP = 2, AVAIL_TOPRIGHT = 4, AVAIL_TOPLEFT = 8 };
 typedef void edge_filter(void *pix, ptrdiff_t stride, int lines, int alpha, int beta, const int8_t tc0[4], int depth);
 typedef void edge_filter_intra(void *pix, ptrdiff_t stride, int lines, int alpha, int beta, int depth);
 
+// The same for 8 lines of both chroma planes with chroma filtering (chromaStyleFilteringFlag 1); index Cb, Cr. A plane
+// with alpha or beta 0 is left alone.
+typedef struct edge_pair {
+    bool intra; // bS 4
+    uint8_t alpha[2], beta[2];
+    int8_t tc0[2][4];
+    int depth;
+} edge_pair;
+typedef void edge_filter_pair(uint8_t *cb, uint8_t *cr, ptrdiff_t stride, const edge_pair *e);
+
 /* Functions on samples, one set for 8-bit planes and one for 16-bit planes. Strides in bytes; `depth` is the plane's bit
  * depth. Intra: neighbours above are at dst - stride; those to the left at left[0], left[left_stride] ... (in the plane
  * itself except in MBAFF), and the top-left one at left[-left_stride]. Constant inputs are never written. */
@@ -369,9 +387,10 @@ typedef struct kernels {
     void (*idct8x8_add)(void *dst, ptrdiff_t stride, int32_t *d, int depth);
     void (*idct4x4_dc_add)(void *dst, ptrdiff_t stride, int32_t *d, int depth); // only d[0] is not zero
     void (*idct8x8_dc_add)(void *dst, ptrdiff_t stride, int32_t *d, int depth);
-    // [0]: across a vertical edge, [1]: across a horizontal one; pix is the first sample q0, see edge_filter
-    edge_filter *deblock_luma[2], *deblock_chroma[2];
-    edge_filter_intra *deblock_luma_intra[2], *deblock_chroma_intra[2];
+    // [0]: across a vertical edge, [1]: across a horizontal one; pix is the first sample q0
+    edge_filter *deblock_luma[2];
+    edge_filter_intra *deblock_luma_intra[2];
+    edge_filter_pair *deblock_chroma[2];
 } kernels;
 
 const kernels *h264_kernels(int sample_size);
@@ -494,6 +513,17 @@ void h264_transform_kernels_16(kernels *k);
 void h264_deblock_picture(h264_decoder *dec);  // dec->cur, all macroblocks, by dec->mb and dec->cur->motion
 void h264_deblock_kernels_8(kernels *k);
 void h264_deblock_kernels_16(kernels *k);
+void h264_deblock_kernels_simd(kernels *k);    // replaces those of the 8-bit set that have a vector version
+
+// deblock_strength.c (8.7.2.1): strengths inside and before a macroblock of which no sample is intra, as bit masks.
+// Bit 4 * edge + quarter of [0] vertical, [1] horizontal edges.
+typedef struct edge_masks {
+    uint16_t coefficients[2]; // bS 2
+    uint16_t motion[2];       // bS 1 where not 2
+} edge_masks;
+// left, top: address of the neighbouring macroblock, -1: that edge is of no interest. `field`: all macroblocks involved
+// are field macroblocks.
+void h264_edge_masks(const h264_decoder *dec, int addr, int left, int top, bool field, edge_masks *out);
 
 // recon.c (8.3-8.5)
 void h264_recon_mb(h264_decoder *dec);

@@ -20,6 +20,7 @@ from .media import ClipError, Probe, complete, ffmpeg_version, probe, run_ffmpeg
 from .work import SAMPLE_RATE, Settings, step
 
 _FFV1 = {"c:v": "ffv1", "level": 3, "g": 1, "slices": 4, "slicecrc": 1, "c:a": "pcm_s16le"}
+_IN_STEP_MS = 40.0  # smaller delays are left: they are within what is measured
 _EXACT = {"fflags": "+bitexact", "map_metadata": -1, "threads": 1, "f": "matroska"}
 
 
@@ -71,7 +72,7 @@ def _crop(source: Path, folder: Path, name: str, settings: Settings) -> dict:
     for n, shot, target in zip(names, used, targets, strict=True):
         clip = _describe(target, n, shot, seen, fps)
         delay = clip["audio"]["delay_ms"]
-        if settings.fix_sync and clip["audio"]["sure"]:
+        if settings.fix_sync and clip["audio"]["sure"] and abs(delay) > _IN_STEP_MS:
             result["commands"].append(_shift_sound(source, seen, fps, shot, target, delay))
             clip = _describe(target, n, shot, seen, fps)
             clip["audio"]["shift_applied_ms"] = delay

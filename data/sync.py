@@ -3,6 +3,7 @@
 Bands of the sound's energy are predicted from the pixels of the mouth by ridge regression, for
 every shift of the sound; the shift at which they are predicted best, on parts of the clip that the
 regression has not seen, is the delay. The certainty says how far that best lies above the rest.
+Lips move before the voice is heard, so that a delay of one frame is within what speakers do.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ import numpy as np
 REACH = 15
 """Largest delay looked for, frames."""
 
-SURE = 3.0
+SURE = 4.0
 """Certainty from which a delay may be believed and corrected."""
 
 _RATE = 16000
 _BANDS = np.array([80, 250, 500, 900, 1500, 2500, 4000, 7000], float)  # edges, Hz
-_PATCH = 10, 14  # rows and columns the mouth is scaled to
-_COMPONENTS = 16
+_PATCH = 20, 28  # rows and columns the mouth is scaled to
+_MODELS = ((8, 0.1), (30, 0.3), (60, 1.0))  # principal components, ridge; their fits are averaged
 _FOLDS = 5
+_SLOW_SECONDS = 2.0  # slower changes (light, the head's turn) are taken out
 _LEAST = 60  # frames; less cannot be measured
 
 
@@ -33,7 +35,7 @@ class Delay:
     Attributes:
         ms: how late the sound is, milliseconds; negative: it is early.
         certainty: height of the best fit above the others, in their standard deviations.
-        sure: certainty is at least `SURE` and the best shift is not the largest looked for.
+        sure: certainty is at least `SURE` and the best shift is well inside what was looked for.
     """
 
     ms: float
@@ -64,40 +66,41 @@ def band_energies(samples: np.ndarray, frames: int, fps: Fraction) -> np.ndarray
     return np.log10(np.stack(bands, axis=1) + 1e-6)
 
 
-def mouth_features(patches: np.ndarray) -> np.ndarray:
-    """Return `[T, C]` numbers that describe the mouth: principal components and their changes.
-
-    Args:
-        patches: `[T, h, w]` grey levels of the mouth's region.
-    """
+def _components(patches: np.ndarray) -> np.ndarray:
+    """Return `[T, C]` principal components of `[T, h, w]` patches, the strongest first."""
     flat = patches.reshape(len(patches), -1).astype(np.float64)
     flat = flat - flat.mean(0)
     _, _, axes = np.linalg.svd(flat[:: max(1, len(flat) // 600)], full_matrices=False)
-    parts = flat @ axes[:_COMPONENTS].T
+    return flat @ axes[: max(count for count, _ in _MODELS)].T
+
+
+def _with_changes(parts: np.ndarray) -> np.ndarray:
+    """Put beside each column its change and the size of its change."""
     change = np.gradient(parts, axis=0)
     return np.concatenate([parts, change, np.abs(change)], axis=1)
 
 
-def _whiten(x: np.ndarray) -> np.ndarray:
-    """Take out slow drift (over two seconds) and scale each column to 1."""
-    kernel = np.hanning(53)[1:-1]
-    kernel /= kernel.sum()
-    padded = np.pad(x, ((25, 25), (0, 0)), mode="reflect")
-    slow = np.stack([np.convolve(c, kernel, mode="valid") for c in padded.T], axis=1)
-    x = x - slow
+def _level(x: np.ndarray, fps: Fraction) -> np.ndarray:
+    """Take slow drift out of each column and scale it to 1."""
+    half = round(_SLOW_SECONDS * fps / 2)
+    kernel = np.hanning(2 * half + 3)[1:-1]
+    padded = np.pad(x, ((half, half), (0, 0)), mode="reflect")
+    slow = [np.convolve(c, kernel / kernel.sum(), mode="valid") for c in padded.T]
+    x = x - np.stack(slow, axis=1)
     return x / (x.std(0) + 1e-9)
 
 
-def _fit(x: np.ndarray, y: np.ndarray) -> float:
+def _fit(x: np.ndarray, y: np.ndarray, ridge: float) -> float:
     """Return the mean correlation of `y` with its prediction from `x` on parts left out."""
     edges = np.linspace(0, len(x), _FOLDS + 1).astype(int)
     predicted = np.empty_like(y)
     for a, b in zip(edges, edges[1:], strict=False):
         kept = np.r_[0 : max(a - 5, 0), min(b + 5, len(x)) : len(x)]
-        gram = x[kept].T @ x[kept] + 0.1 * len(kept) * np.eye(x.shape[1])
+        gram = x[kept].T @ x[kept] + ridge * len(kept) * np.eye(x.shape[1])
         predicted[a:b] = x[a:b] @ np.linalg.solve(gram, x[kept].T @ y[kept])
     p, q = predicted - predicted.mean(0), y - y.mean(0)
-    return float(((p * q).sum(0) / (np.linalg.norm(p, axis=0) * np.linalg.norm(q, axis=0))).mean())
+    scale = np.linalg.norm(p, axis=0) * np.linalg.norm(q, axis=0) + 1e-9
+    return float(((p * q).sum(0) / scale).mean())
 
 
 def fits(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> np.ndarray:
@@ -108,11 +111,14 @@ def fits(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> np.ndarray:
         samples: `[S]` int16 at 16 kHz, in step with the frames.
         fps: frames a second.
     """
-    video = _whiten(mouth_features(patches))
-    sound = _whiten(band_energies(samples, len(patches), fps))
-    inner = video[REACH : len(video) - REACH]
-    shifts = range(-REACH, REACH + 1)
-    return np.array([_fit(inner, sound[REACH + s : len(sound) - REACH + s]) for s in shifts])
+    parts = _components(patches)
+    sound = _level(band_energies(samples, len(patches), fps), fps)
+    curve = np.zeros(2 * REACH + 1)
+    for count, ridge in _MODELS:
+        inner = _level(_with_changes(parts[:, :count]), fps)[REACH : len(sound) - REACH]
+        for k in range(len(curve)):
+            curve[k] += _fit(inner, sound[k : len(sound) - 2 * REACH + k], ridge)
+    return curve / len(_MODELS)
 
 
 def measure(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> Delay | None:
@@ -132,9 +138,9 @@ def measure(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> Delay | 
     best = int(curve.argmax())
     rest = np.delete(curve, slice(max(best - 3, 0), best + 4))
     certainty = float((curve[best] - rest.mean()) / (rest.std() + 0.01))
-    inside = 0 < best < len(curve) - 1
+    inside = 1 < best < len(curve) - 2
     offset = 0.0
-    if inside:
+    if 0 < best < len(curve) - 1:
         a, b, c = curve[best - 1 : best + 2]
         offset = 0.5 * (a - c) / (a - 2 * b + c - 1e-12)
     delay = (best - REACH + offset) * 1000 / float(fps)

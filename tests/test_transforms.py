@@ -1,10 +1,12 @@
 """Clause 8.5 in torch: against a slow scalar reference, against JM's taps, and against itself."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from davd.bitstream.extract import iterate
 from davd.restore.cells import ROUNDING
 from davd.restore.transforms import UnitMaps, core, integer_residual, norm_adjust, zigzag
 from davd.restore.units import PriorsTensors, to_display_rows, to_macroblock_rows
@@ -282,3 +284,38 @@ def test_what_does_not_belong_together_is_refused(change: dict, match: str) -> N
     arrays = {k: v for k, v in (random_arrays(0) | change).items() if v is not None}
     with pytest.raises(ValueError, match=match):
         PriorsTensors.from_arrays(arrays)
+
+
+# Small streams, together every kind of unit: CAVLC and CABAC, fields and MBAFF, 8x8 transforms,
+# scaling lists, I_PCM, lossless, 4:2:2, 4:4:4, 4:0:0, 10 and 14 bit, QP below 0.
+STREAMS = (
+    "x_high_cabac.264", "x_cqm_lists.264", "x_cqm_jvt_cavlc.264", "x_lossless_no8x8.264",
+    "x_lossless_422_10.264", "x_qp1.264", "x_qp_10bit_neg.264", "m_lossless_mix.264",
+    "j_base_plain.264", "j_high_mbaff8x8_cabac.264", "j_high_field8x8_cavlc.264",
+    "j_main_mbaff_cavlc_ipcm.264", "j_high422_10_cabac.264", "j_high422_mbaff_cavlc.264",
+    "j_high444_qm_cabac.264", "j_high444_lossless_cavlc.264", "j_high444_14_cavlc.264",
+    "j_high444_field_cabac.264", "j_high_gray_ipcm_cabac.264", "j_high10_qm_cavlc.264",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_integer_path_equals_the_decoder_on_streams(shared: Path, name: str) -> None:
+    """The decoder's residual is held to the JM reference decoder by the conformance run."""
+    frames = 0
+    for record, info in iterate(shared / "vectors" / "streams" / name, frames=(0, 6), modes=True):
+        depth = info.bit_depth_luma, info.bit_depth_chroma
+        priors = PriorsTensors.from_records([record], bit_depth=depth)
+        for plane, stored in enumerate(priors.residual):
+            assert torch.equal(integer_residual(priors, plane), stored.int()), PLANES[plane]
+        frames += 1
+    assert frames > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["x_high_cabac", "j_high422_cavlc", "j_high444_cabac", "j_main_mbaff_cavlc_ipcm"]
+)
+def test_integer_path_equals_the_taps_of_the_reference_decoder(shared: Path, name: str) -> None:
+    with np.load(shared / "vectors" / "taps" / f"{name}.npz") as taps:
+        priors = PriorsTensors.from_arrays(dict(taps))
+    for plane, stored in enumerate(priors.residual):
+        assert torch.equal(integer_residual(priors, plane), stored.int()), PLANES[plane]
