@@ -198,7 +198,8 @@ class Run:
         for frame, place in self._placed(packets, parameter_sets):
             self._note(frame.decode_order, self.shown if place == 0 else _OUTSIDE)
             if place == 0:
-                held.append((to_record(frame, self.shown), frame.stream))
+                keep = "decoded" in self.taps.planes
+                held.append((to_record(frame, self.shown, decoded=keep), frame.stream))
                 self.shown += 1
             while held and (len(held) > _HELD or self._known(held[0][0])):
                 yield self._resolved(held.popleft())
@@ -273,8 +274,9 @@ def _and_none(packets: Iterable[Packet]) -> Iterator[Packet | None]:
     yield None
 
 
-def to_record(frame: Frame, index: int) -> FrameRecord:
+def to_record(frame: Frame, index: int, *, decoded: bool = True) -> FrameRecord:
     """A decoder's frame as a frame record; `ref` still counts in decoding order."""
+    grey = frame.stream.chroma_format_idc == 0
     return FrameRecord(
         index=index,
         pts=NO_PTS if frame.pts is None else frame.pts,
@@ -284,15 +286,15 @@ def to_record(frame: Frame, index: int) -> FrameRecord:
         picture_type=frame.picture_type,
         keyframe=frame.keyframe,
         concealed=frame.concealed,
-        decoded=frame.decoded,
+        decoded=frame.decoded if decoded else None,
         prediction=frame.prediction,
         residual=frame.residual,
         level=frame.level,
         tu=frame.tu,
         mb_type=frame.mb_type,
         qp_y=frame.qp_y,
-        qp_cb=frame.qp_cb,
-        qp_cr=frame.qp_cr,
+        qp_cb=None if grey else frame.qp_cb,
+        qp_cr=None if grey else frame.qp_cr,
         cbp=frame.cbp,
         slice=frame.slice,
         field=frame.field,

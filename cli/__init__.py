@@ -1,0 +1,59 @@
+"""Commands: arguments in, messages out; no algorithm. Here is what they share."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+def fatal(program: str, message: object) -> NoReturn:
+    """Print one line on stderr and leave with status 1."""
+    text = " ".join(str(message).split())
+    print(f"{program}: {text}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+class Version(argparse.Action):
+    """`--version`: ours, the schema's and the libraries', without loading them for anything else."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **_: object) -> None:
+        """An option without a value."""
+        super().__init__(option_strings, dest, nargs=0, help="versions of davd and what it uses")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Print and leave."""
+        print(version_text())
+        raise SystemExit(0)
+
+
+def version_text() -> str:
+    """One line per thing that has a version."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from davd.bitstream.schema import SCHEMA_VERSION
+
+    from davd import __version__
+
+    lines = [f"davd {__version__} (priors schema {SCHEMA_VERSION})"]
+    for package in ("numpy", "h5py", "av", "isal", "torch"):
+        try:
+            lines.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            lines.append(f"{package} is not installed")
+    return "\n".join(lines)
+
+
+def explain(error: BaseException) -> str:
+    """What a user can do with an error from the file system or from HDF5."""
+    import errno
+
+    code = getattr(error, "errno", None)
+    if (
+        code == errno.ENOSPC
+        or "No space left" in str(error)
+        or f"errno = {errno.ENOSPC}" in str(error)
+    ):
+        return "the disk is full: nothing was written; make room, or choose another folder with -o"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,202 @@
+"""davd-extract: an H.264 video in, its priors file out."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from . import Version, explain, fatal
+
+_EXAMPLES = """\
+examples:
+  davd-extract talk.mp4 -o talk.h5              everything, exactly as the decoder had it inside
+  davd-extract talk.mp4 --verify                and compare every frame with FFmpeg's
+  davd-extract talk.mkv --start 10 --end 20     ten seconds, counted from the first frame
+  davd-extract talk.mp4 --planes decoded,prediction --compression blosc
+                                                smaller, and faster to read
+  davd-extract talk.mp4 -o null                 how fast does it decode here?
+"""
+
+
+def _range(text: str) -> tuple[int, int | None]:
+    first, colon, last = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return int(first or 0), int(last) if last else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be A:B, A: or :B") from None
+
+
+def _seconds(text: str) -> float:
+    """Seconds, or [hours:]minutes:seconds."""
+    try:
+        total = 0.0
+        for part in text.split(":"):
+            total = total * 60 + float(part)
+        return total
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be seconds or mm:ss") from None
+
+
+def _planes(text: str) -> tuple[str, ...]:
+    known = ("decoded", "prediction", "residual", "level")
+    names = tuple(name for name in text.split(",") if name)
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}: must be of {','.join(known)}")
+    return names
+
+
+def _jobs(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be 1 or more")
+    return int(text)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="davd-extract",
+        description="Write what an H.264 decoder knows inside - prediction, residual, levels, transform sizes, QP, "
+        "macroblock types - of every frame of a video into one HDF5 file.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "video", help="any file with H.264 video: MP4, MKV, TS, AVI, FLV, bare stream ..."
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT.h5",
+        help="the priors file (default: VIDEO with the suffix .h5); null: write nothing, for timing; "
+        "md5: print the MD5 of the cropped decoded video",
+    )
+    parser.add_argument("-f", "--force", action="store_true", help="replace an existing file")
+    part = parser.add_argument_group("which frames")
+    part.add_argument(
+        "--start", type=_seconds, metavar="S", help="begin S seconds after the first frame"
+    )
+    part.add_argument(
+        "--end", type=_seconds, metavar="S", help="stop before S seconds after the first frame"
+    )
+    part.add_argument(
+        "--frames",
+        type=_range,
+        metavar="A:B",
+        help="frames A to B-1 in display order, instead of times",
+    )
+    part.add_argument(
+        "--split",
+        action="store_true",
+        help="where the picture size or format changes, begin another file",
+    )
+    what = parser.add_argument_group("what is stored (maps of QP, types and transforms always are)")
+    what.add_argument(
+        "--planes",
+        type=_planes,
+        default=("decoded", "prediction", "residual", "level"),
+        metavar="LIST",
+        help="of decoded,prediction,residual,level (default: all four)",
+    )
+    what.add_argument("--motion", action="store_true", help="motion vectors and references")
+    what.add_argument("--modes", action="store_true", help="intra prediction modes")
+    what.add_argument("--no-audio", action="store_true", help="leave out the sound")
+    what.add_argument(
+        "--audio-shift",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="move the sound MS milliseconds later",
+    )
+    what.add_argument(
+        "--compression",
+        choices=("gzip", "blosc", "none"),
+        default="gzip",
+        help="gzip: any HDF5 reads it (default); blosc: reads several times faster, needs hdf5plugin",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare every frame and QP with FFmpeg's; an error if one differs",
+    )
+    how.add_argument(
+        "--strict", action="store_true", help="damage is an error; else it is concealed and counted"
+    )
+    how.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=1,
+        metavar="N",
+        help="pieces of the video decoded at the same time (1)",
+    )
+    how.add_argument("--json", action="store_true", help="print the summary as JSON")
+    how.add_argument("-q", "--quiet", action="store_true", help="no progress bar, no summary")
+    parser.add_argument("--version", action=Version)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; leaves with status 1 and one line on stderr where it fails."""
+    arguments = get_parser().parse_args(argv)
+    if arguments.frames and (arguments.start is not None or arguments.end is not None):
+        get_parser().error("--frames and --start/--end exclude each other")
+    try:
+        _run(arguments)
+    except KeyboardInterrupt:
+        print("davd-extract: interrupted, nothing was kept", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from davd.bitstream import DavdError, PriorsError, extract
+    from davd.bitstream.demux import VideoError
+    from davd.bitstream.verify import VerificationError
+    from tqdm import tqdm
+
+    written = arguments.output not in ("null", "md5")
+    output = Path(arguments.output or Path(arguments.video).with_suffix(".h5")) if written else None
+    quiet = arguments.quiet or arguments.json or None  # None: tqdm decides, a bar on terminals only
+    try:
+        if output is not None and output.resolve() == Path(arguments.video).resolve():
+            fatal("davd-extract", f"{output} is the video itself; choose another name with -o")
+        if output is not None and not output.parent.is_dir():
+            fatal(
+                "davd-extract",
+                f"{output.parent} is not a folder; make it, or choose another with -o",
+            )
+        with tqdm(desc=Path(arguments.video).name, unit=" frames", disable=quiet) as bar:
+            summary = extract(
+                arguments.video,
+                output,
+                start=arguments.start,
+                end=arguments.end,
+                frames=arguments.frames,
+                planes=arguments.planes,
+                motion=arguments.motion,
+                modes=arguments.modes,
+                audio=not arguments.no_audio,
+                audio_shift=arguments.audio_shift,
+                compression=arguments.compression,
+                verify=arguments.verify,
+                digest=arguments.output == "md5",
+                jobs=arguments.jobs,
+                strict=arguments.strict,
+                split=arguments.split,
+                overwrite=arguments.force,
+                expect=bar.reset,
+                progress=bar.update,
+            )
+    except (DavdError, VideoError, VerificationError, PriorsError, ValueError, OSError) as error:
+        fatal("davd-extract", explain(error))
+    if arguments.json:
+        print(json.dumps(summary.as_dict(), indent=2))
+    elif arguments.output == "md5":
+        print(summary.md5)
+    if not arguments.quiet and not arguments.json:
+        print(summary.text(), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""davd-inspect: what is in a priors file, in words or as a picture."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from . import Version, explain, fatal
+
+if TYPE_CHECKING:
+    from davd.bitstream import PriorsFile
+
+_EXAMPLES = """\
+examples:
+  davd-inspect talk.h5                          what it holds, sizes, types and QP davd-inspect
+  talk.h5 --frame 17 -o 17.png     prediction, residual, transform units and QP of a frame
+  davd-inspect talk.h5 --yuview talk.csv        statistics to lay over the video in YUView
+"""
+_BAR = 40  # characters of the longest bar
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="davd-inspect",
+        description="Show what is in a priors file written by davd-extract.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", help="a priors file")
+    parser.add_argument(
+        "--frame", type=int, metavar="N", help="draw frame N (negative: from the end)"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FIGURE",
+        help="where to (png, pdf, svg; default: FILE.frameN.png)",
+    )
+    parser.add_argument("--yuview", metavar="OUT.csv", help="write block statistics for YUView")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--version", action=Version)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; leaves with status 1 and one line on stderr where it fails."""
+    arguments = get_parser().parse_args(argv)
+    from davd.bitstream import PriorsFile
+
+    try:
+        with PriorsFile(arguments.file) as priors:
+            if arguments.frame is not None:
+                _draw(priors, arguments.frame, arguments.output)
+            if arguments.yuview:
+                _write_yuview(priors, arguments.yuview)
+            if arguments.json:
+                from davd.bitstream.summary import histograms, sizes
+
+                everything = priors.summary() | {
+                    "datasets": sizes(priors),
+                    "histograms": histograms(priors),
+                }
+                print(json.dumps(everything, indent=2))
+            elif arguments.frame is None and not arguments.yuview:
+                print(describe(priors))
+    except (ValueError, IndexError, OSError) as error:
+        fatal("davd-inspect", explain(error))
+
+
+def _draw(priors: "PriorsFile", index: int, output: str | None) -> None:
+    from davd.bitstream.figures import save_figure
+
+    path = output or f"{priors.path.with_suffix('')}.frame{index}.png"
+    save_figure(priors, index, path)
+    print(path, file=sys.stderr)
+
+
+def _write_yuview(priors: "PriorsFile", output: str) -> None:
+    from davd.bitstream.yuview import write_statistics
+
+    with open(output, "w", encoding="utf-8") as file:
+        rows = write_statistics(priors, file)
+    print(f"{output}: {rows} blocks", file=sys.stderr)
+
+
+def describe(priors: "PriorsFile") -> str:
+    """The whole file in words."""
+    from davd.bitstream.summary import histograms, sizes
+
+    attrs, counts = priors.attrs, histograms(priors)
+    times, last = priors.column("time"), 1 / float(priors.frame_rate)
+    profile = {66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High 10"}
+    names = profile | {122: "High 4:2:2", 244: "High 4:4:4 Predictive"}
+    kind = names.get(int(attrs["profile_idc"]), f"profile {attrs['profile_idc']}")
+    checked = "verified against FFmpeg" if attrs["verified"] else "not verified"
+    lines = [
+        f"{priors.path}: priors of {attrs['source']} (schema {attrs['schema_version']}, "
+        f"davd {attrs['davd_version']}, {checked})",
+        "",
+        f"video     H.264 {kind}, level {int(attrs['level_idc']) / 10:g}, {attrs['width']}x"
+        f"{attrs['height']} of {priors.coded_size[1]}x{priors.coded_size[0]} coded, "
+        f"{attrs['chroma_format']}, {attrs['bit_depth_luma']} bit",
+        f"frames    {len(priors)}, {times[0]:.3f} to {times[-1] + last:.3f} s, "
+        f"{attrs['frame_rate']} a second{' (invented)' if attrs['time_invented'] else ''}, "
+        f"{int(priors.column('keyframe').sum())} IDR, "
+        f"{int(priors.column('concealed').sum())} concealed",
+        f"colour    matrix {attrs['color_matrix']}, {attrs['color_range']} range",
+    ]
+    sound = priors.audio()
+    if sound is None:
+        lines.append("sound     none")
+    else:
+        samples, rate, start = sound
+        lines.append(f"sound     {len(samples) / rate:.3f} s from {start:.3f} s, mono {rate} Hz")
+    if attrs["encoder"]:
+        text = str(attrs["encoder"])
+        lines.append(f"encoder   {text if len(text) <= 90 else text[:87] + '...'}")
+    lines += ["", f"{'dataset':18}{'type':8}{'shape':24}{'bytes':>13}{'ratio':>9}"]
+    for path, what in sizes(priors).items():
+        shape = "x".join(str(n) for n in what["shape"])  # type: ignore[attr-defined]
+        ratio = f"{what['ratio']}:1" if what["ratio"] else "empty"
+        lines.append(f"{path:18}{what['dtype']:8}{shape:24}{what['bytes']:13,}{ratio:>9}")
+    titles = {"picture_type": "picture types", "mb_type": "macroblock types"}
+    titles |= {"tu": "transforms (4x4 luma blocks)", "qp": "QP of the macroblocks"}
+    for name, title in titles.items():
+        lines += ["", title, *_bars(counts[name])]
+    return "\n".join(lines)
+
+
+def _bars(counts: dict[str, int]) -> list[str]:
+    total, most = sum(counts.values()), max(counts.values(), default=1)
+    lines = []
+    for name, count in counts.items():
+        bar = "#" * round(_BAR * count / most) or "."
+        lines.append(f"  {name:18}{count / total:7.2%}  {bar}")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
