@@ -121,24 +121,25 @@ static int start_sequence(h264_decoder *const dec) {
             return rc;
         s->next_sps = &dec->active_sps;
     }
-    const int MaxFrameNum = 1 << dec->active_sps.log2_max_frame_num;
     s->poc = (poc_state){.prevPicOrderCntLsb = (int32_t)h->pic_order_cnt_lsb, .prevFrameNum = h->frame_num};
     s->PrevRefFrameNum = h->frame_num;
     s->started = true;
     s->recovered = false;
     s->recovery_poc = INT32_MIN;
-    s->recovery_frame_num = (h->frame_num + (int)(s->recovery.pending ? s->recovery.frame_cnt : 0)) % MaxFrameNum;
+    s->recovery_frame_num = h->frame_num;
+    s->recovery_frames_left = s->recovery.pending ? (int)s->recovery.frame_cnt : 0;
     return H264_OK;
 }
 
-/* D.2.8: is this picture, in decoding order, at or behind the recovery point? */
+/* D.2.8: pictures are exact once frame_num has gone recovery_frame_cnt on from the picture where decoding began. */
 static void check_recovery(h264_decoder *const dec, const picture *const pic) {
     stream_state *const s = dec->stream;
     const int MaxFrameNum = 1 << dec->active_sps.log2_max_frame_num;
     if (s->recovered)
         return;
-    const int behind = (s->next.frame_num - s->recovery_frame_num + MaxFrameNum) % MaxFrameNum;
-    if (s->next.IdrPicFlag || behind < MaxFrameNum / 2) {
+    s->recovery_frames_left -= (s->next.frame_num - s->recovery_frame_num + MaxFrameNum) % MaxFrameNum;
+    s->recovery_frame_num = s->next.frame_num;
+    if (s->next.IdrPicFlag || s->recovery_frames_left <= 0) {
         s->recovered = true;
         s->recovery_poc = s->next.IdrPicFlag ? INT32_MIN : pic->PicOrderCnt;
     }

@@ -66,7 +66,7 @@ typedef struct stream_state {
     recovery_sei recovery;
     bool started;             // a picture to start from has come
     bool recovered;           // pictures from now on are exact
-    int recovery_frame_num;   // frame_num of the recovery point (D.2.8)
+    int recovery_frame_num, recovery_frames_left; // D.2.8: frame_num of the picture before, and how far it must still go
     int32_t recovery_poc;     // pictures before it in output order are not shown; INT32_MIN after an IDR picture
 } stream_state;
 
