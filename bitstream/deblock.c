@@ -39,154 +39,172 @@ static const int8_t table_8_17_tc0[52][4] = {
 
 enum { VERTICAL_EDGES, HORIZONTAL_EDGES };
 
-// Strengths of a macroblock's edges: [direction][edge][quarter of the edge], 0..4
-typedef uint8_t strengths[2][4][4];
-
 // What holds for all macroblocks of the picture (frame or field)
 typedef struct picture_edges {
     const h264_decoder *dec;
-    const picture *pic;
     uint8_t *plane[3];    // first row of the picture
     ptrdiff_t stride[3];  // between its rows
     int row_step, parity; // map row of macroblock row r: r * row_step + parity, Note [Macroblock addresses]
     int format;           // ChromaArrayType
     int depth[3];
     bool field;
-    int mv_limit_y; // 4 quarter frame rows, which are 2 quarter field rows more (8.7.2.1)
 } picture_edges;
 
-// --------------------------------------------------------------------------------- strengths, 8.7.2.1
+// One macroblock: its strengths, and where it is
+typedef struct mb_edges {
+    const mb_info *q;
+    const mb_info *p[2];         // before its left and upper edge; NULL: that edge is not filtered
+    bool intra, intra_before[2]; // bS 3 or 4 inside, or on the first edge
+    edge_masks masks;            // otherwise; bS 2 taken out of bS 1
+    uint8_t *origin[3];
+} mb_edges;
 
-// The reference a block uses, comparable: by picture, and by parity where fields are referred to
-H264_INLINE int64_t reference_key(const mb_motion *const m, const int list, const int block) {
-    const int quarter = (block >> 3) * 2 + ((block >> 1) & 1);
-    return m->uid[list][quarter] == NO_UID
-               ? -1
-               : (int64_t)m->uid[list][quarter] * 4 + m->ref_parity[list][quarter];
+// Thresholds of 8.7.2.2 for one average of quantisation parameters
+typedef struct thresholds {
+    uint8_t alpha, beta;
+    const int8_t *tc0; // by bS
+} thresholds;
+
+H264_INLINE thresholds thresholds_for(const mb_info *const q, const int qPp, const int qPq) {
+    const int qPav = (qPp + qPq + 1) >> 1;
+    const int indexA = iclip(qPav + q->FilterOffsetA, 0, 51);
+    const int indexB = iclip(qPav + q->FilterOffsetB, 0, 51);
+    return (thresholds){table_8_16_alpha[indexA], table_8_16_beta[indexB],
+                        table_8_17_tc0[indexA]};
 }
 
-H264_INLINE bool vectors_differ(const int16_t a[2], const int16_t b[2], const int limit_y) {
-    const int dx = a[0] - b[0], dy = a[1] - b[1];
-    return dx >= 4 || dx <= -4 || dy >= limit_y || dy <= -limit_y;
+H264_INLINE unsigned edge_bits(const uint16_t mask, const int edge) {
+    return mask >> (4 * edge) & 15;
 }
 
-// bS 1 of 8.7.2.1: other references, another number of vectors, or vectors at least one frame sample apart
-static bool motion_differs(const mb_motion *const pm, const int p, const mb_motion *const qm,
-                           const int q, const int limit_y) {
-    const int64_t p0 = reference_key(pm, 0, p), p1 = reference_key(pm, 1, p);
-    const int64_t q0 = reference_key(qm, 0, q), q1 = reference_key(qm, 1, q);
-    const bool straight = p0 == q0 && p1 == q1, crossed = p0 == q1 && p1 == q0;
-    if (!straight && !crossed)
-        return true;
-    const bool straight_differs =
-        (p0 != -1 && vectors_differ(pm->mv[0][p], qm->mv[0][q], limit_y)) ||
-        (p1 != -1 && vectors_differ(pm->mv[1][p], qm->mv[1][q], limit_y));
-    const bool crossed_differs =
-        (p0 != -1 && vectors_differ(pm->mv[0][p], qm->mv[1][q], limit_y)) ||
-        (p1 != -1 && vectors_differ(pm->mv[1][p], qm->mv[0][q], limit_y));
-    return (!straight || straight_differs) && (!crossed || crossed_differs);
+H264_INLINE bool intra_edge(const mb_edges *const m, const int dir, const int edge) {
+    return edge ? m->intra : m->intra_before[dir];
 }
 
-// bS of one quarter of an edge between two inter macroblocks (or inside one)
-static uint8_t inter_strength(const picture_edges *const c, const int p_addr, const int p,
-                              const int q_addr, const int q) {
-    const h264_decoder *const dec = c->dec;
-    if ((dec->mb[p_addr].nonzero >> p & 1) || (dec->mb[q_addr].nonzero >> q & 1))
-        return 2;
-    const mb_motion *const motion = c->pic->motion;
-    return motion_differs(&motion[p_addr], p, &motion[q_addr], q, c->mv_limit_y);
+// bS > 0 anywhere on the edge?
+H264_INLINE bool edge_active(const mb_edges *const m, const int dir, const int edge) {
+    if (edge == 0 && !m->p[dir])
+        return false;
+    return intra_edge(m, dir, edge) ||
+           edge_bits(m->masks.coefficients[dir] | m->masks.motion[dir], edge);
 }
 
-// All edges of a macroblock; p_addr[direction] is the neighbour before its first edge, -1: that edge is not filtered.
-static void macroblock_strengths(const picture_edges *const c, const int addr, const int p_addr[2],
-                                 strengths bS) {
-    const mb_info *const mb = c->dec->mb;
-    memset(bS, 0, sizeof(strengths));
-    for (int dir = 0; dir < 2; dir++) {
-        const int step = dir == VERTICAL_EDGES ? 1 : 4, along = dir == VERTICAL_EDGES ? 4 : 1;
-        for (int edge = p_addr[dir] < 0; edge < 4; edge++) {
-            const int p_mb = edge ? addr : p_addr[dir];
-            if (mb[addr].is_intra || mb[p_mb].is_intra) {
-                const bool strongest = edge == 0 && !(c->field && dir == HORIZONTAL_EDGES);
-                memset(bS[dir][edge], strongest ? 4 : 3, 4);
-                continue;
-            }
-            for (int i = 0; i < 4; i++) {
-                const int q = edge * step + i * along, p = (q - step) & 15;
-                const int p_block = edge ? p : 3 * step + i * along;
-                bS[dir][edge][i] = inter_strength(c, p_mb, p_block, addr, q);
-            }
-        }
+// bS 4 rather than 3 (8.7.2.1): macroblock edges, but not horizontal ones in fields
+H264_INLINE bool strongest(const picture_edges *const c, const int dir, const int edge) {
+    return edge == 0 && !(c->field && dir == HORIZONTAL_EDGES);
+}
+
+// Table 8-17 for the four quarters of an edge
+H264_INLINE void edge_tc0(const mb_edges *const m, const int dir, const int edge,
+                          const int8_t table[4], int8_t tc0[4]) {
+    if (intra_edge(m, dir, edge)) {
+        memset(tc0, table[3], 4);
+        return;
     }
+    const unsigned two = edge_bits(m->masks.coefficients[dir], edge);
+    const unsigned one = edge_bits(m->masks.motion[dir], edge);
+    for (int i = 0; i < 4; i++)
+        tc0[i] = table[two >> i & 1 ? 2 : one >> i & 1];
 }
 
 // ------------------------------------------------------------------------------------- filtering, 8.7.2
 
-// 8.7.2.2 and the choice of filter, for one edge of one plane. `lines` samples long, 4 strengths along it.
-static void filter_edge(const picture_edges *const c, const int plane, uint8_t *const pix,
-                        const int dir, const int lines, const int qPav, const mb_info *const q,
-                        const uint8_t bS[4]) {
-    const kernels *const k = c->dec->k;
-    const int indexA = iclip(qPav + q->FilterOffsetA, 0, 51);
-    const int indexB = iclip(qPav + q->FilterOffsetB, 0, 51);
-    const int alpha = table_8_16_alpha[indexA], beta = table_8_16_beta[indexB];
-    if (alpha == 0 || beta == 0)
-        return;
-    const bool luma_style = plane == 0 || c->format == 3; // chromaStyleFilteringFlag == 0
-    if (bS[0] == 4) { // then all four are
-        edge_filter_intra *const f =
-            (luma_style ? k->deblock_luma_intra : k->deblock_chroma_intra)[dir];
-        f(pix, c->stride[plane], lines, alpha, beta, c->depth[plane]);
-        return;
-    }
-    int8_t tc0[4];
-    for (int i = 0; i < 4; i++)
-        tc0[i] = table_8_17_tc0[indexA][bS[i]];
-    edge_filter *const f = (luma_style ? k->deblock_luma : k->deblock_chroma)[dir];
-    f(pix, c->stride[plane], lines, alpha, beta, tc0, c->depth[plane]);
-}
-
-static bool is_zero(const uint8_t bS[4]) { return !(bS[0] | bS[1] | bS[2] | bS[3]); }
-
 // Luma, or a plane of 4:4:4
-static void filter_full_plane(const picture_edges *const c, const int plane, uint8_t *const origin,
-                              const mb_info *const q, const mb_info *const p[2], strengths bS) {
-    const int sample_size = c->dec->k->sample_size;
-    const int qP = plane ? q->QPC[plane - 1] : q->QPY;
+static void filter_full_plane(const picture_edges *const c, const mb_edges *const m,
+                              const int plane) {
+    const kernels *const k = c->dec->k;
+    const int every = m->q->transform_size_8x8_flag ? 2 : 1;
+    const int qP = plane ? m->q->QPC[plane - 1] : m->q->QPY;
+    const thresholds inner = thresholds_for(m->q, qP, qP);
     for (int dir = 0; dir < 2; dir++) {
-        const ptrdiff_t step = dir == VERTICAL_EDGES ? 4 * sample_size : 4 * c->stride[plane];
-        for (int edge = 0; edge < 4; edge += 1 + q->transform_size_8x8_flag) {
-            if (is_zero(bS[dir][edge]))
-                continue;
-            const mb_info *const other = edge ? q : p[dir];
-            const int qPp = plane ? other->QPC[plane - 1] : other->QPY;
-            filter_edge(c, plane, origin + edge * step, dir, 16, (qPp + qP + 1) >> 1, q,
-                        bS[dir][edge]);
-        }
-    }
-}
-
-// A chroma plane of 4:2:0 or 4:2:2, Note [Chroma edges]
-static void filter_chroma_plane(const picture_edges *const c, const int plane,
-                                uint8_t *const origin, const mb_info *const q,
-                                const mb_info *const p[2], strengths bS) {
-    const int height = c->format == 1 ? 8 : 16, qP = q->QPC[plane - 1];
-    for (int dir = 0; dir < 2; dir++) {
-        const int every = dir == HORIZONTAL_EDGES && height == 16 ? 1 : 2;
-        const ptrdiff_t step = dir == VERTICAL_EDGES ? c->dec->k->sample_size : c->stride[plane];
+        const ptrdiff_t step = 4 * (dir == VERTICAL_EDGES ? k->sample_size : c->stride[plane]);
         for (int edge = 0; edge < 4; edge += every) {
-            if (is_zero(bS[dir][edge]))
+            if (!edge_active(m, dir, edge))
                 continue;
-            const int qPp = (edge ? q : p[dir])->QPC[plane - 1];
-            filter_edge(c, plane, origin + 4 * (edge / every) * step, dir,
-                        dir == VERTICAL_EDGES ? height : 8, (qPp + qP + 1) >> 1, q, bS[dir][edge]);
+            thresholds t = inner;
+            if (edge == 0)
+                t = thresholds_for(m->q, plane ? m->p[dir]->QPC[plane - 1] : m->p[dir]->QPY, qP);
+            if (t.alpha == 0 || t.beta == 0)
+                continue;
+            uint8_t *const pix = m->origin[plane] + edge * step;
+            if (intra_edge(m, dir, edge) && strongest(c, dir, edge)) {
+                k->deblock_luma_intra[dir](pix, c->stride[plane], t.alpha, t.beta, c->depth[plane]);
+                continue;
+            }
+            int8_t tc0[4];
+            edge_tc0(m, dir, edge, t.tc0, tc0);
+            k->deblock_luma[dir](pix, c->stride[plane], t.alpha, t.beta, tc0, c->depth[plane]);
         }
     }
 }
 
-// 8.7: may the edge to this neighbour be filtered (filterLeftMbEdgeFlag, filterTopMbEdgeFlag)?
-static bool edge_open(const mb_info *const q, const mb_info *const p) {
-    return q->disable_deblocking_filter_idc == 0 || p->slice_num == q->slice_num;
+// Eight lines of a chroma edge of 4:2:0 or 4:2:2, in both planes. quarters: which quarters of the edge's strengths the
+// lines lie in, two lines to each entry.
+static void filter_chroma_edge(const picture_edges *const c, const mb_edges *const m, const int dir,
+                               const int edge, const ptrdiff_t offset, const uint8_t quarters[4]) {
+    edge_pair e = {.intra = intra_edge(m, dir, edge) && strongest(c, dir, edge), .depth = c->depth[1]};
+    for (int i = 0; i < 2; i++) {
+        const mb_info *const p = edge ? m->q : m->p[dir];
+        const thresholds t = thresholds_for(m->q, p->QPC[i], m->q->QPC[i]);
+        int8_t tc0[4];
+        edge_tc0(m, dir, edge, t.tc0, tc0);
+        e.alpha[i] = t.alpha;
+        e.beta[i] = t.beta;
+        for (int j = 0; j < 4; j++)
+            e.tc0[i][j] = tc0[quarters[j]];
+    }
+    if ((e.alpha[0] && e.beta[0]) || (e.alpha[1] && e.beta[1]))
+        c->dec->k->deblock_chroma[dir](m->origin[1] + offset, m->origin[2] + offset, c->stride[1], &e);
+}
+
+// Both chroma planes of 4:2:0 or 4:2:2, Note [Chroma edges]
+static void filter_chroma(const picture_edges *const c, const mb_edges *const m) {
+    static const uint8_t all[4] = {0, 1, 2, 3}, upper[4] = {0, 0, 1, 1}, lower[4] = {2, 2, 3, 3};
+    const bool tall = c->format == 2;
+    const int size = c->dec->k->sample_size;
+    const ptrdiff_t stride = c->stride[1];
+    for (int edge = 0; edge < 4; edge += 2) {
+        if (!edge_active(m, VERTICAL_EDGES, edge))
+            continue;
+        filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size, tall ? upper : all);
+        if (tall)
+            filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size + 8 * stride, lower);
+    }
+    for (int edge = 0; edge < 4; edge += tall ? 1 : 2)
+        if (edge_active(m, HORIZONTAL_EDGES, edge))
+            filter_chroma_edge(c, m, HORIZONTAL_EDGES, edge, (tall ? 4 : 2) * edge * stride, all);
+}
+
+// ----------------------------------------------------------------------------------- macroblocks, 8.7
+
+// filterLeftMbEdgeFlag, filterTopMbEdgeFlag: the neighbour, or NULL where the edge is not to be filtered
+H264_INLINE const mb_info *neighbour_across(const mb_info *const q, const bool inside,
+                                            const int distance) {
+    if (!inside)
+        return NULL;
+    const mb_info *const p = q - distance;
+    return q->disable_deblocking_filter_idc == 0 || p->slice_num == q->slice_num ? p : NULL;
+}
+
+// 8.7.2.1 for all edges of a macroblock. False: all are 0.
+static bool find_strengths(const picture_edges *const c, const int addr, mb_edges *const m) {
+    const mb_info *const mb = c->dec->mb;
+    m->intra = m->q->is_intra;
+    int other[2];
+    for (int dir = 0; dir < 2; dir++) {
+        m->intra_before[dir] = m->p[dir] && (m->intra || m->p[dir]->is_intra);
+        other[dir] = m->p[dir] && !m->intra_before[dir] ? (int)(m->p[dir] - mb) : -1;
+    }
+    memset(&m->masks, 0, sizeof(m->masks));
+    if (m->intra)
+        return true;
+    h264_edge_masks(c->dec, addr, other[0], other[1], c->field, &m->masks);
+    bool any = m->intra_before[0] || m->intra_before[1];
+    for (int dir = 0; dir < 2; dir++) {
+        m->masks.motion[dir] &= (uint16_t)~m->masks.coefficients[dir];
+        any |= m->masks.motion[dir] || m->masks.coefficients[dir];
+    }
+    return any;
 }
 
 // One macroblock of a frame without MBAFF, or of a field
@@ -197,26 +215,20 @@ static void filter_macroblock(const picture_edges *const c, const int mb_x, cons
     const mb_info *const q = &dec->mb[addr];
     if (q->disable_deblocking_filter_idc == 1)
         return;
-    int p_addr[2] = {mb_x ? addr - 1 : -1, mb_row ? addr - c->row_step * width : -1};
-    const mb_info *p[2] = {NULL, NULL};
-    for (int dir = 0; dir < 2; dir++) {
-        if (p_addr[dir] >= 0 && !edge_open(q, &dec->mb[p_addr[dir]]))
-            p_addr[dir] = -1;
-        if (p_addr[dir] >= 0)
-            p[dir] = &dec->mb[p_addr[dir]];
-    }
-    strengths bS;
-    macroblock_strengths(c, addr, p_addr, bS);
-
+    mb_edges m = {.q = q};
+    m.p[VERTICAL_EDGES] = neighbour_across(q, mb_x > 0, 1);
+    m.p[HORIZONTAL_EDGES] = neighbour_across(q, mb_row > 0, c->row_step * width);
+    if (!find_strengths(c, addr, &m))
+        return;
     const int n_planes = c->format ? 3 : 1, size = dec->k->sample_size;
     for (int plane = 0; plane < n_planes; plane++) {
         const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
-        uint8_t *const origin = c->plane[plane] + mb_row * h * c->stride[plane] + mb_x * w * size;
+        m.origin[plane] = c->plane[plane] + mb_row * h * c->stride[plane] + mb_x * w * size;
         if (plane == 0 || c->format == 3)
-            filter_full_plane(c, plane, origin, q, p, bS);
-        else
-            filter_chroma_plane(c, plane, origin, q, p, bS);
+            filter_full_plane(c, &m, plane);
     }
+    if (c->format == 1 || c->format == 2)
+        filter_chroma(c, &m);
 }
 
 static picture_edges edges_of_picture(const h264_decoder *const dec) {
@@ -224,13 +236,11 @@ static picture_edges edges_of_picture(const h264_decoder *const dec) {
     const bool field = structure != FRAME;
     picture_edges c = {
         .dec = dec,
-        .pic = dec->cur,
         .row_step = field ? 2 : 1,
         .parity = structure == BOTTOM_FIELD,
         .format = dec->active_sps.ChromaArrayType,
         .depth = {dec->active_sps.BitDepthY, dec->active_sps.BitDepthC, dec->active_sps.BitDepthC},
         .field = field,
-        .mv_limit_y = field ? 2 : 4,
     };
     for (int plane = 0; plane < 3; plane++) {
         const ptrdiff_t stride = dec->cur->stride[plane];

@@ -71,41 +71,54 @@ H264_INLINE void FN(filter_lines_intra)(SAMPLE *q, const ptrdiff_t across, const
         FN(filter_line_intra)(q, across, alpha * scale, beta * scale, luma);
 }
 
-#define EDGE_FILTERS(name, luma)                                                                   \
-    static void FN(name##_v)(void *const pix, const ptrdiff_t stride, const int lines,             \
-                             const int alpha, const int beta, const int8_t tc0[4],                 \
-                             const int depth) {                                                    \
-        FN(filter_lines)                                                                           \
-        (pix, 1, stride / SAMPLE_SIZE, lines, alpha, beta, tc0, DEPTH(depth), luma);               \
-    }                                                                                              \
-    static void FN(name##_h)(void *const pix, const ptrdiff_t stride, const int lines,             \
-                             const int alpha, const int beta, const int8_t tc0[4],                 \
-                             const int depth) {                                                    \
-        FN(filter_lines)                                                                           \
-        (pix, stride / SAMPLE_SIZE, 1, lines, alpha, beta, tc0, DEPTH(depth), luma);               \
-    }                                                                                              \
-    static void FN(name##_intra_v)(void *const pix, const ptrdiff_t stride, const int lines,       \
-                                   const int alpha, const int beta, const int depth) {             \
-        FN(filter_lines_intra)                                                                     \
-        (pix, 1, stride / SAMPLE_SIZE, lines, alpha, beta, DEPTH(depth), luma);                    \
-    }                                                                                              \
-    static void FN(name##_intra_h)(void *const pix, const ptrdiff_t stride, const int lines,       \
-                                   const int alpha, const int beta, const int depth) {             \
-        FN(filter_lines_intra)                                                                     \
-        (pix, stride / SAMPLE_SIZE, 1, lines, alpha, beta, DEPTH(depth), luma);                    \
-    }
+static void FN(luma_v)(void *const pix, const ptrdiff_t stride, const int alpha, const int beta,
+                       const int8_t tc0[4], const int depth) {
+    FN(filter_lines)(pix, 1, stride / SAMPLE_SIZE, 16, alpha, beta, tc0, DEPTH(depth), true);
+}
 
-EDGE_FILTERS(deblock_luma, true)
-EDGE_FILTERS(deblock_chroma, false)
-#undef EDGE_FILTERS
+static void FN(luma_h)(void *const pix, const ptrdiff_t stride, const int alpha, const int beta,
+                       const int8_t tc0[4], const int depth) {
+    FN(filter_lines)(pix, stride / SAMPLE_SIZE, 1, 16, alpha, beta, tc0, DEPTH(depth), true);
+}
+
+static void FN(luma_intra_v)(void *const pix, const ptrdiff_t stride, const int alpha,
+                             const int beta, const int depth) {
+    FN(filter_lines_intra)(pix, 1, stride / SAMPLE_SIZE, 16, alpha, beta, DEPTH(depth), true);
+}
+
+static void FN(luma_intra_h)(void *const pix, const ptrdiff_t stride, const int alpha,
+                             const int beta, const int depth) {
+    FN(filter_lines_intra)(pix, stride / SAMPLE_SIZE, 1, 16, alpha, beta, DEPTH(depth), true);
+}
+
+H264_INLINE void FN(chroma)(uint8_t *const planes[2], const ptrdiff_t across, const ptrdiff_t along,
+                            const edge_pair *const e) {
+    for (int i = 0; i < 2; i++) {
+        SAMPLE *const pix = (SAMPLE *)planes[i];
+        if (e->intra)
+            FN(filter_lines_intra)(pix, across, along, 8, e->alpha[i], e->beta[i], DEPTH(e->depth),
+                                   false);
+        else
+            FN(filter_lines)(pix, across, along, 8, e->alpha[i], e->beta[i], e->tc0[i],
+                             DEPTH(e->depth), false);
+    }
+}
+
+static void FN(chroma_v)(uint8_t *const cb, uint8_t *const cr, const ptrdiff_t stride,
+                         const edge_pair *const e) {
+    FN(chroma)((uint8_t *const[2]){cb, cr}, 1, stride / SAMPLE_SIZE, e);
+}
+
+static void FN(chroma_h)(uint8_t *const cb, uint8_t *const cr, const ptrdiff_t stride,
+                         const edge_pair *const e) {
+    FN(chroma)((uint8_t *const[2]){cb, cr}, stride / SAMPLE_SIZE, 1, e);
+}
 
 void FN(h264_deblock_kernels)(kernels *const k) {
-    k->deblock_luma[0] = FN(deblock_luma_v);
-    k->deblock_luma[1] = FN(deblock_luma_h);
-    k->deblock_luma_intra[0] = FN(deblock_luma_intra_v);
-    k->deblock_luma_intra[1] = FN(deblock_luma_intra_h);
-    k->deblock_chroma[0] = FN(deblock_chroma_v);
-    k->deblock_chroma[1] = FN(deblock_chroma_h);
-    k->deblock_chroma_intra[0] = FN(deblock_chroma_intra_v);
-    k->deblock_chroma_intra[1] = FN(deblock_chroma_intra_h);
+    k->deblock_luma[0] = FN(luma_v);
+    k->deblock_luma[1] = FN(luma_h);
+    k->deblock_luma_intra[0] = FN(luma_intra_v);
+    k->deblock_luma_intra[1] = FN(luma_intra_h);
+    k->deblock_chroma[0] = FN(chroma_v);
+    k->deblock_chroma[1] = FN(chroma_h);
 }

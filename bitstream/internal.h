@@ -355,10 +355,10 @@ extern const mb_info h264_unavailable_mb; // slice_num -1, intra modes "not avai
 
 enum { AVAIL_LEFT = 1, AVAIL_TOP = 2, AVAIL_TOPRIGHT = 4, AVAIL_TOPLEFT = 8 };
 
-// Filters of one edge, 8.7.2.3 (bS 1..3) and 8.7.2.4 (bS 4). `lines` sample lines cross the edge, each quarter of them
-// with its tc0 (-1: bS 0). Table values of alpha, beta and tC0, not yet scaled to the bit depth.
-typedef void edge_filter(void *pix, ptrdiff_t stride, int lines, int alpha, int beta, const int8_t tc0[4], int depth);
-typedef void edge_filter_intra(void *pix, ptrdiff_t stride, int lines, int alpha, int beta, int depth);
+// Filters of an edge 16 samples long, 8.7.2.3 (bS 1..3, tc0 of each quarter, -1: bS 0) and 8.7.2.4 (bS 4). Table values
+// of alpha, beta and tC0, not yet scaled to the bit depth.
+typedef void edge_filter(void *pix, ptrdiff_t stride, int alpha, int beta, const int8_t tc0[4], int depth);
+typedef void edge_filter_intra(void *pix, ptrdiff_t stride, int alpha, int beta, int depth);
 
 // The same for 8 lines of both chroma planes with chroma filtering (chromaStyleFilteringFlag 1); index Cb, Cr. A plane
 // with alpha or beta 0 is left alone.

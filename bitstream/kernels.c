@@ -15,6 +15,7 @@ const kernels *h264_kernels(const int sample_size) {
             h264_intra_kernels_8(k);
             h264_transform_kernels_8(k);
             h264_deblock_kernels_8(k);
+            h264_deblock_kernels_simd(k);
         } else {
             h264_intra_kernels_16(k);
             h264_transform_kernels_16(k);

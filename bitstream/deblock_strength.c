@@ -1,0 +1,191 @@
+/* Boundary filtering strengths between inter macroblocks (8.7.2.1), all 32 quarters of edges of a macroblock at once:
+ * bit 4 * row + column of a mask stands for the 4x4 block there and the edge before it (to its left, or above).
+ *
+ * Strength 1 asks whether two blocks use other reference pictures, another number of vectors, or vectors at least one
+ * frame sample apart. With references p0 p1 and q0 q1 on the two sides ("none" counts as a picture, and its vectors
+ * are 0), that is
+ *     (not straight, or vectors far apart straight) and (not crossed, or vectors far apart crossed)
+ * where straight is p0 = q0 and p1 = q1, crossed is p0 = q1 and p1 = q0. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#if H264_X86_SIMD
+#include <emmintrin.h>
+#endif
+
+enum { FIRST_COLUMN = 0x1111, FIRST_ROW = 0x000f };
+
+// References of the four quarters of a macroblock, comparable: by picture, and by parity where fields are referred to
+typedef struct reference_keys {
+    int32_t list[2][4];
+} reference_keys;
+
+static reference_keys keys_of(const mb_motion *const m, const bool field) {
+    reference_keys k;
+    memcpy(k.list, m->uid, sizeof(k.list));
+    for (int i = 0; i < 8 && field; i++)
+        k.list[i / 4][i % 4] = k.list[i / 4][i % 4] * 4 + m->ref_parity[i / 4][i % 4];
+    return k;
+}
+
+// Quarters of which a and b differ, as a mask of their blocks' first columns or rows; `spread` says which bits.
+H264_INLINE unsigned differing(const int32_t a[4], const int32_t b[4], const uint16_t spread[4]) {
+    unsigned mask = 0;
+    for (int i = 0; i < 4; i++)
+        mask |= a[i] != b[i] ? spread[i] : 0u;
+    return mask;
+}
+
+// Blocks at the left edge, or the upper edge, of each quarter
+static const uint16_t left_blocks[4] = {0x0011, 0x0044, 0x1100, 0x4400};
+static const uint16_t upper_blocks[4] = {0x0003, 0x000c, 0x0300, 0x0c00};
+
+// What stands before each quarter: in the macroblock itself or in its neighbour
+H264_INLINE void before_left(const int32_t own[4], const int32_t left[4], int32_t out[4]) {
+    out[0] = left[1];
+    out[1] = own[0];
+    out[2] = left[3];
+    out[3] = own[2];
+}
+
+H264_INLINE void before_top(const int32_t own[4], const int32_t top[4], int32_t out[4]) {
+    out[0] = top[2];
+    out[1] = top[3];
+    out[2] = own[0];
+    out[3] = own[1];
+}
+
+#if H264_X86_SIMD
+
+// Blocks of a row whose vectors are 4 or more apart in x, or limit_y in y
+H264_INLINE unsigned row_apart(const __m128i a, const __m128i b, const int limit_y) {
+    const __m128i limit = _mm_set1_epi32((limit_y - 1) << 16 | 3), d = _mm_subs_epi16(a, b);
+    const __m128i apart = _mm_or_si128(_mm_cmpgt_epi16(d, limit),
+                                       _mm_cmpgt_epi16(_mm_subs_epi16(b, a), limit));
+    const __m128i near = _mm_cmpeq_epi32(apart, _mm_setzero_si128());
+    return (unsigned)_mm_movemask_ps(_mm_castsi128_ps(near)) ^ 15u;
+}
+
+H264_INLINE __m128i load_row(const int16_t (*const mv)[2]) {
+    return _mm_loadu_si128((const __m128i *)mv);
+}
+
+// A row moved right by one block, with the block before it
+H264_INLINE __m128i row_before(const int16_t (*const mv)[2], const int16_t left[2]) {
+    int32_t first;
+    memcpy(&first, left, 4);
+    return _mm_or_si128(_mm_slli_si128(load_row(mv), 4), _mm_cvtsi32_si128(first));
+}
+
+// Vectors q of a macroblock against those of the blocks to the left of them: p in the same one, left in its neighbour
+static unsigned apart_left(const int16_t (*const q)[2], const int16_t (*const p)[2],
+                           const int16_t (*const left)[2], const int limit_y) {
+    unsigned mask = 0;
+    for (int i = 0; i < 4; i++)
+        mask |= row_apart(load_row(q + 4 * i), row_before(p + 4 * i, left[4 * i + 3]), limit_y)
+                << 4 * i;
+    return mask;
+}
+
+// The same for the blocks above
+static unsigned apart_top(const int16_t (*const q)[2], const int16_t (*const p)[2],
+                          const int16_t (*const top)[2], const int limit_y) {
+    unsigned mask = row_apart(load_row(q), load_row(top + 12), limit_y);
+    for (int i = 1; i < 4; i++)
+        mask |= row_apart(load_row(q + 4 * i), load_row(p + 4 * i - 4), limit_y) << 4 * i;
+    return mask;
+}
+
+#else
+
+H264_INLINE unsigned block_apart(const int16_t a[2], const int16_t b[2], const int limit_y) {
+    return abs(a[0] - b[0]) >= 4 || abs(a[1] - b[1]) >= limit_y;
+}
+
+static unsigned apart_left(const int16_t (*const q)[2], const int16_t (*const p)[2],
+                           const int16_t (*const left)[2], const int limit_y) {
+    unsigned mask = 0;
+    for (int i = 0; i < 16; i++)
+        mask |= block_apart(q[i], i % 4 ? p[i - 1] : left[i + 3], limit_y) << i;
+    return mask;
+}
+
+static unsigned apart_top(const int16_t (*const q)[2], const int16_t (*const p)[2],
+                          const int16_t (*const top)[2], const int limit_y) {
+    unsigned mask = 0;
+    for (int i = 0; i < 16; i++)
+        mask |= block_apart(q[i], i < 4 ? top[i + 12] : p[i - 4], limit_y) << i;
+    return mask;
+}
+
+#endif
+
+// Edges of one direction where motion differs
+typedef struct direction {
+    unsigned (*apart)(const int16_t (*)[2], const int16_t (*)[2], const int16_t (*)[2], int);
+    void (*before)(const int32_t[4], const int32_t[4], int32_t[4]);
+    const uint16_t *spread;
+    int inner; // from the first blocks of a quarter to the others, in bits
+} direction;
+
+H264_INLINE unsigned motion_mask(const mb_motion *const own, const mb_motion *const other,
+                                 const reference_keys *const own_keys,
+                                 const reference_keys *const other_keys, const int limit_y,
+                                 const bool two_lists, const direction d) {
+    reference_keys before;
+    d.before(own_keys->list[0], other_keys->list[0], before.list[0]);
+    unsigned straight = differing(own_keys->list[0], before.list[0], d.spread) |
+                        d.apart(own->mv[0], own->mv[0], other->mv[0], limit_y);
+    if (!two_lists)
+        return straight;
+    d.before(own_keys->list[1], other_keys->list[1], before.list[1]);
+    straight |= differing(own_keys->list[1], before.list[1], d.spread) |
+                d.apart(own->mv[1], own->mv[1], other->mv[1], limit_y);
+    if (!straight)
+        return 0;
+    return straight & (differing(own_keys->list[0], before.list[1], d.spread) |
+                       differing(own_keys->list[1], before.list[0], d.spread) |
+                       differing(own_keys->list[0], own_keys->list[1], d.spread) << d.inner |
+                       d.apart(own->mv[0], own->mv[1], other->mv[1], limit_y) |
+                       d.apart(own->mv[1], own->mv[0], other->mv[0], limit_y));
+}
+
+static bool uses_list1(const mb_motion *const m) {
+    static const int32_t none[4] = {NO_UID, NO_UID, NO_UID, NO_UID};
+    return memcmp(m->uid[1], none, sizeof(none)) != 0;
+}
+
+// Bit 4 * row + column becomes bit 4 * column + row.
+static unsigned transposed(unsigned m) {
+    unsigned t = (m ^ m >> 3) & 0x0a0a;
+    m ^= t ^ t << 3;
+    t = (m ^ m >> 6) & 0x00cc;
+    return m ^ t ^ t << 6;
+}
+
+void h264_edge_masks(const h264_decoder *const dec, const int addr, const int left, const int top,
+                     const bool field, edge_masks *const out) {
+    const mb_info *const mb = dec->mb;
+    const mb_motion *const motion = dec->cur->motion;
+    const unsigned wanted[2] = {left < 0 ? 0xffff ^ FIRST_COLUMN : 0xffff,
+                                top < 0 ? 0xffff ^ FIRST_ROW : 0xffff};
+    const unsigned own = mb[addr].nonzero;
+    const unsigned before_v = (own << 1 & 0xeeee) | (left < 0 ? 0u : mb[left].nonzero >> 3 & FIRST_COLUMN);
+    const unsigned before_h = (own << 4 & 0xfff0) | (top < 0 ? 0u : (unsigned)mb[top].nonzero >> 12);
+    out->coefficients[0] = (uint16_t)transposed((own | before_v) & wanted[0]);
+    out->coefficients[1] = (uint16_t)((own | before_h) & wanted[1]);
+
+    const direction across = {apart_left, before_left, left_blocks, 1};
+    const direction down = {apart_top, before_top, upper_blocks, 4};
+    const mb_motion *const m = &motion[addr], *const l = left < 0 ? m : &motion[left];
+    const mb_motion *const t = top < 0 ? m : &motion[top];
+    const reference_keys mk = keys_of(m, field), lk = keys_of(l, field), tk = keys_of(t, field);
+    const int limit_y = field ? 2 : 4; // quarter rows of the field are half rows of the frame
+    const bool two_lists = uses_list1(m) || uses_list1(l) || uses_list1(t);
+    const unsigned v = motion_mask(m, l, &mk, &lk, limit_y, two_lists, across) & wanted[0];
+    const unsigned h = motion_mask(m, t, &mk, &tk, limit_y, two_lists, down) & wanted[1];
+    out->motion[0] = (uint16_t)transposed(v);
+    out->motion[1] = (uint16_t)h;
+}
