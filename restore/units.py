@@ -175,7 +175,7 @@ class PriorsTensors:
             ValueError: An array is missing, or shapes do not belong together.
         """
         found = {name.replace(".", "/"): value for name, value in arrays.items()}
-        names = [name for name in PLANES if f"level/{name}" in found] or ["y"]
+        names = [name for name in PLANES if name == "y" or f"level/{name}" in found]
         needed = ["tu/y", "mb/type"]
         needed += [f"{g}/{n}" for g in ("prediction", "residual", "level") for n in names]
         needed += [f"mb/qp_{name}" for name in names]
@@ -235,8 +235,15 @@ class PriorsTensors:
         return self.macroblock(plane) == (16, 16)
 
     def bypassed(self) -> Tensor:
-        """Mask `[B, H/16, W/16]` of lossless macroblocks: TransformBypassModeFlag."""
-        return self.tu[:, ::4, ::4] & BYPASS != 0
+        """Mask `[B, H/16, W/16]` of lossless macroblocks: TransformBypassModeFlag.
+
+        A macroblock without coded luma says nothing of it. It is lossless when its QP'_Y is 0 and
+        another one of its frame is known to be: then qpprime_y_zero_transform_bypass_flag is set.
+        """
+        named = self.tu[:, ::4, ::4] & BYPASS != 0
+        silent = self.tu[:, ::4, ::4] == NONE
+        lowest = self.qp[0] == -6 * (self.bit_depth[0] - 8)
+        return named | (silent & lowest & named.any(2).any(1)[:, None, None])
 
     def transform(self) -> Tensor:
         """Map `[B, H/4, W/4]` of the transform in force, whether bypassed or not."""

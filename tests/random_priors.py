@@ -31,9 +31,11 @@ def random_arrays(
     transform = rng.choice(transforms, grid)
     mb_type = np.vectorize(lambda t: rng.choice(TYPES[t]))(transform).astype(np.uint8)
     bypass = (rng.random(grid) < lossless) & (transform != 4)
+    named = bypass & (transform != 0)  # without coded luma only QP'_Y of 0 tells
+    bypass = named | (bypass & named.any((1, 2), keepdims=True))
     field = np.repeat(rng.random((frames, rows // 2, columns)) < fields, 2, axis=1)
     arrays = {
-        "tu/y": (transform + 8 * bypass).astype(np.uint8).repeat(4, 1).repeat(4, 2),
+        "tu/y": (transform + 8 * named).astype(np.uint8).repeat(4, 1).repeat(4, 2),
         "mb/type": mb_type,
         "mb/field": field.astype(np.uint8),
         "scaling4x4": rng.integers(1, 256, (frames, 6, 16), np.uint8),
@@ -56,7 +58,10 @@ def random_arrays(
         arrays[f"residual/{name}"] = np.zeros(shape, np.int32)
         arrays[f"prediction/{name}"] = rng.integers(0, 1 << depth, shape).astype(np.uint16)
         low, high = qp
-        arrays[f"mb/qp_{name}"] = rng.integers(low - 6 * (depth - 8), high + 1, grid, np.int8)
+        lowest = -6 * (depth - 8)
+        arrays[f"mb/qp_{name}"] = rng.integers(low + lowest, high + 1, grid, np.int8)
+        if name == "y":
+            arrays["mb/qp_y"][bypass] = lowest
     return arrays
 
 

