@@ -148,7 +148,8 @@ def extract_clip(work: Path, name: str, crf: int) -> dict:
 
 
 def _extract(coded: Path, folder: Path, clip: dict) -> dict:
-    from davd.bitstream import DavdError, extract
+    from davd.bitstream._core import DavdError
+    from davd.bitstream.extract import extract
 
     source, target = coded / f"{clip['name']}.mp4", folder / f"{clip['name']}.h5"
     target.parent.mkdir(parents=True, exist_ok=True)
