@@ -155,6 +155,24 @@ static int coded_block_flag_inc(const mb_ctx *const m, const block_kind kind, co
     return a + 2 * b;
 }
 
+// The same for 8x8 blocks, whose flag is coded in 4:4:4 only: 4x4 blocks next to them count as not coded.
+static int coded_block_flag_inc_8x8(const mb_ctx *const m, const int plane, const int block) {
+    const int x = h264_block_x[block], y = h264_block_y[block];
+    const mb_info *const left = x ? m->mb : m->left[y >> 1], *const above = y ? m->mb : m->B;
+    const int left_row = x ? y : m->left_row[y], n[2] = {left_row * 4 + ((x - 1) & 3), ((y - 1) & 3) * 4 + x};
+    const mb_info *const mbs[2] = {left, above};
+    int inc = 0;
+    for (int i = 0; i < 2; i++) {
+        const mb_info *const mb = mbs[i];
+        const bool own = mb == m->mb;
+        if (!own && mb->slice_num < 0)
+            inc |= m->mb->is_intra << i;
+        else if (own || mb->transform_size_8x8_flag || mb->type == H264_I_PCM)
+            inc |= (mb->total_coeff[plane][n[i]] != 0) << i;
+    }
+    return inc;
+}
+
 // coeff_abs_level_minus1 (prefix TU with cMax 14, suffix Exp-Golomb of order 0) and sign: 9.3.2.3, 9.3.3.1.3
 H264_INLINE int32_t coefficient(cabac *const c, cabac_engine *const e, uint8_t *const ctx, const int first, const int more) {
     uint32_t abs_minus1 = 0;
@@ -201,7 +219,7 @@ int h264_cabac_residual_block(h264_decoder *const dec, const block_kind kind, co
     const residual_contexts *const r = &contexts[plane][kind];
     cabac_engine e = cabac_load(c);
     if (kind != KIND_8X8 || s->sps->ChromaArrayType == 3) {
-        const int inc = coded_block_flag_inc(m, kind, plane, block);
+        const int inc = kind == KIND_8X8 ? coded_block_flag_inc_8x8(m, plane, block) : coded_block_flag_inc(m, kind, plane, block);
         if (!cabac_decision(c, &e, &c->state[r->coded_block_flag + inc])) {
             cabac_store(c, e);
             return 0;

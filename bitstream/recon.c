@@ -20,7 +20,7 @@ static const uint8_t scan_8x8[2][64] = {
      29, 14, 22, 37, 45, 53, 61, 30, 7,  15, 38, 46, 54, 62, 23, 31, 39, 47, 55, 63},
 };
 // 8.5.11.1: place of a chroma DC level in its matrix of two columns (4:2:0, 4:2:2)
-static const uint8_t chroma_dc_place[2][8] = {{0, 1, 2, 3}, {0, 2, 1, 5, 3, 6, 4, 7}};
+static const uint8_t chroma_dc_place[2][8] = {{0, 1, 2, 3}, {0, 2, 1, 4, 6, 3, 5, 7}};
 
 enum { COEF_LIMIT = 1 << 22 }; // beyond any legal scaled coefficient; keeps hostile streams inside 32 bits
 
