@@ -401,7 +401,7 @@ EDGE_FILTERS(, sse2)
 EDGE_FILTERS(H264_TARGET_AVX2, avx2)
 
 void h264_deblock_kernels_simd(kernels *const k) {
-    if (__builtin_cpu_supports("avx2"))
+    if (H264_HAS_AVX2)
         fill_avx2(k);
     else
         fill_sse2(k);

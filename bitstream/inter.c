@@ -25,46 +25,15 @@ typedef struct ref_plane {
     int width, height;
 } ref_plane;
 
-// Which samples a block needs: integer position of its first sample, fraction in quarters (luma) or eighths (chroma).
-typedef struct position {
-    int x, y, fx, fy;
-} position;
+// What to read: integer position and size, fraction in quarters (luma) or eighths (chroma), and how many samples before
+// and after are needed on each side
+typedef struct region {
+    int x, y, w, h, fx, fy, before, after;
+} region;
 
-static ref_plane reference_plane(const h264_decoder *const dec, const ref_entry *const ref,
-                                 const int plane) {
-    const ptrdiff_t stride = ref->pic->stride[plane];
-    const uint8_t *const data = ref->pic->plane[plane];
-    if (ref->structure == FRAME)
-        return (ref_plane){data, stride, dec->width[plane], dec->height[plane]};
-    return (ref_plane){ref->structure == BOTTOM_FIELD ? data + stride : data, 2 * stride,
-                       dec->width[plane], dec->height[plane] / 2};
-}
-
-// 8.4.1.4, Table 8-9: fields of different parity lie half a luma row apart, a quarter of a chroma row in 4:2:0
-static int chroma_vertical_offset(const h264_decoder *const dec, const ref_entry *const ref) {
-    if (ref->structure == FRAME || dec->active_sps.ChromaArrayType != 1)
-        return 0;
-    const int parity = dec->slice.mb.mb_y & 1 ? BOTTOM_FIELD : TOP_FIELD;
-    if (ref->structure == parity)
-        return 0;
-    return ref->structure == BOTTOM_FIELD ? -2 : 2;
-}
-
-// 8.4.2.2.1, (8-227), (8-228)
-static position luma_position(const inter_block *const b, const int list) {
-    const int16_t *const mv = b->mv[list];
-    return (position){b->x + (mv[0] >> 2), b->y + (mv[1] >> 2), mv[0] & 3, mv[1] & 3};
-}
-
-// 8.4.2.2.2, (8-229) to (8-232), for ChromaArrayType 1 and 2
-static position chroma_position(const h264_decoder *const dec, const inter_block *const b,
-                                const int list) {
-    const int mvx = b->mv[list][0];
-    const int mvy = b->mv[list][1] + chroma_vertical_offset(dec, b->ref[list]);
-    if (dec->active_sps.ChromaArrayType == 1)
-        return (position){b->x / 2 + (mvx >> 3), b->y / 2 + (mvy >> 3), mvx & 7, mvy & 7};
-    return (position){b->x / 2 + (mvx >> 3), b->y + (mvy >> 2), mvx & 7, (mvy & 3) << 1};
-}
+typedef struct patch {
+    uint16_t samples[PATCH_ROWS * PATCH_STRIDE];
+} patch;
 
 #define SAMPLE_SIZE 1
 #include "inter_template.h"
@@ -74,17 +43,137 @@ static position chroma_position(const h264_decoder *const dec, const inter_block
 #include "inter_template.h"
 #undef SAMPLE_SIZE
 
+static ref_plane reference_plane(const h264_decoder *const dec, const ref_entry *const ref,
+                                 const int plane) {
+    const ptrdiff_t stride = ref->pic->stride[plane];
+    const uint8_t *const data = ref->pic->plane[plane];
+    if (H264_LIKELY(ref->structure == FRAME))
+        return (ref_plane){data, stride, dec->width[plane], dec->height[plane]};
+    return (ref_plane){ref->structure == BOTTOM_FIELD ? data + stride : data, 2 * stride,
+                       dec->width[plane], dec->height[plane] / 2};
+}
+
+// 8.4.1.4, Table 8-9: fields of different parity lie half a luma row apart, a quarter of a chroma row in 4:2:0
+static int chroma_vertical_offset(const h264_decoder *const dec, const ref_entry *const ref) {
+    if (H264_LIKELY(ref->structure == FRAME) || dec->active_sps.ChromaArrayType != 1)
+        return 0;
+    const int parity = dec->slice.mb.mb_y & 1 ? BOTTOM_FIELD : TOP_FIELD;
+    if (ref->structure == parity)
+        return 0;
+    return ref->structure == BOTTOM_FIELD ? -2 : 2;
+}
+
+// 8.4.2.2.1, (8-227), (8-228)
+static region luma_region(const inter_block *const b, const int list) {
+    const int16_t *const mv = b->mv[list];
+    const int fx = mv[0] & 3, fy = mv[1] & 3;
+    const bool whole = !(fx | fy);
+    return (region){b->x + (mv[0] >> 2), b->y + (mv[1] >> 2), b->w, b->h, fx, fy,
+                    whole ? 0 : MARGIN_BEFORE, whole ? 0 : MARGIN_AFTER};
+}
+
+// 8.4.2.2.2, (8-229) to (8-232), for ChromaArrayType 1 and 2
+static region chroma_region(const h264_decoder *const dec, const inter_block *const b,
+                            const int list) {
+    const int mvx = b->mv[list][0];
+    const int mvy = b->mv[list][1] + chroma_vertical_offset(dec, b->ref[list]);
+    region r = {.x = b->x / 2 + (mvx >> 3), .w = b->w / 2, .fx = mvx & 7};
+    if (dec->active_sps.ChromaArrayType == 1) {
+        r.y = b->y / 2 + (mvy >> 3);
+        r.h = b->h / 2;
+        r.fy = mvy & 7;
+    } else {
+        r.y = b->y + (mvy >> 2);
+        r.h = b->h;
+        r.fy = (mvy & 3) << 1;
+    }
+    r.after = r.fx || r.fy;
+    return r;
+}
+
+// The first sample of a region with its margins readable around it; Note [Reference reads].
+static const uint8_t *fetch(const ref_plane *const ref, const region *const r, const int size,
+                            patch *const patch, ptrdiff_t *const stride) {
+    const int x = r->x - r->before, y = r->y - r->before;
+    const int w = r->w + r->before + r->after, h = r->h + r->before + r->after;
+    if (H264_LIKELY(x >= 0 && y >= 0 && x + w <= ref->width && y + h <= ref->height)) {
+        *stride = ref->stride;
+        return ref->data + r->y * ref->stride + r->x * size;
+    }
+    const int near_x = iclip(x, -FAR_OUTSIDE, ref->width + FAR_OUTSIDE);
+    const int near_y = iclip(y, -FAR_OUTSIDE, ref->height + FAR_OUTSIDE);
+    if (size == 1)
+        copy_clamped_8((uint8_t *)patch->samples, ref, near_x, near_y, w, h);
+    else
+        copy_clamped_16(patch->samples, ref, near_x, near_y, w, h);
+    *stride = PATCH_STRIDE * size;
+    return (const uint8_t *)patch->samples + (r->before * PATCH_STRIDE + r->before) * size;
+}
+
+// One reference's prediction of a region
+static void predict_region(const h264_decoder *const dec, const ref_entry *const entry,
+                           const int plane, const region *const r, const bool luma,
+                           uint8_t *const dst, const ptrdiff_t ds, const int depth) {
+    const kernels *const k = dec->k;
+    const ref_plane ref = reference_plane(dec, entry, plane);
+    patch patch;
+    ptrdiff_t ss;
+    const uint8_t *const src = fetch(&ref, r, k->sample_size, &patch, &ss);
+    (luma ? k->inter_luma : k->inter_chroma)(dst, ds, src, ss, r->w, r->h, r->fx, r->fy, depth);
+}
+
+// 8.4.2.3: `first` is in place; the second reference's prediction, if there is one, in `second`
+static void combine(const kernels *const k, const inter_block *const b, const int component,
+                    uint8_t *const dst, const ptrdiff_t ds, const uint8_t *const second,
+                    const ptrdiff_t ss, const region *const r, const int depth) {
+    const int denom = b->log2_denom[component];
+    if (!second) {
+        const int list = b->ref[0] ? 0 : 1;
+        if (b->weighted)
+            k->weight_one(dst, ds, r->w, r->h, denom, b->weight[list][component],
+                          b->offset[list][component], depth);
+    } else if (b->weighted) {
+        const int weight[2] = {b->weight[0][component], b->weight[1][component]};
+        const int offset = (b->offset[0][component] + b->offset[1][component] + 1) >> 1;
+        k->weight_two(dst, ds, second, ss, r->w, r->h, denom, weight, offset, depth);
+    } else {
+        k->average(dst, ds, second, ss, r->w, r->h);
+    }
+}
+
+// `component` is the plane in the macroblock, `plane` that in the picture: they differ where colour planes are coded
+// separately. regions: by list.
+static void predict_plane(const h264_decoder *const dec, const inter_block *const b,
+                          const region regions[2], const int component, const int plane,
+                          const bool luma, uint8_t *const dst, const ptrdiff_t ds) {
+    const int depth = plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY;
+    const bool both = b->ref[0] && b->ref[1];
+    const int list = b->ref[0] ? 0 : 1;
+    const ptrdiff_t ss = MAX_BLOCK * (ptrdiff_t)sizeof(uint16_t);
+    uint16_t second[MAX_BLOCK * MAX_BLOCK];
+    predict_region(dec, b->ref[list], plane, &regions[list], luma, dst, ds, depth);
+    if (both)
+        predict_region(dec, b->ref[1], plane, &regions[1], luma, (uint8_t *)second, ss, depth);
+    if (both || b->weighted)
+        combine(dec->k, b, component, dst, ds, both ? (const uint8_t *)second : NULL, ss,
+                &regions[list], depth);
+}
+
 void h264_inter_predict(const h264_decoder *const dec, const inter_block *const b,
                         uint8_t *const dst[3], const ptrdiff_t stride[3]) {
     const sps *const sps = &dec->active_sps;
-    const bool is_16 = dec->k->sample_size == 2;
-    const int n_planes = sps->ChromaArrayType ? 3 : 1;
-    for (int i = 0; i < n_planes; i++) {
-        const int plane = sps->separate_colour_plane_flag ? dec->slice.hdr.colour_plane_id : i;
-        const int depth = plane ? sps->BitDepthC : sps->BitDepthY;
-        if (is_16)
-            predict_plane_16(dec, b, i, plane, dst[i], stride[i], depth);
-        else
-            predict_plane_8(dec, b, i, plane, dst[i], stride[i], depth);
-    }
+    const int format = sps->ChromaArrayType;
+    const int first = sps->separate_colour_plane_flag ? dec->slice.hdr.colour_plane_id : 0;
+    region regions[2] = {{0}, {0}};
+    for (int list = 0; list < 2; list++)
+        if (b->ref[list])
+            regions[list] = luma_region(b, list);
+    predict_plane(dec, b, regions, 0, first, true, dst[0], stride[0]);
+    if (format == 0)
+        return;
+    for (int list = 0; list < 2 && format != 3; list++) // 4:4:4 chroma is interpolated as luma is
+        if (b->ref[list])
+            regions[list] = chroma_region(dec, b, list);
+    for (int i = 1; i < 3; i++)
+        predict_plane(dec, b, regions, i, i, format == 3, dst[i], stride[i]);
 }

@@ -1,4 +1,5 @@
-/* 8.4.2.2 and 8.4.2.3 for one sample type; see inter.c. Strides inside are in samples. */
+/* 8.4.2.2 and 8.4.2.3 for one sample type, in plain C; see inter.c, and inter_simd.c for the fast twins of the 8-bit set.
+ * Strides are in bytes at the entry of each kernel, in samples inside. */
 #include "sample.h"
 
 #undef MID
@@ -7,8 +8,6 @@
 #else
 #define MID int32_t
 #endif
-
-// ------------------------------------------------------------------------------------------------- fetching
 
 // (8-239): w x h samples from x, y with clamped coordinates, into rows of PATCH_STRIDE samples
 static void FN(copy_clamped)(SAMPLE *patch, const ref_plane *const ref, const int x, const int y,
@@ -24,22 +23,6 @@ static void FN(copy_clamped)(SAMPLE *patch, const ref_plane *const ref, const in
         for (int i = imax(w - after, 0); i < w; i++)
             patch[i] = line[ref->width - 1];
     }
-}
-
-// Sample 0, 0 of a block with `lead` samples before and `trail` after it readable; Note [Reference reads].
-H264_INLINE const SAMPLE *FN(fetch)(const ref_plane *const ref, const position *const pos,
-                                    const int w, const int h, const int lead, const int trail,
-                                    SAMPLE *const patch, ptrdiff_t *const stride) {
-    const int x = pos->x - lead, y = pos->y - lead;
-    const int full_w = w + lead + trail, full_h = h + lead + trail;
-    if (H264_LIKELY(x >= 0 && y >= 0 && x + full_w <= ref->width && y + full_h <= ref->height)) {
-        *stride = ref->stride / SAMPLE_SIZE;
-        return (const SAMPLE *)(ref->data + pos->y * ref->stride) + pos->x;
-    }
-    FN(copy_clamped)(patch, ref, iclip(x, -FAR_OUTSIDE, ref->width + FAR_OUTSIDE),
-                     iclip(y, -FAR_OUTSIDE, ref->height + FAR_OUTSIDE), full_w, full_h);
-    *stride = PATCH_STRIDE;
-    return patch + lead * PATCH_STRIDE + lead;
 }
 
 // ------------------------------------------------------------------------------ luma, 8.4.2.2.1, Figure 8-4
@@ -96,8 +79,8 @@ H264_INLINE void FN(half_hv)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src,
 }
 
 // (8-273), and the quarter positions of (8-251) to (8-262)
-H264_INLINE void FN(average)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
-                             const int w, const int h) {
+H264_INLINE void FN(mean)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
+                          const int w, const int h) {
     for (int y = 0; y < h; y++, dst += ds, src += ss)
         for (int x = 0; x < w; x++)
             dst[x] = (SAMPLE)((dst[x] + src[x] + 1) >> 1);
@@ -114,11 +97,11 @@ H264_INLINE void FN(luma_block)(SAMPLE *const dst, const ptrdiff_t ds, const SAM
     } else if (fy == 0) { // a, b, c
         FN(half_h)(dst, ds, src, ss, w, h, max);
         if (fx != 2)
-            FN(average)(dst, ds, right, ss, w, h);
+            FN(mean)(dst, ds, right, ss, w, h);
     } else if (fx == 0) { // d, h, n
         FN(half_v)(dst, ds, src, ss, w, h, max);
         if (fy != 2)
-            FN(average)(dst, ds, below, ss, w, h);
+            FN(mean)(dst, ds, below, ss, w, h);
     } else if (fx == 2 || fy == 2) { // j, f, i, k, q
         FN(half_hv)(dst, ds, src, ss, w, h, max);
         if (fx == 2 && fy == 2)
@@ -127,29 +110,25 @@ H264_INLINE void FN(luma_block)(SAMPLE *const dst, const ptrdiff_t ds, const SAM
             FN(half_h)(other, w, below, ss, w, h, max);
         else
             FN(half_v)(other, w, right, ss, w, h, max);
-        FN(average)(dst, ds, other, w, w, h);
+        FN(mean)(dst, ds, other, w, w, h);
     } else { // e, g, p, r
         FN(half_h)(dst, ds, below, ss, w, h, max);
         FN(half_v)(other, w, right, ss, w, h, max);
-        FN(average)(dst, ds, other, w, w, h);
+        FN(mean)(dst, ds, other, w, w, h);
     }
 }
 
-static void FN(interpolate_luma)(const ref_plane *const ref, const position *const pos,
-                                 SAMPLE *const dst, const ptrdiff_t ds, const int w, const int h,
-                                 const int depth) {
-    SAMPLE patch[PATCH_ROWS * PATCH_STRIDE];
-    ptrdiff_t ss;
-    const bool whole = pos->fx == 0 && pos->fy == 0;
-    const SAMPLE *const src = FN(fetch)(ref, pos, w, h, whole ? 0 : MARGIN_BEFORE,
-                                        whole ? 0 : MARGIN_AFTER, patch, &ss);
+static void FN(inter_luma)(void *const dst, ptrdiff_t ds, const void *const src, ptrdiff_t ss,
+                           const int w, const int h, const int fx, const int fy, const int depth) {
     const int max = (1 << DEPTH(depth)) - 1;
+    ds /= SAMPLE_SIZE;
+    ss /= SAMPLE_SIZE;
     if (w == 16)
-        FN(luma_block)(dst, ds, src, ss, 16, h, pos->fx, pos->fy, max);
+        FN(luma_block)(dst, ds, src, ss, 16, h, fx, fy, max);
     else if (w == 8)
-        FN(luma_block)(dst, ds, src, ss, 8, h, pos->fx, pos->fy, max);
+        FN(luma_block)(dst, ds, src, ss, 8, h, fx, fy, max);
     else
-        FN(luma_block)(dst, ds, src, ss, 4, h, pos->fx, pos->fy, max);
+        FN(luma_block)(dst, ds, src, ss, 4, h, fx, fy, max);
 }
 
 // ---------------------------------------------------------------------------------- chroma, 8.4.2.2.2
@@ -165,89 +144,64 @@ H264_INLINE void FN(chroma_block)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE 
                                d * src[x + ss + 1] + 32) >> 6);
 }
 
-static void FN(interpolate_chroma)(const ref_plane *const ref, const position *const pos,
-                                   SAMPLE *const dst, const ptrdiff_t ds, const int w,
-                                   const int h) {
-    SAMPLE patch[PATCH_ROWS * PATCH_STRIDE];
-    ptrdiff_t ss;
-    const SAMPLE *const src = FN(fetch)(ref, pos, w, h, 0, 1, patch, &ss);
-    if (w == 8)
-        FN(chroma_block)(dst, ds, src, ss, 8, h, pos->fx, pos->fy);
+static void FN(inter_chroma)(void *const dst, ptrdiff_t ds, const void *const src, ptrdiff_t ss,
+                             const int w, const int h, const int fx, const int fy, const int depth) {
+    (void)depth;
+    ds /= SAMPLE_SIZE;
+    ss /= SAMPLE_SIZE;
+    if (fx == 0 && fy == 0) // the only case where the samples to the right and below may not be there
+        FN(copy)(dst, ds, src, ss, w, h);
+    else if (w == 8)
+        FN(chroma_block)(dst, ds, src, ss, 8, h, fx, fy);
     else if (w == 4)
-        FN(chroma_block)(dst, ds, src, ss, 4, h, pos->fx, pos->fy);
+        FN(chroma_block)(dst, ds, src, ss, 4, h, fx, fy);
     else
-        FN(chroma_block)(dst, ds, src, ss, 2, h, pos->fx, pos->fy);
+        FN(chroma_block)(dst, ds, src, ss, 2, h, fx, fy);
 }
 
 // ----------------------------------------------------------------------- combination, 8.4.2.3
 
+static void FN(average)(void *const dst, ptrdiff_t ds, const void *const src, ptrdiff_t ss,
+                        const int w, const int h) {
+    ds /= SAMPLE_SIZE;
+    ss /= SAMPLE_SIZE;
+    if (w == 16)
+        FN(mean)(dst, ds, src, ss, 16, h);
+    else if (w == 8)
+        FN(mean)(dst, ds, src, ss, 8, h);
+    else
+        FN(mean)(dst, ds, src, ss, w, h);
+}
+
 // (8-298)
-static void FN(weight_one)(SAMPLE *dst, const ptrdiff_t ds, const int w, const int h,
+static void FN(weight_one)(void *const block, const ptrdiff_t ds, const int w, const int h,
                            const int log2_denom, const int weight, const int offset,
-                           const int max) {
-    const int round = log2_denom ? 1 << (log2_denom - 1) : 0;
-    for (int y = 0; y < h; y++, dst += ds)
+                           const int depth) {
+    const int round = log2_denom ? 1 << (log2_denom - 1) : 0, max = (1 << DEPTH(depth)) - 1;
+    SAMPLE *dst = block;
+    for (int y = 0; y < h; y++, dst += ds / SAMPLE_SIZE)
         for (int x = 0; x < w; x++)
             dst[x] = (SAMPLE)iclip(((dst[x] * weight + round) >> log2_denom) + offset, 0, max);
 }
 
 // (8-299)
-static void FN(weight_two)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
-                           const int w, const int h, const int log2_denom, const int weight[2],
-                           const int offset, const int max) {
+static void FN(weight_two)(void *const block, const ptrdiff_t ds, const void *const other,
+                           const ptrdiff_t ss, const int w, const int h, const int log2_denom,
+                           const int weight[2], const int offset, const int depth) {
     const int w0 = weight[0], w1 = weight[1], round = 1 << log2_denom;
-    for (int y = 0; y < h; y++, dst += ds, src += ss)
+    const int max = (1 << DEPTH(depth)) - 1;
+    SAMPLE *dst = block;
+    const SAMPLE *src = other;
+    for (int y = 0; y < h; y++, dst += ds / SAMPLE_SIZE, src += ss / SAMPLE_SIZE)
         for (int x = 0; x < w; x++)
             dst[x] = (SAMPLE)iclip(
                 ((dst[x] * w0 + src[x] * w1 + round) >> (log2_denom + 1)) + offset, 0, max);
 }
 
-// One reference's prediction of a block in one plane
-static void FN(predict_from)(const h264_decoder *const dec, const inter_block *const b,
-                             const int list, const int plane, const bool luma, SAMPLE *const dst,
-                             const ptrdiff_t ds, const int w, const int h, const int depth) {
-    const ref_plane ref = reference_plane(dec, b->ref[list], plane);
-    if (luma) {
-        const position pos = luma_position(b, list);
-        FN(interpolate_luma)(&ref, &pos, dst, ds, w, h, depth);
-    } else {
-        const position pos = chroma_position(dec, b, list);
-        FN(interpolate_chroma)(&ref, &pos, dst, ds, w, h);
-    }
-}
-
-// `component` is the plane in the macroblock, `plane` that in the picture: they differ where colour planes are coded
-// separately. 4:4:4 chroma is interpolated as luma (8.4.2.2).
-static void FN(predict_plane)(const h264_decoder *const dec, const inter_block *const b,
-                              const int component, const int plane, uint8_t *const out,
-                              const ptrdiff_t stride, const int depth) {
-    const int format = dec->active_sps.ChromaArrayType;
-    const bool luma = component == 0 || format == 3;
-    const int w = luma ? b->w : b->w / 2, h = luma || format == 2 ? b->h : b->h / 2;
-    const int max = (1 << DEPTH(depth)) - 1, denom = b->log2_denom[component];
-    const ptrdiff_t ds = stride / SAMPLE_SIZE;
-    SAMPLE *const dst = (SAMPLE *)out;
-    SAMPLE second[MAX_BLOCK * MAX_BLOCK];
-
-    if (!b->ref[0] || !b->ref[1]) {
-        const int list = b->ref[0] ? 0 : 1;
-        FN(predict_from)(dec, b, list, plane, luma, dst, ds, w, h, depth);
-        if (b->weighted)
-            FN(weight_one)(dst, ds, w, h, denom, b->weight[list][component],
-                           b->offset[list][component], max);
-        return;
-    }
-    FN(predict_from)(dec, b, 0, plane, luma, dst, ds, w, h, depth);
-    FN(predict_from)(dec, b, 1, plane, luma, second, MAX_BLOCK, w, h, depth);
-    if (b->weighted) {
-        const int weight[2] = {b->weight[0][component], b->weight[1][component]};
-        const int offset = (b->offset[0][component] + b->offset[1][component] + 1) >> 1;
-        FN(weight_two)(dst, ds, second, MAX_BLOCK, w, h, denom, weight, offset, max);
-    } else if (w == 16) {
-        FN(average)(dst, ds, second, MAX_BLOCK, 16, h);
-    } else if (w == 8) {
-        FN(average)(dst, ds, second, MAX_BLOCK, 8, h);
-    } else {
-        FN(average)(dst, ds, second, MAX_BLOCK, w, h);
-    }
+void FN(h264_inter_kernels)(kernels *const k) {
+    k->inter_luma = FN(inter_luma);
+    k->inter_chroma = FN(inter_chroma);
+    k->average = FN(average);
+    k->weight_one = FN(weight_one);
+    k->weight_two = FN(weight_two);
 }

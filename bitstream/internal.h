@@ -35,10 +35,14 @@
 #define H264_UNLIKELY(x) (x)
 #endif
 
-// Intrinsics of x86 and a second build of hot functions for AVX2; everything has a plain C twin. -DH264_NO_SIMD: only that.
+// Intrinsics of x86 and a second build of hot functions for AVX2; everything has a plain C twin. -DH264_NO_SIMD: only
+// that; -DH264_HAS_AVX2=0: no AVX2.
 #if defined(__GNUC__) && defined(__SSE2__) && !defined(H264_NO_SIMD)
 #define H264_X86_SIMD 1
 #define H264_TARGET_AVX2 __attribute__((target("avx2")))
+#ifndef H264_HAS_AVX2
+#define H264_HAS_AVX2 __builtin_cpu_supports("avx2")
+#endif
 #else
 #define H264_X86_SIMD 0
 #endif
@@ -387,6 +391,15 @@ typedef struct kernels {
     void (*idct8x8_add)(void *dst, ptrdiff_t stride, int32_t *d, int depth);
     void (*idct4x4_dc_add)(void *dst, ptrdiff_t stride, int32_t *d, int depth); // only d[0] is not zero
     void (*idct8x8_dc_add)(void *dst, ptrdiff_t stride, int32_t *d, int depth);
+    // w x h samples (luma w 16, 8, 4; chroma 8, 4, 2) at a fraction of fx, fy quarters (luma) or eighths (chroma) from src.
+    // Readable: for luma 2 samples before and 3 after on both axes, for chroma 1 after; none where fx and fy are 0.
+    void (*inter_luma)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h, int fx, int fy, int depth);
+    void (*inter_chroma)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h, int fx, int fy, int depth);
+    // 8.4.2.3, in place: the mean of dst and src, or the weighted dst, or the weighted sum of both
+    void (*average)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h);
+    void (*weight_one)(void *dst, ptrdiff_t ds, int w, int h, int log2_denom, int weight, int offset, int depth);
+    void (*weight_two)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h, int log2_denom,
+                       const int weight[2], int offset, int depth);
     // [0]: across a vertical edge, [1]: across a horizontal one; pix is the first sample q0
     edge_filter *deblock_luma[2];
     edge_filter_intra *deblock_luma_intra[2];
@@ -497,6 +510,9 @@ typedef struct inter_block {
     int weight[2][3], offset[2][3]; // offsets already scaled by 1 << (BitDepth - 8)
 } inter_block;
 void h264_inter_predict(const h264_decoder *dec, const inter_block *b, uint8_t *const dst[3], const ptrdiff_t stride[3]);
+void h264_inter_kernels_8(kernels *k);
+void h264_inter_kernels_16(kernels *k);
+void h264_inter_kernels_simd(kernels *k);
 
 // transform.c (8.5)
 void h264_level_scale_init(level_scale *s);    // from its scaling lists

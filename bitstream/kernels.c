@@ -13,11 +13,14 @@ const kernels *h264_kernels(const int sample_size) {
     if (!k->sample_size) {
         if (sample_size == 1) {
             h264_intra_kernels_8(k);
+            h264_inter_kernels_8(k);
+            h264_inter_kernels_simd(k);
             h264_transform_kernels_8(k);
             h264_deblock_kernels_8(k);
             h264_deblock_kernels_simd(k);
         } else {
             h264_intra_kernels_16(k);
+            h264_inter_kernels_16(k);
             h264_transform_kernels_16(k);
             h264_deblock_kernels_16(k);
         }
