@@ -64,6 +64,7 @@ class Source:
         time_base: seconds a unit of `pts` lasts; 0 when bare.
         frame_rate: mean frames a second as the container has it; 0 when bare.
         frames: number of frames as the container has it; 0 where it does not say.
+        index_size: packets that its index promises; 0 where it has none.
         rotation: degrees that a player turns the picture counterclockwise.
         sound: index of the audio stream, -1 where there is none.
         sound_codec: name of its codec.
@@ -76,6 +77,7 @@ class Source:
     time_base: Fraction = Fraction(0)
     frame_rate: Fraction = Fraction(0)
     frames: int = 0
+    index_size: int = 0
     rotation: int = 0
     sound: int = -1
     sound_codec: str = ""
@@ -89,7 +91,8 @@ class Source:
         """All packets in decoding order.
 
         Args:
-            faults: counts what the container got wrong, under `demux_error`.
+            faults: counts what is wrong with the container: `demux_error` (it could not be read
+                further), `truncated_packet`, `missing_packet` (promised by its index).
         """
         if not self.bare:
             yield from self._container_packets({} if faults is None else faults)
@@ -99,24 +102,33 @@ class Source:
                 yield Packet(data, None, idr, False)
 
     def _container_packets(self, faults: dict[str, int]) -> Iterator[Packet]:
+        def fault(name: str, count: int = 1) -> None:
+            faults[name] = faults.get(name, 0) + count
+
+        left = self.index_size
         with _open(self.path) as container:
             demuxer = container.demux(container.streams[self.stream])
             while True:
                 try:
                     packet = next(demuxer)
                 except StopIteration:
-                    return
+                    break
                 except av.error.FFmpegError:  # a file cut off or damaged: what came so far stands
-                    faults["demux_error"] = faults.get("demux_error", 0) + 1
-                    return
+                    fault("demux_error")
+                    break
                 if packet.size == 0:
                     continue
+                left -= 1
+                if packet.is_corrupt:
+                    fault("truncated_packet")
                 data = bytes(packet)
                 if packet.has_sidedata("new_extradata"):
                     new = parameter_sets(bytes(packet.get_sidedata("new_extradata")))
                     data = join_nals(new, self.length_size) + data
                 pts = packet.dts if packet.pts is None else packet.pts
                 yield Packet(data, pts, self._begins_idr(data), packet.is_discard)
+        if left > 0:
+            fault("missing_packet", left)
 
     def _begins_idr(self, data: bytes) -> bool:
         """Whether the first slice of a packet belongs to an IDR picture."""
@@ -177,6 +189,7 @@ def _look(path: Path, container: "av.container.InputContainer") -> Source:
     if sound is not None and sound.codec_context is None:
         sound = None
     rate = video.average_rate or video.guessed_rate or video.base_rate or INVENTED_RATE
+    mov = "mov" in container.format.name
     return Source(
         path,
         bare=False,
@@ -185,7 +198,8 @@ def _look(path: Path, container: "av.container.InputContainer") -> Source:
         time_base=video.time_base or Fraction(1, 90000),
         frame_rate=Fraction(rate),
         frames=video.frames,
-        rotation=_rotation(container, video.index) if "mov" in container.format.name else 0,
+        index_size=len(video.index_entries) if mov else 0,
+        rotation=_rotation(container, video.index) if mov else 0,
         sound=-1 if sound is None else sound.index,
         sound_codec="" if sound is None else sound.codec_context.name,
     )

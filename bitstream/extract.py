@@ -260,7 +260,7 @@ def _damage(source: Source, record: FrameRecord | None, summary: Summary) -> str
     where = ""
     if record is not None and record.concealed:
         where = f"frame {record.index} ({record.time:.3f} s) had to be concealed"
-    return f"{source.path} is damaged: {'; '.join(filter(None, (where, found)))}"
+    return f"damaged: {'; '.join(filter(None, (where, found)))}"
 
 
 def _nothing(source: Source, summary: Summary) -> str:

@@ -46,6 +46,7 @@ class PriorsFile:
         self._pid = -1
         self._handle: h5py.File | None = None
         self._columns: dict[str, np.ndarray] = {}
+        self._sets: dict[str, h5py.Dataset] = {}  # kept open: opening costs more than a small read
         self.attrs: dict[str, str | int | float | bool] = {}
         try:
             self.attrs = {k: _plain(v) for k, v in self._file().attrs.items()}
@@ -79,14 +80,21 @@ class PriorsFile:
                 self._handle = h5py.File(self.path, "r")
             except OSError as error:
                 raise PriorsError(f"{self.path} is not a readable HDF5 file ({error})") from error
-            self._pid = os.getpid()
+            self._pid, self._sets = os.getpid(), {}
+            for path in FIELDS:
+                if path in self._handle:
+                    self._sets[path] = self._handle[path]
         return self._handle
+
+    def _dataset(self, path: str) -> h5py.Dataset:
+        self._file()
+        return self._sets[path]
 
     def close(self) -> None:
         """Close the handle; the next use opens the file again."""
         if self._handle is not None and self._pid == os.getpid():
             self._handle.close()
-        self._handle = None
+        self._handle, self._sets = None, {}
 
     def __enter__(self) -> "PriorsFile":
         """The file itself."""
@@ -98,7 +106,7 @@ class PriorsFile:
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the handle."""
-        return self.__dict__ | {"_handle": None, "_pid": -1}
+        return self.__dict__ | {"_handle": None, "_pid": -1, "_sets": {}}
 
     def __repr__(self) -> str:
         """Name, size and length."""
@@ -111,18 +119,18 @@ class PriorsFile:
 
     def __contains__(self, path: object) -> bool:
         """Whether a dataset, or a whole group such as `residual`, is stored."""
-        return path in self._file()
+        return path in self._sets or path in self._file()
 
     def column(self, name: str) -> np.ndarray:
         """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `poc`, `picture_type` ..."""
         if name not in self._columns:
-            self._columns[name] = self._file()[f"frames/{name}"][:]
+            self._columns[name] = self._dataset(f"frames/{name}")[:]
         return self._columns[name]
 
     @property
     def coded_size(self) -> tuple[int, int]:
         """Height and width of a coded luma plane."""
-        rows, columns = self._file()["mb/type"].shape[1:]
+        rows, columns = self._dataset("mb/type").shape[1:]
         return rows * 16, columns * 16
 
     @property
@@ -174,7 +182,7 @@ class PriorsFile:
         if field is None or not field.per_frame or path not in self:
             stored = [p for p, f in FIELDS.items() if f.per_frame and p in self]
             raise KeyError(f"{self.path} has no {path!r}; it has {', '.join(stored)}")
-        dataset = self._file()[path]
+        dataset = self._dataset(path)
         count = len(self)
         if frames is None or isinstance(frames, slice):
             frames = range(count)[frames or slice(None)]
@@ -250,7 +258,7 @@ class PriorsFile:
         """Scaling lists of a frame: uint8 `[6, 16]` and `[6, 64]`, zig-zag order."""
         for name in ("list4x4", "list8x8"):
             if name not in self._columns:
-                self._columns[name] = self._file()[f"scaling/{name}"][:]
+                self._columns[name] = self._dataset(f"scaling/{name}")[:]
         row = self.column("scaling")[index]
         return self._columns["list4x4"][row], self._columns["list8x8"][row]
 
@@ -258,14 +266,14 @@ class PriorsFile:
         """The sound, if any: int16 `[S]`, samples a second, time of the first in seconds."""
         if "audio/samples" not in self:
             return None
-        sound = self._file()["audio/samples"]
+        sound = self._dataset("audio/samples")
         return sound[:], int(sound.attrs["sample_rate"]), float(sound.attrs["start_time"])
 
     def audio_original(self) -> tuple[bytes, float] | None:
         """The video's own sound track, if any: a Matroska file, and its first packet's time."""
         if "audio/original" not in self:
             return None
-        track = self._file()["audio/original"]
+        track = self._dataset("audio/original")
         return track[:].tobytes(), float(track.attrs["start_time"])
 
     def summary(self) -> dict[str, object]:

@@ -153,6 +153,11 @@ class PriorsWriter:
         while len(self._pending) > self._ahead or (self._pending and self._pending[0].done()):
             self.append_packed(self._pending.popleft().result())
 
+    def _drain(self) -> None:
+        """Write the frames that are still being packed, so that the order in the file is fixed."""
+        while self._pending:
+            self.append_packed(self._pending.popleft().result())
+
     def append_packed(self, packed: PackedFrame) -> None:
         """Add the next frame, packed by `pack_record` with this writer's compression."""
         layouts = {path: layout for path, (layout, _) in packed.stacks.items()}
@@ -274,6 +279,7 @@ class PriorsWriter:
         self._stream("audio/original", blocks, np.dtype("u1")).attrs["start_time"] = start_time
 
     def _stream(self, path: str, blocks: Iterable[np.ndarray], dtype: np.dtype) -> h5py.Dataset:
+        self._drain()
         options = filters(self.compression) if path == "audio/samples" else {}
         dataset = self._file.create_dataset(
             path, (0,), dtype, maxshape=(None,), chunks=(65536,), **options
@@ -295,8 +301,7 @@ class PriorsWriter:
         Raises:
             ValueError: no frame was added.
         """
-        while self._pending:
-            self.append_packed(self._pending.popleft().result())
+        self._drain()
         if self.frames == 0:
             raise ValueError("a priors file needs at least one frame")
         for path, arrays in self._deep.items():

@@ -14,7 +14,7 @@ def fatal(program: str, message: object) -> NoReturn:
 
 
 class Version(argparse.Action):
-    """`--version`: ours, the schema's and the libraries', without loading them for anything else."""
+    """`--version`: ours, the schema's and the libraries', loaded for nothing else."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **_: object) -> None:
         """An option without a value."""

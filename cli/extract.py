@@ -57,8 +57,8 @@ def get_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="davd-extract",
-        description="Write what an H.264 decoder knows inside - prediction, residual, levels, transform sizes, QP, "
-        "macroblock types - of every frame of a video into one HDF5 file.",
+        description="Write what an H.264 decoder knows inside - prediction, residual, levels, "
+        "transform sizes, QP, macroblock types - of every frame of a video into one HDF5 file.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -69,8 +69,8 @@ def get_parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         metavar="OUT.h5",
-        help="the priors file (default: VIDEO with the suffix .h5); null: write nothing, for timing; "
-        "md5: print the MD5 of the cropped decoded video",
+        help="the priors file (default: VIDEO with the suffix .h5); null: write nothing, for "
+        "timing; md5: print the MD5 of the cropped decoded video",
     )
     parser.add_argument("-f", "--force", action="store_true", help="replace an existing file")
     part = parser.add_argument_group("which frames")
@@ -113,7 +113,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--compression",
         choices=("gzip", "blosc", "none"),
         default="gzip",
-        help="gzip: any HDF5 reads it (default); blosc: reads several times faster, needs hdf5plugin",
+        help="gzip: any HDF5 reads it (default); blosc: reads faster, readers need hdf5plugin",
     )
     how = parser.add_argument_group("how")
     how.add_argument(
@@ -189,7 +189,9 @@ def _run(arguments: argparse.Namespace) -> None:
                 progress=bar.update,
             )
     except (DavdError, VideoError, VerificationError, PriorsError, ValueError, OSError) as error:
-        fatal("davd-extract", explain(error))
+        text = explain(error)
+        about_file = isinstance(error, DavdError | VerificationError)
+        fatal("davd-extract", f"{arguments.video}: {text}" if about_file else text)
     if arguments.json:
         print(json.dumps(summary.as_dict(), indent=2))
     elif arguments.output == "md5":
