@@ -330,6 +330,7 @@ cdef class Decoder:
     cdef object _waiting  # packets (or None for a flush) that came while frames had not been taken
     cdef h264_stream_info _info
     cdef object _stream
+    cdef bint _failed  # receive() has raised for good
 
     def __cinit__(
         self, *, extradata=None, bint prediction=True, bint residual=True, bint level=True,
@@ -391,13 +392,15 @@ cdef class Decoder:
             UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further. Frames that come before
                 the trouble can be had first: for the packet that brings it, `receive` raises.
         """
+        if data is None:
+            raise TypeError("data must be bytes")
         if self._waiting:
             self._waiting.append((bytes(data), pts))
             return
         cdef int rc = self._send(data, pts)
         if rc == H264_AGAIN:
             self._waiting.append((bytes(data), pts))
-        elif rc == H264_CORRUPT:
+        elif rc == H264_CORRUPT or self._failed:
             self._check(rc)
 
     def flush(self):
@@ -425,6 +428,7 @@ cdef class Decoder:
                 return self._frame(&f, skip)
             if rc != H264_AGAIN and rc != H264_END:
                 self._waiting.clear()
+                self._failed = True
                 self._check(rc)
             if not self._waiting:
                 return None

@@ -1,0 +1,622 @@
+"""The decoder behind its Python skin: frames, order, references, parameter sets, errors."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bitwriter import (
+    AUD,
+    END_OF_SEQUENCE,
+    SEI,
+    SLICE,
+    BitWriter,
+    Picture,
+    Sets,
+    avcc,
+    nal,
+    stream,
+    units,
+)
+from davd.bitstream._core import (
+    CorruptStreamError,
+    DavdError,
+    Decoder,
+    Frame,
+    StreamMemoryError,
+    UnsupportedStreamError,
+)
+
+
+def frames(decoder: Decoder) -> Iterator[Frame]:
+    """All frames that can be had now."""
+    while (frame := decoder.receive()) is not None:
+        yield frame
+
+
+def decode(data: bytes, **options: bool | int) -> list[Frame]:
+    """All frames of a stream."""
+    decoder = Decoder(**options)  # type: ignore[arg-type]
+    decoder.send(data)
+    decoder.flush()
+    return list(frames(decoder))
+
+
+def values(data: bytes) -> list[int]:
+    """First luma sample of every frame: with flat pictures that says it all."""
+    decoded = decode(data)
+    for frame in decoded:
+        assert all(np.unique(plane).size == 1 for plane in frame.decoded)
+    return [int(frame.decoded[0][0, 0]) for frame in decoded]
+
+
+def test_pcm_frame() -> None:
+    s = Sets(width_mbs=3, height_mbs=2)
+    (frame,) = decode(stream(s, [Picture(idr=True, value=77)]), motion=True, modes=True)
+    assert [p.shape for p in frame.decoded] == [(32, 48), (16, 24), (16, 24)]
+    for planes in (frame.decoded, frame.prediction):
+        assert all(p.dtype == np.uint8 and (p == 77).all() for p in planes)
+    for planes in (frame.residual, frame.level):
+        assert all(p.dtype == np.int16 and not p.any() for p in planes)
+    assert frame.tu.shape == (8, 12) and (frame.tu == 4).all()
+    assert frame.mb_type.shape == (2, 3) and (frame.mb_type == 3).all()
+    assert not frame.qp_y.any() and not frame.qp_cb.any() and not frame.slice.any()
+    assert frame.mv is not None and frame.mv.shape == (2, 8, 12, 2) and not frame.mv.any()
+    assert frame.ref is not None and frame.ref.shape == (2, 4, 6) and (frame.ref == -1).all()
+    assert (frame.scaling4x4 == 16).all() and frame.scaling8x8.shape == (6, 64)
+    assert frame.keyframe and frame.picture_type == 0 and not frame.concealed and frame.pts is None
+
+
+def test_skipped_picture_copies_its_reference() -> None:
+    s = Sets()
+    first, second = decode(
+        stream(s, [Picture(idr=True, value=9), Picture(frame_num=1, poc=2, value=None)]),
+        motion=True,
+    )
+    assert all((a == b).all() for a, b in zip(first.decoded, second.decoded, strict=True))
+    assert (second.mb_type == 4).all() and second.picture_type == 1 and not second.tu.any()
+    assert second.ref is not None and (second.ref[0] == first.decode_order).all()
+    assert (second.ref[1] == -1).all()
+    assert (second.qp_y == s.init_qp).all()
+
+
+def test_stream_info() -> None:
+    s = Sets(width_mbs=2, height_mbs=2, crop=(1, 2, 3, 4), level_idc=21)
+    text = b"0123456789abcdefx264 - core 164"
+    sei = nal(SEI, bytes([5, len(text)]) + text + b"\x80", 0)
+    (frame,) = decode(sei + stream(s, [Picture(idr=True)]))
+    info = frame.stream
+    assert (info.width, info.height, info.coded_width, info.coded_height) == (26, 18, 32, 32)
+    assert (info.crop_left, info.crop_right, info.crop_top, info.crop_bottom) == (2, 4, 6, 8)
+    assert (info.profile_idc, info.level_idc, info.chroma_format_idc) == (77, 21, 1)
+    assert (info.bit_depth_luma, info.matrix_coefficients, info.time_scale) == (8, 2, 0)
+    assert info.encoder == "x264 - core 164"
+
+
+def test_taps_are_optional_and_change_nothing() -> None:
+    data = stream(Sets(), [Picture(idr=True, value=50), Picture(frame_num=1, poc=2, value=None)])
+    bare = decode(data, prediction=False, residual=False, level=False)
+    for with_taps, without in zip(decode(data), bare, strict=True):
+        assert without.prediction is None and without.residual is None and without.level is None
+        assert without.mv is None and without.ref is None and without.intra_luma is None
+        for a, b in zip(with_taps.decoded, without.decoded, strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_skip_returns_facts_without_arrays() -> None:
+    decoder = Decoder()
+    decoder.send(stream(Sets(), [Picture(idr=True, poc=0)]), 41)
+    decoder.flush()
+    frame = decoder.receive(skip=True)
+    assert frame is not None and frame.pts == 41 and frame.keyframe
+    assert frame.decoded is None and frame.tu is None and frame.mb_type is None
+
+
+def test_frames_outlive_the_decoder() -> None:
+    decoder = Decoder()
+    decoder.send(stream(Sets(), [Picture(idr=True, value=5)]))
+    decoder.flush()
+    frame = decoder.receive()
+    del decoder
+    assert frame is not None and (frame.decoded[0] == 5).all()
+
+
+# ------------------------------------------------------------------------------------- output order
+
+
+def reordered(s: Sets) -> bytes:
+    pictures = [Picture(idr=True, poc=0, value=1)]
+    for k in range(4):  # P first, then the picture shown before it
+        pictures.append(Picture(frame_num=k + 1, poc=4 * k + 4, value=4 * k + 5))
+        pictures.append(Picture(frame_num=k + 2, poc=4 * k + 2, value=4 * k + 3, ref_idc=0))
+    return stream(s, pictures)
+
+
+@pytest.mark.parametrize("reorder", [None, 1, 2])
+def test_output_order_is_that_of_pic_order_cnt(reorder: int | None) -> None:
+    s = Sets(reorder=reorder, buffering=2)
+    assert values(reordered(s)) == list(range(1, 18, 2))
+
+
+def test_frames_come_out_as_early_as_reordering_allows() -> None:
+    s = Sets(reorder=1, buffering=2)
+    decoder, counts = Decoder(), []
+    for unit in units(reordered(s)):
+        decoder.send(unit)
+        counts.append(len(list(frames(decoder))))
+    # a picture is complete when the next begins; from then on one frame comes with every picture
+    assert counts == [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1]
+
+
+def test_wrong_reorder_count_does_not_lose_frames() -> None:
+    s = Sets(reorder=0, buffering=2)
+    assert sorted(values(reordered(s))) == list(range(1, 18, 2))
+
+
+def test_decode_order_and_pts() -> None:
+    s = Sets(reorder=1, buffering=2)
+    decoder, out = Decoder(), []
+    for i, unit in enumerate(units(reordered(s))):
+        decoder.send(unit, i)
+        out += frames(decoder)
+    decoder.flush()
+    out += frames(decoder)
+    assert [f.decode_order for f in out] == [0, 2, 1, 4, 3, 6, 5, 8, 7]
+    assert [f.pts for f in out] == [2 + f.decode_order for f in out]
+    assert [f.poc for f in out] == list(range(0, 18, 2))
+
+
+@pytest.mark.parametrize(("poc_type", "last"), [(1, 44), (2, 44)])
+def test_pic_order_cnt_types_without_lsb(poc_type: int, last: int) -> None:
+    s = Sets(poc_type=poc_type, poc_cycle=(2,), non_ref_offset=-1, num_ref_frames=1)
+    # frame_num wraps at 16
+    pictures = [Picture(frame_num=n, value=n, idr=n == 0) for n in range(23)]
+    out = decode(stream(s, pictures))
+    assert [f.poc for f in out] == list(range(0, last + 1, 2))
+    assert [int(f.decoded[0][0, 0]) for f in out] == list(range(23))
+
+
+def test_pic_order_cnt_lsb_wraps() -> None:
+    s = Sets(log2_max_poc_lsb=4, num_ref_frames=1)
+    pictures = [Picture(frame_num=n, poc=2 * n, value=n, idr=n == 0) for n in range(40)]
+    assert [f.poc for f in decode(stream(s, pictures))] == list(range(0, 80, 2))
+
+
+def test_idr_pictures_start_the_order_again() -> None:
+    s = Sets()
+    pictures = [
+        Picture(idr=True, idr_pic_id=n % 2, value=n, no_output_of_prior_pics=1) for n in range(5)
+    ]
+    assert values(stream(s, pictures)) == [0, 1, 2, 3, 4]
+
+
+def test_pictures_that_no_header_tells_apart() -> None:
+    s = Sets()
+    data = s.headers() + b"".join(
+        nal(AUD, b"\x10", 0) + Picture(idr=True, value=n).nal(s) for n in range(3)
+    )
+    assert values(data) == [0, 1, 2]
+
+
+# --------------------------------------------------------------------------------------- references
+
+
+def five(s: Sets, *last: Picture, **fields: object) -> bytes:
+    """Five pictures of values 0 to 4, and then others."""
+    pictures = [Picture(idr=True, value=0)]
+    pictures += [Picture(frame_num=n, poc=2 * n, value=n) for n in range(1, 5)]
+    return stream(s, [*pictures, *last])
+
+
+@pytest.mark.parametrize(
+    ("mods", "expected"),
+    [
+        ((), 4),
+        (((0, 0),), 4),
+        (((0, 1),), 3),
+        (((0, 3),), 1),
+        (((0, 2), (1, 1)), 2),
+        (((1, 12),), 2),
+    ],
+)
+def test_list_modification_by_pic_num(mods: tuple[tuple[int, int], ...], expected: int) -> None:
+    s = Sets(num_ref_frames=4)
+    data = five(s, Picture(frame_num=5, poc=10, value=None, mods=mods, num_ref=2))
+    assert values(data)[5] == expected
+
+
+def test_sliding_window_drops_the_oldest() -> None:
+    s = Sets(num_ref_frames=2)
+    decoder = Decoder()
+    last = Picture(frame_num=5, poc=10, value=None, mods=((0, 2),))  # asks for picture 2
+    decoder.send(five(s, last))
+    decoder.flush()
+    assert len(list(frames(decoder))) == 6
+    assert decoder.warnings == {"missing_references": 1}
+
+
+def test_long_term_reference_outlives_the_window() -> None:
+    s = Sets(num_ref_frames=2)
+    pictures = [Picture(idr=True, value=90, long_term_idr=1)]
+    pictures += [Picture(frame_num=n, poc=2 * n, value=n) for n in range(1, 6)]
+    pictures.append(Picture(frame_num=6, poc=12, value=None, mods=((2, 0),)))
+    assert values(stream(s, pictures))[-1] == 90
+
+
+MARKING = {
+    "1: a short-term picture goes": ([(1, 0)], (), 3),
+    "3: a short-term picture becomes long-term": ([(4, 2), (3, 2, 1)], ((2, 1),), 2),
+    "2: a long-term picture goes": ([(4, 2), (3, 0, 0), (3, 1, 1), (2, 0)], ((2, 1),), 3),
+    "4: long-term indices are limited": ([(4, 2), (3, 0, 0), (3, 1, 1), (4, 1)], ((2, 0),), 4),
+    "6: the current picture becomes long-term": ([(4, 1), (6, 0)], ((2, 0),), 5),
+    "5: nothing is left but the current picture": ([(5,)], (), 5),
+}
+
+
+@pytest.mark.parametrize("case", MARKING, ids=lambda c: c[0])
+def test_memory_management(case: str) -> None:
+    mmco, mods, expected = MARKING[case]
+    s = Sets(num_ref_frames=5)
+    reset = mmco == [(5,)]
+    marked = Picture(frame_num=5, poc=10, value=5, mmco=mmco)
+    after = Picture(frame_num=1 if reset else 6, poc=2 if reset else 12, value=None, mods=mods)
+    if case[0] == "1":
+        after = Picture(frame_num=6, poc=12, value=None, mods=((0, 1),))  # picture 4 is asked for
+        decoder = Decoder()
+        decoder.send(five(s, marked, after))
+        decoder.flush()
+        assert len(list(frames(decoder))) == 7 and decoder.warnings == {"missing_references": 1}
+    else:
+        out = values(five(s, marked, after))
+        assert out[-1] == expected and out[:6] == [0, 1, 2, 3, 4, 5]
+
+
+def test_memory_management_5_restarts_the_order() -> None:
+    s = Sets(num_ref_frames=2)
+    out = decode(
+        five(
+            s,
+            Picture(frame_num=5, poc=10, value=5, mmco=[(5,)]),
+            Picture(frame_num=1, poc=2, value=6),
+        )
+    )
+    assert [f.poc for f in out] == [0, 2, 4, 6, 8, 0, 2]
+    assert [int(f.decoded[0][0, 0]) for f in out] == list(range(7))
+
+
+def test_allowed_gap_in_frame_num() -> None:
+    """Non-existing frames take places in the window and are not shown."""
+    s = Sets(num_ref_frames=3, gaps=1)
+    pictures = [Picture(idr=True, value=0), Picture(frame_num=1, poc=2, value=1)]
+    # frames 2 and 3 do not exist: 1 is the third entry of the list
+    pictures.append(Picture(frame_num=4, poc=8, value=None, mods=((0, 2),)))
+    decoder = Decoder()
+    decoder.send(stream(s, pictures))
+    decoder.flush()
+    assert [int(f.decoded[0][0, 0]) for f in frames(decoder)] == [0, 1, 1]
+    assert decoder.warnings == {}
+
+
+def test_forbidden_gap_is_counted() -> None:
+    s = Sets(num_ref_frames=1)
+    decoder = Decoder()
+    decoder.send(stream(s, [Picture(idr=True, value=8), Picture(frame_num=9, poc=2, value=None)]))
+    decoder.flush()
+    assert [int(f.decoded[0][0, 0]) for f in frames(decoder)] == [8, 8]
+    assert decoder.warnings == {"frame_num_gaps": 1}
+
+
+# ------------------------------------------------------------------------------- slices, start, end
+
+
+def test_slices_and_their_numbers() -> None:
+    s = Sets(width_mbs=3, height_mbs=2)
+    parts = [
+        Picture(idr=True, value=v, first_mb=f, mbs=n)
+        for v, f, n in ((1, 0, 2), (2, 2, 3), (3, 5, 1))
+    ]
+    (frame,) = decode(stream(s, parts))
+    assert frame.slice.ravel().tolist() == [0, 0, 1, 1, 1, 2]
+    assert frame.decoded[0][::16, ::16].ravel().tolist() == [1, 1, 2, 2, 2, 3]
+
+
+def test_missing_slice_is_concealed_and_counted() -> None:
+    s = Sets(width_mbs=2, height_mbs=2)
+    decoder = Decoder()
+    decoder.send(
+        stream(s, [Picture(idr=True, value=60), Picture(frame_num=1, poc=2, value=70, mbs=3)])
+    )
+    decoder.flush()
+    whole, damaged = frames(decoder)
+    assert not whole.concealed
+    assert damaged.concealed and damaged.concealed_mbs == 1
+    assert decoder.warnings == {"concealed_macroblocks": 1}
+
+
+def test_redundant_slices_are_ignored() -> None:
+    s = Sets(redundant=1)
+    pictures = [Picture(idr=True, value=1), Picture(idr=True, value=2, redundant_pic_cnt=1)]
+    assert values(stream(s, pictures)) == [1]
+
+
+def test_pictures_before_the_first_intra_picture_are_discarded() -> None:
+    s = Sets()
+    pictures = [Picture(frame_num=n, poc=2 * n, value=None) for n in (3, 4)]
+    pictures += [Picture(frame_num=5, poc=10, value=7), Picture(frame_num=6, poc=12, value=None)]
+    decoder = Decoder()
+    decoder.send(stream(s, pictures))
+    decoder.flush()
+    out = list(frames(decoder))
+    assert [int(f.decoded[0][0, 0]) for f in out] == [7, 7]
+    assert not any(f.keyframe for f in out)
+    assert decoder.warnings == {"discarded_pictures": 2}
+
+
+def test_leading_pictures_of_a_joined_stream_are_discarded() -> None:
+    """They follow the I picture in the stream, precede it on screen, and lack references."""
+    s = Sets(reorder=1, buffering=2)
+    pictures = [
+        Picture(frame_num=5, poc=10, value=7),
+        Picture(frame_num=6, poc=8, value=None, ref_idc=0),
+    ]
+    pictures.append(Picture(frame_num=6, poc=12, value=None))
+    assert values(stream(s, pictures)) == [7, 7]
+
+
+def test_recovery_point_with_a_distance() -> None:
+    s = Sets(log2_max_frame_num=4)
+    sei = nal(
+        SEI, bytes([6, 1]) + BitWriter().ue(2).u(1, 0).u(1, 0).u(2, 0).trailing()[:1] + b"\x80", 0
+    )
+    pictures = [Picture(frame_num=n, poc=2 * n, value=n, slice_type=0) for n in range(14, 20)]
+    data = s.headers() + sei + b"".join(p.nal(s) for p in pictures)
+    assert values(data) == [16, 17, 18, 19]
+
+
+def test_end_of_sequence() -> None:
+    s = Sets()
+    end = nal(END_OF_SEQUENCE, b"", 0)
+    data = (
+        stream(s, [Picture(idr=True, value=1)])
+        + end
+        + stream(s, [Picture(idr=True, value=2)])
+        + end
+    )
+    assert values(data) == [1, 2]
+
+
+def test_more_can_be_sent_after_flush() -> None:
+    decoder, out = Decoder(), []
+    for value in (1, 2):
+        decoder.send(stream(Sets(), [Picture(idr=True, value=value)]))
+        decoder.flush()
+        out += [int(f.decoded[0][0, 0]) for f in frames(decoder)]
+    assert out == [1, 2]
+
+
+@pytest.mark.parametrize("junk", [12, 13, 14, 15, 16, 18, 19, 20, 21, 24, 31])
+def test_other_nal_units_are_ignored(junk: int) -> None:
+    s = Sets()
+    noise = nal(junk, bytes(range(40)))
+    data = s.sps() + noise + s.pps() + noise + Picture(idr=True, value=3).nal(s) + noise
+    assert values(data + Picture(frame_num=1, poc=2, value=None).nal(s)) == [3, 3]
+
+
+# ----------------------------------------------------------------------------------- parameter sets
+
+
+def test_changed_sps_waits_for_an_idr_picture() -> None:
+    small, large = Sets(), Sets(width_mbs=4, height_mbs=3)
+    data = stream(small, [Picture(idr=True, value=1)]) + large.sps()
+    data += Picture(frame_num=1, poc=2, value=None).nal(small)
+    data += large.headers() + Picture(idr=True, idr_pic_id=1, value=2).nal(large)
+    out = decode(data)
+    assert [f.decoded[0].shape for f in out] == [(32, 32), (32, 32), (48, 64)]
+    assert [f.stream.coded_width for f in out] == [32, 32, 64]
+
+
+def test_pps_redefined_between_pictures() -> None:
+    first, second = Sets(init_qp=20), Sets(init_qp=30)
+    data = stream(first, [Picture(idr=True), Picture(frame_num=1, poc=2, value=None)])
+    data += second.pps() + Picture(frame_num=2, poc=4, value=None).nal(second)
+    assert [int(f.qp_y[0, 0]) for f in decode(data)] == [0, 20, 30]
+
+
+def test_several_parameter_sets_sent_up_front() -> None:
+    a, b = Sets(), Sets(sps_id=31, pps_id=255, width_mbs=1)
+    data = a.headers() + b.headers()
+    data += Picture(idr=True, value=1).nal(b) + Picture(idr=True, value=2).nal(a)
+    assert [f.decoded[0].shape for f in decode(data)] == [(32, 16), (32, 32)]
+
+
+def test_bad_parameter_set_does_not_replace_a_good_one() -> None:
+    s = Sets()
+    bad = nal(7, BitWriter().u(8, 77).u(8, 0).u(8, 10).ue(0, 99).trailing())
+    decoder = Decoder()
+    decoder.send(s.headers() + bad + Picture(idr=True, value=4).nal(s))
+    decoder.flush()
+    assert [int(f.decoded[0][0, 0]) for f in frames(decoder)] == [4]
+    assert decoder.warnings == {"bad_parameter_sets": 1}
+
+
+def test_slice_without_parameter_sets() -> None:
+    decoder = Decoder()
+    with pytest.raises(CorruptStreamError, match="never came"):
+        decoder.send(Picture(idr=True).nal(Sets()))
+    decoder.flush()
+    assert decoder.receive() is None
+    assert decoder.warnings == {"slices_without_parameter_sets": 1}
+
+
+# ------------------------------------------------------------------------------------ input, errors
+
+
+def test_pieces_and_the_whole_give_the_same() -> None:
+    data = reordered(Sets())
+    decoder, out = Decoder(), []
+    for unit in units(data):
+        decoder.send(unit)
+        out += frames(decoder)
+    decoder.flush()
+    out += frames(decoder)
+    for a, b in zip(out, decode(data), strict=True):
+        assert np.array_equal(a.decoded[0], b.decoded[0]) and a.poc == b.poc
+
+
+def test_packets_sent_without_taking_frames_are_kept() -> None:
+    data = reordered(Sets(reorder=1, buffering=2))
+    decoder = Decoder()
+    for unit in units(data):
+        decoder.send(bytearray(unit))
+    decoder.flush()
+    decoder.send(data)
+    decoder.flush()
+    assert [int(f.decoded[0][0, 0]) for f in frames(decoder)] == 2 * list(range(1, 18, 2))
+
+
+def test_avcc_packets() -> None:
+    data = reordered(Sets())
+    record, packets = avcc(data)
+    decoder, out = Decoder(extradata=record), []
+    for packet in packets:
+        decoder.send(packet)
+        out += frames(decoder)
+    decoder.flush()
+    out += frames(decoder)
+    assert [int(f.decoded[0][0, 0]) for f in out] == values(data)
+
+
+@pytest.mark.parametrize("cut", [6, 7, 9, 14, 20])
+def test_cut_avcc_record(cut: int) -> None:
+    record, _ = avcc(stream(Sets(), []))
+    with pytest.raises(CorruptStreamError, match="cut off|no parameter sets"):
+        Decoder(extradata=record[:cut])
+
+
+def test_annex_b_extradata() -> None:
+    s = Sets()
+    decoder = Decoder(extradata=s.headers())
+    decoder.send(Picture(idr=True, value=6).nal(s))
+    decoder.flush()
+    assert [int(f.decoded[0][0, 0]) for f in frames(decoder)] == [6]
+
+
+@pytest.mark.parametrize("data", [b"not a video at all", b"\0\0\1", b"\0" * 100])
+def test_no_nal_unit(data: bytes) -> None:
+    with pytest.raises(CorruptStreamError, match="no NAL unit|NAL"):
+        Decoder().send(data)
+
+
+def test_empty_input_gives_nothing() -> None:
+    decoder = Decoder()
+    decoder.send(b"")
+    decoder.flush()
+    assert decoder.receive() is None and decoder.warnings == {}
+
+
+def test_picture_larger_than_the_limit() -> None:
+    s = Sets(width_mbs=5000, height_mbs=5000)
+    decoder = Decoder()
+    decoder.send(s.headers() + Picture(idr=True, mbs=1).nal(s))
+    with pytest.raises(StreamMemoryError, match="80000x80000"):
+        decoder.receive()
+    with pytest.raises(MemoryError):
+        decoder.send(b"\0\0\1\x09\x10")
+    small = Decoder(max_pixels=1023)
+    small.send(stream(Sets(), [Picture(idr=True)]))
+    with pytest.raises(StreamMemoryError, match="32x32"):
+        small.receive()
+
+
+UNSUPPORTED = {
+    "field pictures": (Sets(frame_mbs_only=0), {"field_bits": (1, 0)}),
+    "adaptive frame/field": (Sets(frame_mbs_only=0, mbaff=1), {"mbs": 1}),
+    "4:0:0": (Sets(profile_idc=100, chroma_format_idc=0), {}),
+    "4:2:2": (Sets(profile_idc=122, chroma_format_idc=2), {}),
+    "4:4:4": (Sets(profile_idc=244, chroma_format_idc=3), {}),
+    "8 bits": (Sets(profile_idc=110, bit_depth=10), {}),
+    "slice groups": (Sets(profile_idc=66, slice_groups=2), {}),
+}
+
+
+@pytest.mark.parametrize("feature", UNSUPPORTED)
+def test_unsupported_features_are_named(feature: str) -> None:
+    s, fields = UNSUPPORTED[feature]
+    good = Sets()
+    decoder = Decoder()
+    decoder.send(stream(good, [Picture(idr=True, value=1)]))
+    decoder.send(stream(s, [Picture(idr=True, idr_pic_id=1, **fields)]))  # type: ignore[arg-type]
+    assert decoder.receive() is not None  # what was decoded before
+    with pytest.raises(UnsupportedStreamError, match=feature) as caught:
+        decoder.receive()
+    assert isinstance(caught.value, NotImplementedError) and isinstance(caught.value, DavdError)
+    with pytest.raises(UnsupportedStreamError, match=feature):
+        decoder.send(b"\0\0\1\x09\x10")
+
+
+def test_data_partitioning_is_named() -> None:
+    s = Sets(profile_idc=88)
+    partition = bytearray(Picture(frame_num=1, poc=2, value=None).nal(s))
+    partition[4] = partition[4] & ~31 | 2
+    decoder = Decoder()
+    decoder.send(stream(s, [Picture(idr=True)]) + bytes(partition))
+    assert decoder.receive() is not None
+    with pytest.raises(UnsupportedStreamError, match="picture 1, NAL unit type 2: data"):
+        decoder.receive()
+
+
+def test_tools_that_the_profile_lacks_are_damage() -> None:
+    s = Sets(profile_idc=77)
+    switching = Picture(frame_num=1, poc=2, value=None, slice_type=3).nal(s)
+    decoder = Decoder()
+    decoder.send(stream(s, [Picture(idr=True)]) + switching)
+    decoder.flush()
+    assert len(list(frames(decoder))) == 1
+    assert decoder.warnings["corrupt_slices"] == 1
+
+
+def test_frame_cannot_be_made_by_hand() -> None:
+    with pytest.raises(TypeError, match="receive"):
+        Frame()
+
+
+def test_slice_header_out_of_range() -> None:
+    s = Sets()
+    bad = [
+        Picture(frame_num=1, poc=2, value=None, first_mb=4, mbs=1),
+        Picture(frame_num=1, poc=2, value=None, mods=((4, 0),)),
+        Picture(frame_num=1, poc=2, value=None, num_ref=17),
+        Picture(frame_num=1, poc=2, value=None, mmco=[(7,)]),
+    ]
+    for picture in bad:
+        decoder = Decoder()
+        decoder.send(stream(s, [Picture(idr=True)]))
+        with pytest.raises(CorruptStreamError, match=f"NAL unit type {SLICE}: bad slice header"):
+            decoder.send(picture.nal(s))
+
+
+# ------------------------------------------------------------------------------------- real streams
+
+
+@pytest.mark.parametrize(
+    ("name", "md5"),
+    [
+        ("m_start_nonidr.264", "81edfc5e"),
+        ("m_gap2.264", "5a816412"),
+        ("m_refs_change.264", "5486ee81"),
+        ("m_dpb_frame_cavlc_bref_rplm_mmco_lt6.264", "1a3ebac6"),
+        ("x_croprect.264", None),
+    ],
+)
+def test_cropped_frames_of_shared_streams(shared: Path, name: str, md5: str | None) -> None:
+    digest = hashlib.md5()
+    for frame in decode((shared / "vectors" / "streams" / name).read_bytes()):
+        i = frame.stream
+        for plane, scale in zip(frame.decoded, (1, 2, 2), strict=True):
+            top, left = i.crop_top // scale, i.crop_left // scale
+            digest.update(plane[top:, left:][: i.height // scale, : i.width // scale].tobytes())
+    manifest = (shared / "vectors" / "manifest.csv").read_text()
+    (row,) = [line for line in manifest.splitlines() if line.startswith(name + ",")]
+    assert digest.hexdigest() in row
+    assert md5 is None or digest.hexdigest().startswith(md5)
