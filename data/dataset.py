@@ -32,7 +32,7 @@ class Segment:
 
 
 def open_segments(
-    index: str | Path,
+    index: str | Path | Sequence[str | Path],
     split: str,
     *,
     crf: Sequence[int],
@@ -46,7 +46,7 @@ def open_segments(
     """Open the clips of a split at some CRFs.
 
     Args:
-        index: Work folder, or its index.json.
+        index: One or more work folders, or their index.json.
         split: "train", "val" or "test".
         crf: Which encodes; a clip without one of them is left out there.
         listen: Makes features of sound; None: no sound.
@@ -62,37 +62,56 @@ def open_segments(
     Raises:
         ValueError: No clip of that split at those CRFs.
     """
-    listing = load_index(index)
-    segments = []
-    for clip in listing.clips:
-        if speakers and clip.speaker not in speakers:
-            continue
-        parts = [(start, stop) for start, stop, name in clip.segments if name == split]
-        for quality in crf if parts else ():
-            if quality not in clip.priors:
-                continue
-            late = (clip.audio.delay_ms or 0.0) / 1000 if fix_delay and clip.audio.sure else 0.0
-            reader = ClipReader(
-                clip.priors[quality],
-                clip.clean,
-                listen=None if sound == "silent" else listen,
-                delay=late + (SHIFT if sound == "shifted" else 0.0),
-                level=level,
-                face=clip.face,
-                mouth=clip.mouth,
-                cache=listing.root / "cache" if cache else None,
-                name=clip.name,
-            )
-            segments += [Segment(reader, clip, quality, start, stop) for start, stop in parts]
+    places = [index] if isinstance(index, str | Path) else list(index)
+    listings = [load_index(place) for place in places]
+    segments = [
+        segment
+        for listing in listings
+        for clip in listing.clips
+        if not speakers or clip.speaker in speakers
+        for quality in crf
+        if quality in clip.priors
+        for segment in _open_clip(
+            clip, quality, split,
+            listen=None if sound == "silent" else listen,
+            late=SHIFT if sound == "shifted" else 0.0,
+            fix_delay=fix_delay, level=level, cache=listing.root / "cache" if cache else None,
+        )
+    ]  # fmt: skip
     if not segments:
-        found = sorted({name for clip in listing.clips for _, _, name in clip.segments})
+        clips = [clip for listing in listings for clip in listing.clips]
+        found = sorted({name for clip in clips for _, _, name in clip.segments})
         raise ValueError(
-            f"{index}: no clip of split {split!r} at CRF {', '.join(map(str, crf))}; "
-            f"splits there: {', '.join(found) or 'none'}"
+            f"{', '.join(map(str, places)) or 'no index'}: no clip of split {split!r} at CRF "
+            f"{', '.join(map(str, crf))}; splits there: {', '.join(found) or 'none'}"
         )
     if sound == "exchanged":
         _exchange_sound(segments)
     return segments
+
+
+def _open_clip(
+    clip: Clip,
+    crf: int,
+    split: str,
+    *,
+    listen: Listen | None,
+    late: float,
+    fix_delay: bool,
+    level: bool,
+    cache: Path | None,
+) -> list[Segment]:
+    """The segments of one clip that belong to a split; nothing is opened where there are none."""
+    parts = [(start, stop) for start, stop, name in clip.segments if name == split]
+    if not parts:
+        return []
+    if fix_delay and clip.audio.sure:
+        late += (clip.audio.delay_ms or 0.0) / 1000
+    reader = ClipReader(
+        clip.priors[crf], clip.clean, listen=listen, delay=late, level=level, face=clip.face,
+        mouth=clip.mouth, cache=cache, name=clip.name,
+    )  # fmt: skip
+    return [Segment(reader, clip, crf, start, stop) for start, stop in parts]
 
 
 def _exchange_sound(segments: list[Segment]) -> None:
@@ -178,7 +197,7 @@ class PriorsDataset(Dataset[Sample]):
             sample = part.reader.read(
                 start, start + self._frames, (top, left, self._crop, self._crop)
             )
-        except (OSError, ValueError, KeyError, IndexError) as error:
+        except Exception as error:  # libraries have errors of their own for damaged data
             where = f"{part.reader.name} at CRF {part.crf}, frame {start}"
             raise RuntimeError(f"cannot read {where}: {error}") from error
         return mirrored(sample) if mirror and self._flip else sample

@@ -140,7 +140,7 @@ def deform_conv2d(
     step = torch.arange(taps, device=x.device)
     step_y = (step // side - side // 2)[:, None, None]
     step_x = (step % side - side // 2)[:, None, None]
-    offset = offset.view(batch * groups, taps, 2, height, width)
+    offset = offset.reshape(batch * groups, taps, 2, height, width)
     sampled = bilinear(
         x.reshape(batch * groups, channels // groups, height, width),
         columns + step_x + offset[:, :, 1],

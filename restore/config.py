@@ -41,7 +41,7 @@ class NetworkConfig:
 class DataConfig:
     """What a training sample is cut from."""
 
-    index: str = ""  # work folder made by davd-prepare, or its index.json
+    index: tuple[str, ...] = ()  # work folders made by davd-prepare, or their index.json
     crf: tuple[int, ...] = (42,)  # encodes to draw from ("DAVD-Net, 4.1": 42, or 45)
     crop: int = 64  # samples, a multiple of 16, so that no transform unit is cut
     frames: int = 7  # frames read per sample; `frames - 2 * radius` of them are restored
@@ -61,7 +61,8 @@ class TrainConfig:
     steps: int = 20000  # optimiser steps
     minutes: float = 0.0  # stop after so much time and anneal to it; 0: by steps
     batch: int = 32  # samples per step over all processes ("DAVD-Net, 4.2": 32)
-    lr: float = 1e-4  # Adam ("DAVD-Net, 4.2": 1e-4)
+    optimizer: str = "adam"  # "adam" ("DAVD-Net, 4.2") or "muon" (ours: for short training)
+    lr: float = 1e-4  # "DAVD-Net, 4.2": 1e-4
     beta1: float = 0.9  # "DAVD-Net, 4.2"
     beta2: float = 0.999  # "DAVD-Net, 4.2"
     weight_decay: float = 0.0  # decoupled (ours: 1e-4 for lite)
@@ -180,6 +181,7 @@ def _check(config: Config) -> None:
         "network.colour": (network.colour, ("rgb", "ycbcr")),
         "network.cell": (network.cell, CELLS),
         "data.sound": (data.sound, ("right", "silent", "exchanged", "shifted")),
+        "train.optimizer": (train.optimizer, ("adam", "muon")),
         "train.schedule": (train.schedule, ("constant", "cosine")),
         "train.loss": (train.loss, ("l1", "charbonnier")),
     }

@@ -14,10 +14,11 @@
                    |
         decoded t + correction  ->  projection  ->  clip
 
-The widths differ in numbers only. `full` is the paper's: features at luma's own size and one
-deformable convolution per neighbour. `lite` is ours, for CPUs: luma folded two by two beside
-chroma, a quarter of the positions, and neighbours brought in place by a motion search on the
-decoded pictures and one bilinear tap.
+`full` is the paper's: features at luma's own size, residual blocks per frame, one deformable
+convolution per neighbour. `lite` is ours, for CPUs and short training: luma folded two by two
+beside chroma, a quarter of the positions; a neighbour is moved as it was decoded, by a motion
+search with whole folded samples, and enters as its difference from the centre; all frames meet in
+the first convolution (`front_blocks = 0`), so that nearly all work is done once per output.
 
 Source:
     Zhang et al., DAVD-Net: Deep Audio-aided Video Decompression of Talking Heads, CVPR 2020,
@@ -36,6 +37,7 @@ from .restorer import Features, Restorer, grid_multiple
 
 UPSAMPLINGS = 5  # "DAVD-Net, 3.2": five upsampling residual blocks
 LSTM_LAYERS = 3  # "DAVD-Net, 3.2"
+NEAR = 3.0  # what a neighbour's difference is multiplied by, so that it is about one in size
 CELL = 4  # side of the squares of the motion search, samples of the folded picture
 
 
@@ -200,31 +202,40 @@ class DavdNet(Restorer):
         self.scale = 2 if lite else 1
         width = config.channels
         window = 2 * config.radius + 1
-        self.head = nn.Conv2d(input_channels(config, self.scale), width, 3, padding=1)
-        self.front = blocks(config.front_blocks, width)
-        self.align = None if lite or not config.align else DeformAlign(width, reach=config.reach)
-        self.fuse = joining_conv(window * width, config.radius * width, width)
+        seen = input_channels(config, self.scale)
+        self.pictures = 6 if lite else 3
+        self.head: nn.Conv2d | None = None
+        if config.front_blocks:
+            self.head = nn.Conv2d(seen, width, 3, padding=1)
+            self.front = blocks(config.front_blocks, width)
+            self.fuse = joining_conv(window * width, config.radius * width, width)
+        else:
+            self.fuse = nn.Conv2d(window * seen, width, 3, padding=1)
+        self.align: DeformAlign | None = None
+        if config.align and not lite:
+            self.align = DeformAlign(width if self.head else seen, reach=config.reach)
         self.video = blocks(config.video_blocks, width)
         self.sound = SoundBranch(config.sound_channels, 2 if lite else 4) if config.audio else None
         if config.audio:
             self.join = Fusion(width, config.sound_channels, attention=config.attention)
         self.rebuild = blocks(config.blocks, width)
-        self.tail = nn.Conv2d(width, 6 if lite else 3, 3, padding=1)
+        self.tail = nn.Conv2d(width, self.pictures, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
         self.to(memory_format=torch.channels_last)
-        convolutions = 2 + 2 * (config.front_blocks + config.video_blocks + config.blocks)
+        convolutions = 3 + 2 * (config.front_blocks + config.video_blocks + config.blocks)
         convolutions += 4 if config.audio else 0
         reach = config.reach + (2 * CELL if lite else 3) if config.align else 0
         self.margin = grid_multiple(self.scale * (convolutions + reach))
 
     def features(self, sample: Sample) -> Features:
-        """Front features and, for the motion search, the folded picture's mean luma."""
+        """What each frame brings: front features, and luma where a motion search will want it."""
         seen = channels(sample, self.config, self.scale)  # [B, T, C, h, w]
-        batch = seen.shape[0]
-        flat = seen.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        front = self.front(F.relu(self.head(flat))).unflatten(0, (batch, -1))
-        if self.align is None and self.config.align:
+        front = seen
+        if self.head is not None:
+            flat = seen.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            front = self.front(F.relu(self.head(flat))).unflatten(0, seen.shape[:2])
+        if self.config.align and self.align is None:
             return front, seen[:, :, :4].mean(2)
         return (front,)
 
@@ -232,35 +243,39 @@ class DavdNet(Restorer):
         """Align, fuse, hear, rebuild."""
         front = features[0]  # [B, T, C, h, w]
         batch, middle = front.shape[0], front.shape[1] - 2 * self.radius
-        aligned = []
+        centre = front[:, self.radius : self.radius + middle].flatten(0, 1)  # [B N, C, h, w]
+        parts = []
         for step in range(2 * self.radius + 1):
-            neighbour = front[:, step : step + middle].flatten(0, 1)  # [B N, C, h, w]
-            if step != self.radius and self.config.align:
-                neighbour = self._aligned(neighbour, features, step)
-            aligned.append(neighbour)
-        x = torch.cat(aligned, dim=1).contiguous(memory_format=torch.channels_last)
-        x = self.video(self.fuse(x))
+            part = centre
+            if step != self.radius:
+                part = front[:, step : step + middle].flatten(0, 1)
+                if self.config.align:
+                    part = self._aligned(part, centre, features, step)
+                if self.head is None:  # the picture as its difference, which is small
+                    change = NEAR * (part[:, : self.pictures] - centre[:, : self.pictures])
+                    part = torch.cat([change, part[:, self.pictures :]], dim=1)
+            parts.append(part)
+        x = self.fuse(torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last))
+        x = self.video(F.relu(x) if self.head is None else x)
         if self.sound is not None:
             x = self.join(x, self._heard(sample, x))
         return self.tail(self.rebuild(x)).unflatten(0, (batch, middle))
 
-    def _aligned(self, neighbour: Tensor, features: Features, step: int) -> Tensor:
-        """A neighbour's features in the centre's place; `step` is its place in the window."""
-        front = features[0]
-        middle = front.shape[1] - 2 * self.radius
-        centre = slice(self.radius, self.radius + middle)
+    def _aligned(self, part: Tensor, centre: Tensor, features: Features, step: int) -> Tensor:
+        """A neighbour's maps in the centre's place; `step` is its place in the window."""
         if self.align is not None:
-            return self.align(neighbour, front[:, centre].flatten(0, 1))
+            return self.align(part, centre)
         luma = features[1]
+        middle = luma.shape[1] - 2 * self.radius
         with torch.no_grad():
             flow = motion_search(
-                luma[:, centre].flatten(0, 1),
+                luma[:, self.radius : self.radius + middle].flatten(0, 1),
                 luma[:, step : step + middle].flatten(0, 1),
                 reach=int(self.config.reach),
                 cell=CELL,
             )
             flow = flow.repeat_interleave(CELL, -2).repeat_interleave(CELL, -1)
-        return warp(neighbour, flow)
+        return warp(part, flow)
 
     def _heard(self, sample: Sample, x: Tensor) -> Tensor:
         """Sound maps over the face boxes, `[B N, Cs, h, w]`; silence where there is no sound."""

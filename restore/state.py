@@ -1,7 +1,7 @@
 """What a training run resumes from: one safetensors file with weights, averages and moments.
 
-`last.safetensors` holds `net.*`, `ema.*` and Adam's `mean.*`, `square.*`; its metadata the step,
-the seconds spent and the resolved configuration. It is replaced whole, so that a run that is
+`last.safetensors` holds `net.*`, `ema.*` and the optimiser's `opt.*`; its metadata the step, the
+seconds spent and the resolved configuration. It is replaced whole, so that a run that is
 killed while saving resumes from the save before.
 """
 
@@ -67,10 +67,8 @@ def save_state(
     tensors = {f"net.{name}": value for name, value in _state(network).items()}
     tensors |= {f"ema.{name}": value for name, value in average.weights.items()}
     for name, parameter in network.named_parameters():
-        state = optimizer.state.get(parameter)
-        if state:
-            tensors[f"mean.{name}"] = state["exp_avg"]
-            tensors[f"square.{name}"] = state["exp_avg_sq"]
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"opt.{key}.{name}"] = value
     metadata = {
         "format": "davd-run",
         "config": json.dumps(config_to_dict(config)),
@@ -119,13 +117,12 @@ def load_state(
     network.load_state_dict(_part(tensors, "net."))
     for name, value in _part(tensors, "ema.").items():
         average.weights[name].copy_(value)
+    moments = _part(tensors, "opt.")
     for name, parameter in network.named_parameters():
-        if f"mean.{name}" in tensors:
-            optimizer.state[parameter] = {
-                "step": torch.tensor(float(step)),
-                "exp_avg": _like(tensors[f"mean.{name}"], parameter),
-                "exp_avg_sq": _like(tensors[f"square.{name}"], parameter),
-            }
+        for key in ("count", "mean", "square"):
+            if (value := moments.get(f"{key}.{name}")) is not None:
+                kept = _like(value, parameter) if value.shape == parameter.shape else value
+                optimizer.state[parameter][key] = kept
     return Progress(step, float(metadata["seconds"]), float(metadata["best"]))
 
 

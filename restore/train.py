@@ -31,6 +31,7 @@ from .audio import features
 from .checkpoint import build_network, load_checkpoint, save_checkpoint
 from .config import Config, NetworkConfig, TrainConfig, config_to_dict
 from .evaluate import ClipScore, quick_scores
+from .optimizer import Optimizer
 from .picture import normal
 from .restorer import Restorer, fast_bf16
 from .state import Average, Progress, load_state, save_state
@@ -99,10 +100,7 @@ class _Run:
         if settings.init:
             self._begin_from(settings.init)
         self.network.to(group.device)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), settings.lr, (settings.beta1, settings.beta2),
-            weight_decay=settings.weight_decay,
-        )  # fmt: skip
+        self.optimizer = Optimizer(self.network, settings)
         self.average = Average(self.network, settings.ema)
         self.progress = Progress()
         self.best: Path | None = None

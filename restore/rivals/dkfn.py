@@ -1,6 +1,6 @@
 """DKFN: a recursive filter whose prediction, measurement and gain are networks.
 
-    x_t^- = restored t-1 + predict(restored t-1, decoded t, residual t)
+    x_t^- = decoded t + predict(restored t-1, decoded t, residual t)
     z_t   = decoded t + measure(decoded t)
     P_t^- = a^2 P_t-1 + q          K = P_t^- / (P_t^- + r)
     x_t   = x_t^- + K (z_t - x_t^-)          P_t = (1 - K) P_t^-
@@ -53,7 +53,7 @@ class Dkfn(Restorer):
         for step in range(1, self.radius + 1):
             now = at(step)
             change, transition, noise = self.predict(torch.cat([now, state], dim=1)).chunk(3, 1)
-            before = state + change
+            before = now[:, :3] + change
             spread = (1 + transition).square() * covariance + F.softplus(noise)
             update, doubt = self.measure(now).chunk(2, dim=1)
             gain = spread / (spread + F.softplus(doubt) + 1e-6)

@@ -1,0 +1,176 @@
+"""davd-eval: checkpoints and data in, the tables of the paper out."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import Version, explain, fatal
+
+if TYPE_CHECKING:
+    from ..restore.tables import Row
+
+SOUNDS = ("right", "silent", "exchanged", "shifted")
+
+_EXAMPLES = """\
+examples:
+  davd-eval work --checkpoint generic runs/vpb/davd-lite-0123abcd.safetensors --crf 42 45
+  davd-eval work --checkpoint generic --sound right,silent,exchanged,shifted --csv sound.csv
+  davd-eval work --crf 42                            the decoded frames alone
+  davd-eval --audit clean.mkv priors.h5              how far may the projection be trusted?
+"""
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="davd-eval",
+        description="Measure networks on the clips of a work folder, beside the decoded frames.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("work", nargs="?", help="work folder made by davd-prepare")
+    parser.add_argument("--checkpoint", nargs="+", default=[], metavar="NAME|PATH")
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"))
+    parser.add_argument("--crf", nargs="+", type=int, default=[42, 45])
+    parser.add_argument(
+        "--sound", default="right", type=_sounds, metavar="LIST",
+        help=f"what the network hears, of {','.join(SOUNDS)} (default right)",
+    )  # fmt: skip
+    parser.add_argument("--speaker", action="append", default=[], help="only this one; repeatable")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="frames per clip; 0: all")
+    parser.add_argument(
+        "--cell", default="none",
+        help="cell of the consistency figure: paper, coded, deadzone or trellis (default none)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--project", metavar="CELL", help="project every output on this cell, whatever was trained"
+    )
+    parser.add_argument("--perceptual", action="store_true", help="LPIPS and DISTS where installed")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch decides")
+    parser.add_argument("--csv", type=Path, help="write one line per clip")
+    parser.add_argument("--json", type=Path, help="write everything, per frame")
+    parser.add_argument(
+        "--audit", nargs=2, metavar=("SOURCE", "PRIORS"),
+        help="violations per class and the ceiling of each cell, for a source and its encode",
+    )  # fmt: skip
+    parser.add_argument("--version", action=Version)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command."""
+    parser = get_parser()
+    arguments = parser.parse_args(argv)
+    if (arguments.work is None) == (arguments.audit is None):
+        parser.error("give a work folder, or --audit SOURCE PRIORS")
+    try:
+        if arguments.audit:
+            _audit(arguments)
+        else:
+            _tables(arguments)
+    except (ValueError, KeyError, RuntimeError, OSError) as error:
+        fatal("davd-eval", explain(error))
+    return 0
+
+
+def _sounds(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in SOUNDS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}: must be of {','.join(SOUNDS)}")
+    return names
+
+
+def _audit(arguments: argparse.Namespace) -> None:
+    from ..restore.audit import audit_files, source_frames
+
+    source, priors = arguments.audit
+    found = audit_files(
+        source_frames(source), priors, frames=arguments.limit or None, progress=_progress
+    )
+    print(found.text())
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found.as_dict(), indent=1) + "\n")
+
+
+def _tables(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from ..restore.tables import as_csv, as_json, as_text
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    rows = _measured(arguments)
+    print(as_text(rows))
+    if arguments.csv:
+        arguments.csv.write_text(as_csv(rows))
+    if arguments.json:
+        settings = {
+            key: str(value) if isinstance(value, Path) else value
+            for key, value in vars(arguments).items()
+        }
+        arguments.json.write_text(json.dumps(as_json(rows, settings), indent=1) + "\n")
+
+
+def _measured(arguments: argparse.Namespace) -> "list[Row]":
+    import torch
+
+    from ..data.dataset import open_segments
+    from ..restore.audio import features
+    from ..restore.checkpoint import find_checkpoint, load_checkpoint
+    from ..restore.evaluate import Perceptual, measure_clip
+    from ..restore.projection import Projector
+    from ..restore.restorer import fast_bf16
+    from ..restore.tables import Row, multiply_adds
+
+    device = arguments.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    networks = []
+    for name in arguments.checkpoint:
+        network = load_checkpoint(name, device=device)
+        if arguments.project:
+            network.projector = Projector(arguments.project, table=network.cells)
+        networks.append((find_checkpoint(name).stem, network))
+    perceptual = Perceptual() if arguments.perceptual else None
+    level = arguments.cell != "none" or any(net.projector for _, net in networks)
+    rows = []
+    for sound in arguments.sound:
+        hearing = [pair for pair in networks if pair[1].config.audio or sound == "right"]
+        segments = open_segments(
+            arguments.work, arguments.split, crf=arguments.crf, sound=sound, level=level,
+            listen=features, speakers=arguments.speaker,
+        )  # fmt: skip
+        for label, network in hearing or ([("decoded", None)] if not networks else []):
+            clips = []
+            for number, segment in enumerate(segments):
+                _progress(number, len(segments), f"{label}, sound {sound}")
+                clips.append(
+                    measure_clip(
+                        network,
+                        segment,
+                        amp=fast_bf16(device),
+                        limit=arguments.limit,
+                        cell=arguments.cell,
+                        perceptual=perceptual,
+                    )  # fmt: skip
+                )
+            row = Row(label, sound, clips)
+            if network is not None:
+                row.parameters = network.parameter_count()
+                row.multiply_adds = multiply_adds(network)
+            rows.append(row)
+    _progress(1, 1)
+    return rows
+
+
+def _progress(done: int, total: int, text: str = "") -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\r\033[K{done}/{total} {text}", end=end, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,221 @@
+"""Training samples: the right cut of the right frames, the same every time."""
+
+import multiprocessing
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from davd.bitstream.priors import PriorsFile
+from davd.data.clean import CleanVideo
+from davd.data.dataset import PriorsDataset, mirrored, open_segments
+from davd.data.reader import ClipReader, Track
+from davd.data.sample import Planes, Sample, collate
+from tinywork import make_work
+from torch.utils.data import DataLoader
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_work(tmp_path_factory.mktemp("work"), crfs=(38, 42))
+
+
+def listen(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Feature k says where it is: k everywhere, and the clip's loudness in the last column."""
+    count = len(samples) * 100 // rate
+    features = np.repeat(np.arange(count, dtype=np.float32)[:, None], 39, 1)
+    features[:, -1] = np.abs(samples[:50].astype(np.float32)).sum()
+    return features
+
+
+def equal(a: Sample, b: Sample) -> bool:
+    pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+    a.apply(lambda t: pairs.append((t, t)) or t)  # type: ignore[func-returns-value]
+    others: list[torch.Tensor] = []
+    b.apply(lambda t: others.append(t) or t)  # type: ignore[func-returns-value]
+    return len(pairs) == len(others) and all(
+        torch.equal(x, y) for (x, _), y in zip(pairs, others, strict=True)
+    )
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_cut_is_what_the_files_hold(work: Path, tmp_path: Path, cached: bool) -> None:
+    priors, clean = work / "priors/crf42/clip0.h5", work / "clips/clip0.mkv"
+    reader = ClipReader(priors, clean, cache=tmp_path if cached else None)
+    sample = reader.read(2, 5, (16, 0, 32, 16))
+    with PriorsFile(priors) as file:
+        assert np.array_equal(sample.decoded.y, file.read("decoded/y", [2, 3, 4])[:, 16:48, :16])
+        assert sample.prediction is not None and sample.residual is not None
+        whole = file.read("prediction/cr", [2, 3, 4])
+        assert np.array_equal(sample.prediction.cr, whole[:, 8:24, :8])
+        residual = file.read("residual/y", [2, 3, 4])[:, 16:48, :16]
+        assert np.array_equal(sample.residual.y, residual.clip(-128, 127) if cached else residual)
+        assert np.array_equal(sample.tu, file.read("tu/y", [2, 3, 4])[:, 4:12, :4])
+        assert np.array_equal(sample.mb_type, file.read("mb/type", [2, 3, 4])[:, 1:3, :1])
+    assert sample.clean is not None
+    assert np.array_equal(sample.clean.y, CleanVideo(clean).read(2, 5)[0][:, 16:48, :16])
+    assert sample.level is None and sample.sound is None
+
+
+def test_cache_is_used_again_and_made_anew_for_new_priors(work: Path, tmp_path: Path) -> None:
+    priors = tmp_path / "crf42" / "a.h5"
+    priors.parent.mkdir()
+    priors.write_bytes((work / "priors/crf42/clip0.h5").read_bytes())
+    first = ClipReader(priors, cache=tmp_path / "cache").read(0, 1)
+    made = list((tmp_path / "cache").iterdir())
+    assert len(made) == 1
+    stamp = made[0].stat().st_mtime_ns
+    ClipReader(priors, cache=tmp_path / "cache")
+    assert made[0].stat().st_mtime_ns == stamp
+    priors.write_bytes((work / "priors/crf42/clip1.h5").read_bytes())
+    later = made[0].stat().st_mtime + 5
+    import os
+
+    os.utime(priors, (later, later))
+    second = ClipReader(priors, cache=tmp_path / "cache").read(0, 1)
+    assert not torch.equal(first.decoded.y, second.decoded.y)
+
+
+def test_frames_beyond_the_ends_repeat_the_last_one(work: Path) -> None:
+    reader = ClipReader(work / "priors/crf42/clip0.h5")
+    sample = reader.read(-2, len(reader) + 2)
+    assert sample.frames == len(reader) + 4
+    assert torch.equal(sample.decoded.y[0], sample.decoded.y[2])
+    assert torch.equal(sample.decoded.y[-1], sample.decoded.y[-3])
+    assert not torch.equal(sample.decoded.y[2], sample.decoded.y[3])
+
+
+def test_levels_bring_all_that_projection_needs(work: Path) -> None:
+    sample = ClipReader(work / "priors/crf42/clip0.h5", level=True).read(0, 2)
+    assert sample.level is not None and sample.scaling4x4 is not None
+    assert sample.scaling4x4.shape == (2, 6, 16) and sample.scaling8x8 is not None
+    assert None not in (sample.qp_cb, sample.qp_cr, sample.cbp, sample.field)
+
+
+def test_sound_is_aligned_by_time(work: Path) -> None:
+    reader = ClipReader(work / "priors/crf42/clip0.h5", listen=listen)
+    sample = reader.read(3, 5)  # 0.12 s and 0.16 s: features 12 and 16
+    assert sample.sound is not None and sample.sound.shape == (2, 21, 39)
+    assert sample.sound[0, :, 0].tolist() == [float(max(k, 0)) for k in range(2, 23)]
+    late = ClipReader(work / "priors/crf42/clip0.h5", listen=listen, delay=0.04).read(3, 4)
+    assert late.sound is not None and late.sound[0, 10, 0] == 16
+
+
+def test_track_repeats_its_ends() -> None:
+    track = Track(np.arange(5, dtype=np.float32)[:, None], start=1.0)
+    assert track.around(0.0)[:, 0].tolist() == [0.0] * 21
+    assert track.around(1.02)[8:13, 0].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert track.around(9.0)[:, 0].tolist() == [4.0] * 21
+
+
+def test_kinds_of_sound(work: Path) -> None:
+    def heard(sound: str) -> list[torch.Tensor | None]:
+        parts = open_segments(work, "train", crf=(42,), listen=listen, sound=sound)
+        return [part.reader.read(4, 5).sound for part in parts]
+
+    right, exchanged, shifted = heard("right"), heard("exchanged"), heard("shifted")
+    assert heard("silent") == [None, None]
+    assert right[0] is not None and exchanged[0] is not None and exchanged[1] is not None
+    assert right[1] is not None and shifted[0] is not None
+    assert right[0][0, 10, 0] == 20  # frame 4 at 0.16 s, and sound that is 40 ms late
+    assert torch.equal(exchanged[0][..., -1], right[1][..., -1])
+    assert torch.equal(exchanged[1][..., -1], right[0][..., -1])
+    assert shifted[0][0, 10, 0] > right[0][0, 10, 0]
+
+
+def test_boxes_move_with_the_cut_and_the_mirror(work: Path) -> None:
+    part = open_segments(work, "train", crf=(42,))[0]
+    sample = part.reader.read(0, 1, (16, 16, 32, 32))
+    assert sample.face is not None and sample.face.tolist() == [-8, -8, 32, 32]
+    flipped = mirrored(sample)
+    assert flipped.face is not None and flipped.face.tolist() == [8, -8, 32, 32]
+    assert torch.equal(flipped.decoded.y, sample.decoded.y.flip(-1))
+    assert equal(mirrored(flipped), sample)
+
+
+def test_samples_with_levels_are_not_mirrored(work: Path) -> None:
+    sample = ClipReader(work / "priors/crf42/clip0.h5", level=True).read(0, 1)
+    with pytest.raises(ValueError, match="levels"):
+        mirrored(sample)
+
+
+def dataset(work: Path, **changes: object) -> PriorsDataset:
+    parts = open_segments(work, "train", crf=(38, 42), listen=listen)
+    settings: dict[str, object] = {"length": 24, "crop": 32, "frames": 5, "seed": 3}
+    return PriorsDataset(parts, **(settings | changes))  # type: ignore[arg-type]
+
+
+def test_items_depend_on_seed_and_number_alone(work: Path) -> None:
+    first, second, other = dataset(work), dataset(work), dataset(work, seed=4)
+    assert all(equal(first[k], second[k]) for k in (5, 0, 23))
+    assert not all(equal(first[k], other[k]) for k in range(6))
+    names = {(first[k].name, int(first[k].qp_y[0, 0, 0])) for k in range(24)}  # type: ignore[index]
+    assert len(names) == 4  # two clips, two CRFs
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_give_the_same_samples(work: Path, method: str) -> None:
+    items = dataset(work, length=8)
+    loader = DataLoader(
+        items, batch_size=2, num_workers=2, collate_fn=collate,
+        multiprocessing_context=multiprocessing.get_context(method),
+    )  # fmt: skip
+    for number, batch in enumerate(loader):
+        alone = collate([items[2 * number], items[2 * number + 1]])
+        assert equal(batch, alone)
+
+
+def test_a_dataset_can_be_pickled_after_use(work: Path) -> None:
+    items = dataset(work)
+    before = items[1]
+    assert equal(pickle.loads(pickle.dumps(items))[1], before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"crop": 24}, "multiple of 16"),
+        ({"crop": 64}, "a crop of 64"),
+        ({"frames": 10}, "no segment has 10"),
+    ],
+)
+def test_wrong_arguments_are_refused(work: Path, changes: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataset(work, **changes)
+
+
+def test_a_split_or_crf_that_is_not_there(work: Path) -> None:
+    with pytest.raises(ValueError, match="at CRF 23"):
+        open_segments(work, "train", crf=(23,))
+    with pytest.raises(ValueError, match="splits there: test, train, val"):
+        open_segments(work, "nothing", crf=(42,))
+
+
+def test_a_damaged_file_is_named(work: Path, tmp_path: Path) -> None:
+    path = tmp_path / "priors" / "crf42"
+    path.mkdir(parents=True)
+    broken = path / "clip0.h5"
+    data = bytearray((work / "priors/crf42/clip0.h5").read_bytes())
+    broken.write_bytes(data)
+    parts = open_segments(work, "train", crf=(42,))[:1]
+    reader = ClipReader(broken, work / "clips/clip0.mkv", name="clip0")
+    with PriorsFile(broken) as file:
+        chunk = file._file()["decoded/y"].id.get_chunk_info(0)
+    data[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
+    broken.write_bytes(data)
+    import dataclasses
+
+    items = PriorsDataset(
+        [dataclasses.replace(parts[0], reader=reader)], length=4, crop=48, frames=9
+    )
+    with pytest.raises(RuntimeError, match="clip0 at CRF 42, frame 0"):
+        items[0]
+
+
+def test_collate_keeps_what_is_there() -> None:
+    planes = Planes(*(torch.zeros(2, 16 // s, 16 // s) for s in (1, 2, 2)))
+    batch = collate([Sample(decoded=planes, name="a"), Sample(decoded=planes, name="b")])
+    assert batch.decoded.y.shape == (2, 2, 16, 16) and batch.name == ("a", "b")
+    assert batch.clean is None and batch.frames == 2
+    assert batch.cut(0, 1).decoded.cb.shape == (2, 1, 8, 8)
