@@ -150,7 +150,8 @@ def extract(
         compression: `gzip`, `blosc` or `none`.
         verify: compare every frame with FFmpeg's.
         digest: MD5 of the cropped decoded planes into the summary.
-        jobs: pieces decoded at the same time; `verify` and `digest` go one by one.
+        jobs: pieces decoded at the same time; `verify`, `digest` and ranges of bare streams go
+            one by one.
         strict: damage is an error.
         split: where size, chroma format or bit depth change, begin another file.
         overwrite: replace existing files.
@@ -180,7 +181,8 @@ def extract(
     settings = OutputSettings(
         compression, audio and source.sound >= 0, audio_shift / 1000, split, overwrite
     )
-    if jobs > 1 and not verify and not digest:
+    counted = source.bare and selection != Selection()  # frames of a bare stream have no times
+    if jobs > 1 and not verify and not digest and not counted:
         items = _packed(source, taps, selection, summary, jobs, compression if output else "")
     else:
         items = _plain(source, taps, selection, summary)

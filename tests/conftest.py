@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of large test material beside the repository (or DAVD_SHARED); skips where there is none."""
+    """Folder of large test material (DAVD_SHARED, or beside the repository), else a skip."""
     folder = Path(os.environ.get("DAVD_SHARED", ROOT.parent / "shared"))
     if not (folder / "vectors" / "manifest.csv").is_file():
         pytest.skip(f"no test vectors in {folder} (set DAVD_SHARED)")

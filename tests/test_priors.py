@@ -12,16 +12,15 @@ from davd.bitstream.priors import PriorsError, PriorsFile
 from davd.bitstream.schema import ATTRIBUTES, FIELDS, FrameRecord
 from davd.bitstream.writer import PriorsWriter
 
+SET_BY_THE_WRITER = {"format", "schema_version", "codec", "complete"}
+
 
 def attributes(**changes: object) -> dict[str, object]:
-    values: dict[str, object] = {
-        "davd_version": "0", "source": "a.mp4", "source_sha256": "0" * 64, "profile_idc": 100,
-        "level_idc": 30, "width": 170, "height": 140, "crop_left": 2, "crop_right": 4, "crop_top": 0,
-        "crop_bottom": 4, "chroma_format": "4:2:0", "bit_depth_luma": 8, "bit_depth_chroma": 8,
-        "color_matrix": "bt709", "color_range": "limited", "color_primaries": 1, "color_transfer": 1,
-        "sample_aspect_ratio": "1/1", "rotation": 0, "frame_rate": "25/1", "time_base": "1/12800",
-        "time_invented": False, "encoder": "", "first_frame": 0, "verified": False,
-    }  # fmt: skip
+    values: dict[str, object] = dict.fromkeys(set(ATTRIBUTES) - SET_BY_THE_WRITER, 0)
+    values |= {"davd_version": "0", "source": "a.mp4", "source_sha256": "0" * 64, "encoder": ""}
+    values |= {"width": 170, "height": 140, "crop_left": 2, "crop_right": 4, "crop_bottom": 4}
+    values |= {"chroma_format": "4:2:0", "bit_depth_luma": 8, "bit_depth_chroma": 8}
+    values |= {"frame_rate": "25/1", "time_base": "1/12800", "verified": False}
     return values | changes
 
 
@@ -47,17 +46,33 @@ def record(
     if k % 3 == 0:  # whole planes of zeros are not stored
         residual = tuple(np.zeros_like(p) for p in residual)
     return FrameRecord(
-        index=k, pts=512 * k, time=k / 25, decode_order=k ^ 1, poc=2 * k, picture_type=k % 3,
-        keyframe=k == 0, concealed=k == 5, decoded=planes(sample, 0, top), prediction=planes(sample, 0, top),
-        residual=residual, level=planes(difference, -9, 9, 0.02), tu=grid(4, 5), mb_type=grid(16, 15),
-        qp_y=grid(16, 52, np.int8), qp_cb=None if mono else grid(16, 40, np.int8),
-        qp_cr=None if mono else grid(16, 40, np.int8), cbp=grid(16, 48), slice=grid(16, 4, np.uint16),
-        field=grid(16, 2), scaling4x4=np.full((6, 16), 16 + k // 40, np.uint8),
+        index=k,
+        pts=512 * k,
+        time=k / 25,
+        decode_order=k ^ 1,
+        poc=2 * k,
+        picture_type=k % 3,
+        keyframe=k == 0,
+        concealed=k == 5,
+        decoded=planes(sample, 0, top),
+        prediction=planes(sample, 0, top),
+        residual=residual,
+        level=planes(difference, -9, 9, 0.02),
+        tu=grid(4, 5),
+        mb_type=grid(16, 15),
+        qp_y=grid(16, 52, np.int8),
+        qp_cb=None if mono else grid(16, 40, np.int8),
+        qp_cr=None if mono else grid(16, 40, np.int8),
+        cbp=grid(16, 48),
+        slice=grid(16, 4, np.uint16),
+        field=grid(16, 2),
+        scaling4x4=np.full((6, 16), 16 + k // 40, np.uint8),
         scaling8x8=np.full((6, 64), 16, np.uint8),
         mv=rng.integers(-99, 99, (2, height // 4, width // 4, 2)).astype(np.int16),
         ref=rng.integers(-1, 3, (2, height // 8, width // 8)).astype(np.int32),
-        intra_luma=grid(4, 9, np.int8), intra_chroma=np.full((height // 16, width // 16), -1, np.int8),
-    )  # fmt: skip
+        intra_luma=grid(4, 9, np.int8),
+        intra_chroma=np.full((height // 16, width // 16), -1, np.int8),
+    )
 
 
 def write(
