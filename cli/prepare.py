@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     parser = get_parser()
     arguments = parser.parse_args(argv)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # cores are used by clips side by side
     if arguments.version:
         return _version()
     if arguments.command is None:

@@ -90,8 +90,14 @@ def _level(x: np.ndarray, fps: Fraction) -> np.ndarray:
     return x / (x.std(0) + 1e-9)
 
 
-def _fit(x: np.ndarray, y: np.ndarray, ridge: float) -> float:
-    """Return the mean correlation of `y` with its prediction from `x` on parts left out."""
+def _fit(x: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
+    """Return `[C]` correlations of each column of `y` with its prediction on parts left out.
+
+    Args:
+        x: `[T, D]` what is predicted from.
+        y: `[T, C]` what is predicted.
+        ridge: weight of the penalty.
+    """
     edges = np.linspace(0, len(x), _FOLDS + 1).astype(int)
     predicted = np.empty_like(y)
     for a, b in zip(edges, edges[1:], strict=False):
@@ -100,7 +106,7 @@ def _fit(x: np.ndarray, y: np.ndarray, ridge: float) -> float:
         predicted[a:b] = x[a:b] @ np.linalg.solve(gram, x[kept].T @ y[kept])
     p, q = predicted - predicted.mean(0), y - y.mean(0)
     scale = np.linalg.norm(p, axis=0) * np.linalg.norm(q, axis=0) + 1e-9
-    return float(((p * q).sum(0) / scale).mean())
+    return (p * q).sum(0) / scale
 
 
 def fits(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> np.ndarray:
@@ -113,11 +119,12 @@ def fits(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> np.ndarray:
     """
     parts = _components(patches)
     sound = _level(band_energies(samples, len(patches), fps), fps)
-    curve = np.zeros(2 * REACH + 1)
-    for count, ridge in _MODELS:
-        inner = _level(_with_changes(parts[:, :count]), fps)[REACH : len(sound) - REACH]
-        for k in range(len(curve)):
-            curve[k] += _fit(inner, sound[k : len(sound) - 2 * REACH + k], ridge)
+    count, inner = 2 * REACH + 1, len(sound) - 2 * REACH
+    shifted = np.concatenate([sound[k : k + inner] for k in range(count)], axis=1)
+    curve = np.zeros(count)
+    for components, ridge in _MODELS:
+        mouth = _level(_with_changes(parts[:, :components]), fps)[REACH : REACH + inner]
+        curve += _fit(mouth, shifted, ridge).reshape(count, -1).mean(1)
     return curve / len(_MODELS)
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("skimage")
 
 from davd.data import faces  # noqa: E402
 from davd.data.media import probe  # noqa: E402
-from davd.data.synthetic import synthesise, write_video  # noqa: E402
+from davd.data.synthetic import synthesise  # noqa: E402
 
 FPS = Fraction(25)
 
