@@ -27,7 +27,7 @@ from davd.restore.units import PriorsTensors
 
 from .conformance import digests
 
-SWITCHING = ("j_ext_si*", "CVSE3*", "sp1_*", "sp2_*", "CVSI3*", "SL1_*")
+SWITCHING = ("j_ext_si*", "sp1_bt*", "sp2_bt*", "SI1_*")
 
 
 @dataclass
