@@ -149,16 +149,17 @@ def extract_clip(work: Path, name: str, crf: int) -> dict:
 
 def _extract(coded: Path, folder: Path, clip: dict) -> dict:
     from davd.bitstream._core import DavdError
+    from davd.bitstream.demux import VideoError
     from davd.bitstream.extract import extract
 
     source, target = coded / f"{clip['name']}.mp4", folder / f"{clip['name']}.h5"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         done = extract(source, target, overwrite=True)
-    except DavdError as error:
-        raise ClipError(f"extract: {error}") from error
+    except (DavdError, VideoError) as error:
+        raise ClipError(str(error).replace(str(source), source.name)) from error
     if done.frames != clip["frames"]:
-        raise ClipError(f"extract: {done.frames} frames of {clip['frames']}")
+        raise ClipError(f"{done.frames} frames of {clip['frames']}")
     return {"name": clip["name"], "frames": done.frames, "bytes": target.stat().st_size}
 
 

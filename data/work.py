@@ -91,19 +91,22 @@ def adopt(path: Path, text: str, work: Path) -> tuple[str, Path]:
 
     Raises:
         FileNotFoundError: neither a file nor an ID.
+        FileExistsError: another file is listed under that name.
     """
     link = work / "source" / text
-    if link.exists():
+    if link.is_symlink() and not Path(text).is_absolute():
         return text, link.resolve()
     if not path.is_file():
         raise FileNotFoundError(f"{text} is neither a file nor a clip listed in {work}")
     name = safe_name(Path(path.name))
-    link = work / "source" / name
+    path, link = path.resolve(), work / "source" / name
     if not link.exists():
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
-        link.symlink_to(path.resolve())
-    return name, path.resolve()
+        link.symlink_to(path)
+    elif link.resolve() != path:
+        raise FileExistsError(f"{work} has another clip called {name}: {link.resolve()}")
+    return name, path
 
 
 def forget_failed(work: Path) -> int:
