@@ -5,17 +5,20 @@
         calibration.add(priors, source)
     table = calibration.table(tail=0.001)     # kept in the checkpoint: table.tensors()
 
+or `fit_cells(loader)`.
+
 A class is a transform (4x4, 8x8, Intra16x16, chroma), intra or inter macroblock or a unit without
 levels, zero or nonzero level, and a frequency. Per class the errors are counted in a histogram, so
 that memory does not grow with the data, and the table holds the quantiles that leave a share `tail`
 of the coefficients outside.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from ..data.sample import Sample
 from .cells import FREQUENCIES, GROUPS, MODES, CellTable, class_index, decoded_exactly
 from .transforms import UnitMaps
 from .units import PriorsTensors, to_macroblock_rows
@@ -70,6 +73,26 @@ class Calibration:
             found[(pooled.sum(-1) * tail < ENOUGH).expand(SHAPE)] = torch.inf
         below[:, :, 0] = above[:, :, 0]
         return CellTable(below.float(), above.float())
+
+
+def fit_cells(samples: Iterable[Sample], *, tail: float = 0.001) -> CellTable:
+    """Calibrated cells of samples that hold their source, such as a training loader gives.
+
+    Args:
+        samples: With `clean`, prediction, residual, level and all maps.
+        tail: Share of each class to leave outside.
+
+    Raises:
+        ValueError: A sample lacks what is needed, or `tail` is out of range.
+    """
+    calibration = Calibration()
+    for sample in samples:
+        priors = PriorsTensors.from_sample(sample)
+        if sample.clean is None:
+            raise ValueError("calibration needs the source, which was not read")
+        clean = [plane.reshape(-1, *plane.shape[-2:]) for plane in sample.clean]
+        calibration.add(priors, clean[: len(priors.level)])
+    return calibration.table(tail)
 
 
 def level_errors(

@@ -9,12 +9,13 @@ import pytest
 import torch
 from davd.bitstream.schema import ATTRIBUTES, FrameRecord
 from davd.bitstream.writer import PriorsWriter
+from davd.data.sample import Planes
 from davd.restore.audit import Auditor, audit_files, source_frames
-from davd.restore.calibrate import SHAPE, Calibration, level_errors
+from davd.restore.calibrate import SHAPE, Calibration, fit_cells, level_errors
 from davd.restore.cells import CellTable, make_cells
 from davd.restore.projection import consistency
 from davd.restore.units import PriorsTensors
-from random_priors import CHROMA, encoded
+from random_priors import CHROMA, encoded, sample_of
 
 Source = list[torch.Tensor]
 INTRA = {"transforms": (0, 1, 2, 3, 4), "qp": (24, 40)}
@@ -98,6 +99,20 @@ def test_calibration_finds_the_dead_zone() -> None:
         planes = [plane / 255 for plane in source]
         share = consistency(planes, make_cells(priors, "calibrated", table=table))
         assert 0 < share.mean() < 1.5 * tail
+
+
+def test_cells_fitted_to_samples_are_those_of_their_frames() -> None:
+    priors, source = encoded(2, 0.3, frames=4, **INTRA)
+    calibration = Calibration()
+    calibration.add(priors, source)
+    want = calibration.table(0.05)
+    sample = sample_of(priors, 2, clean=Planes(*source))
+    got = fit_cells([sample], tail=0.05)
+    assert torch.equal(got.below, want.below)
+    assert torch.equal(got.above, want.above)
+    assert got.above.isfinite().any()
+    with pytest.raises(ValueError, match="needs the source"):
+        fit_cells([sample_of(priors, 2)])
 
 
 def test_level_errors_are_in_the_dead_zone() -> None:

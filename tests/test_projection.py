@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from davd.data.sample import Planes, Sample
+from davd.data.sample import Planes
 from davd.restore.cells import (
     CELLS,
     Cells,
@@ -15,10 +15,10 @@ from davd.restore.cells import (
     rounding_of,
 )
 from davd.restore.projection import Projector, consistency, outside, project
-from davd.restore.units import MAPS, PriorsTensors, to_macroblock_rows
+from davd.restore.units import PriorsTensors, to_macroblock_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_priors import CHROMA, random_planes, random_priors
+from random_priors import CHROMA, random_planes, random_priors, sample_of
 from torch import Tensor
 
 BOUND = [name for name in CELLS if name != "none"]
@@ -245,19 +245,6 @@ def test_unknown_cell_and_missing_table_are_refused() -> None:
         make_cells(priors, "exact")
     with pytest.raises(ValueError, match="need a table"):
         make_cells(priors, "calibrated")
-
-
-def sample_of(priors: PriorsTensors, batch: int) -> Sample:
-    def shaped(tensor: Tensor) -> Tensor:
-        return tensor.view(batch, -1, *tensor.shape[1:])
-
-    groups = {
-        name: Planes(*(shaped(plane) for plane in getattr(priors, name)))
-        for name in ("prediction", "residual", "level")
-    }
-    maps = {name: shaped(getattr(priors, name)) for name in MAPS if not name.startswith("qp_")}
-    qp = {f"qp_{name}": shaped(q) for name, q in zip(("y", "cb", "cr"), priors.qp, strict=True)}
-    return Sample(decoded=groups["prediction"], **groups, **maps, **qp)
 
 
 def test_projector_takes_batches_of_samples() -> None:
