@@ -1,0 +1,234 @@
+"""Damaged streams: the decoder answers everything with frames or a davd error.
+
+Every case is made from a fixed seed. The heavy runs, under sanitizers and over large streams, use
+tests/decode_main.c; these few keep the Python tests honest.
+"""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bitwriter import END_OF_SEQUENCE, Picture, Sets, nal, stream, units
+from davd.bitstream._core import CorruptStreamError, DavdError, Decoder, UnsupportedStreamError
+
+MAX_PIXELS = 1 << 18  # a damaged SPS may ask for more: refused, which keeps the test small
+
+
+def survive(data: bytes, by_unit: bool = False) -> int:
+    """Decode; check what comes out; number of frames."""
+    decoder = Decoder(motion=True, modes=True, max_pixels=MAX_PIXELS)
+    pieces = units(data) if by_unit and data.startswith(b"\0\0\0\1") else [data]
+    n = 0
+    try:
+        for piece in [*pieces, None]:
+            try:
+                if piece is None:
+                    decoder.flush()
+                else:
+                    decoder.send(piece)
+            except CorruptStreamError:
+                pass
+            while (frame := decoder.receive()) is not None:
+                n += 1
+                info = frame.stream
+                assert frame.decoded[0].shape == (info.coded_height, info.coded_width)
+                assert 0 <= frame.concealed_mbs <= frame.mb_type.size
+                assert int(frame.mb_type.max()) <= 14 and int(frame.tu.max()) <= 12
+                assert -1 <= int(frame.intra_luma.min()) and int(frame.intra_luma.max()) <= 8
+                summed = frame.prediction[0].astype(np.int32) + frame.residual[0]
+                assert summed.shape == frame.decoded[0].shape
+    except DavdError as error:
+        assert str(error)
+    return n
+
+
+def small_stream() -> bytes:
+    """Reordering, long-term references, list modification, a gap, two sequences."""
+    a = Sets(num_ref_frames=3, gaps=1, reorder=1, buffering=3)
+    b = Sets(num_ref_frames=1, poc_type=2, sps_id=1, pps_id=3, width_mbs=1, height_mbs=1)
+    first = [
+        Picture(idr=True, value=1, long_term_idr=1),
+        Picture(frame_num=1, poc=4, value=200, mbs=2),
+        Picture(frame_num=1, poc=4, value=None, first_mb=2, mods=((2, 0),)),
+        Picture(frame_num=2, poc=2, value=None, ref_idc=0),
+        Picture(frame_num=2, poc=8, value=None, num_ref=3, mmco=[(4, 2), (3, 0, 1)]),
+        Picture(frame_num=5, poc=12, value=None, mods=((0, 0), (2, 1)), num_ref=2),
+        Picture(frame_num=6, poc=14, value=None, mmco=[(5,)]),
+        Picture(frame_num=1, poc=2, value=9, mbs=1),
+    ]
+    second = [Picture(idr=True, value=3), Picture(frame_num=1, value=None)]
+    return stream(a, first) + nal(END_OF_SEQUENCE, b"", 0) + stream(b, second)
+
+
+SMALL = small_stream()
+
+
+def test_undamaged() -> None:
+    assert survive(SMALL) == survive(SMALL, by_unit=True) == 9
+
+
+def test_cut_off_at_every_byte() -> None:
+    """A shorter stream never gives more frames."""
+    counts = [survive(SMALL[:n]) for n in range(len(SMALL))]
+    assert counts == sorted(counts) and counts[-1] <= 9
+
+
+def test_every_bit_of_the_headers_flipped() -> None:
+    data = bytearray(SMALL)
+    for unit_start in [i for i in range(len(data) - 4) if data[i : i + 4] == b"\0\0\0\1"]:
+        for bit in range(8 * 24):
+            at = unit_start + 4 + bit // 8
+            if at < len(data):
+                data[at] ^= 1 << bit % 8
+                survive(bytes(data))
+                data[at] ^= 1 << bit % 8
+
+
+def dropped(parts: list[bytes], rng: random.Random) -> list[bytes]:
+    return [part for part in parts if rng.random() > 0.2]
+
+
+def doubled(parts: list[bytes], rng: random.Random) -> list[bytes]:
+    return [part for part in parts for _ in range(1 + (rng.random() < 0.3))]
+
+
+def reordered(parts: list[bytes], rng: random.Random) -> list[bytes]:
+    return sorted(parts, key=dict(zip(parts, rng.sample(range(999), len(parts)), strict=True)).get)
+
+
+def swapped(parts: list[bytes], rng: random.Random) -> list[bytes]:
+    parts = list(parts)
+    for i in range(len(parts) - 1):
+        if rng.random() < 0.3:
+            parts[i], parts[i + 1] = parts[i + 1], parts[i]
+    return parts
+
+
+def retyped(parts: list[bytes], rng: random.Random) -> list[bytes]:
+    """nal_unit_type or nal_ref_idc changed."""
+    return [
+        part[:4] + bytes([rng.randrange(128)]) + part[5:] if rng.random() < 0.1 else part
+        for part in parts
+    ]
+
+
+def flipped(parts: list[bytes], rng: random.Random) -> list[bytes]:
+    out = []
+    for part in parts:
+        damaged = bytearray(part)
+        while rng.random() < 0.3:
+            damaged[rng.randrange(4, len(part))] ^= 1 << rng.randrange(8)
+        out.append(bytes(damaged))
+    return out
+
+
+def shortened(parts: list[bytes], rng: random.Random) -> list[bytes]:
+    return [
+        part[: rng.randrange(5, len(part))] if rng.random() < 0.2 and len(part) > 6 else part
+        for part in parts
+    ]
+
+
+def spliced(parts: list[bytes], rng: random.Random) -> list[bytes]:
+    """Parameter sets and slices of other streams come in between."""
+    others = []
+    for _ in range(4):
+        s = Sets(
+            num_ref_frames=rng.randrange(5),
+            width_mbs=rng.randrange(1, 5),
+            height_mbs=rng.randrange(1, 5),
+            poc_type=rng.randrange(3),
+            poc_cycle=tuple(rng.randrange(-40, 40) for _ in range(rng.randrange(4))),
+            log2_max_frame_num=rng.randrange(4, 9),
+            sps_id=rng.randrange(2),
+            pps_id=rng.choice([0, 3]),
+            num_ref_default=rng.randrange(1, 17),
+        )
+        idr = rng.random() < 0.5
+        picture = Picture(
+            idr=idr, frame_num=0 if idr else rng.randrange(16), value=rng.randrange(256)
+        )
+        others += [s.sps(), s.pps(), picture.nal(s)]
+    out = list(parts)
+    for other in others:
+        out.insert(rng.randrange(len(out) + 1), other)
+    return out
+
+
+MUTATIONS: list[Callable[[list[bytes], random.Random], list[bytes]]] = [
+    dropped,
+    doubled,
+    reordered,
+    swapped,
+    retyped,
+    flipped,
+    shortened,
+    spliced,
+]
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda f: f.__name__)
+def test_nal_units_mutated(mutation: Callable[[list[bytes], random.Random], list[bytes]]) -> None:
+    for seed in range(150):
+        parts = mutation(units(SMALL), random.Random(seed))
+        survive(b"".join(parts), by_unit=seed % 2 == 0)
+
+
+def test_mutations_together() -> None:
+    for seed in range(300):
+        rng = random.Random(seed)
+        parts = units(SMALL) + units(SMALL)
+        for mutation in rng.sample(MUTATIONS, 3):
+            parts = mutation(parts, rng)
+        survive(b"".join(parts), by_unit=seed % 2 == 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_bytes(seed: int) -> None:
+    data = np.random.default_rng(seed).integers(0, 256, 4000, dtype=np.uint8).tobytes()
+    survive(b"\0\0\0\1".join(data[i : i + 100] for i in range(0, 4000, 100)))
+    survive(Sets().headers() + nal(5, data) + nal(1, data))
+    survive(Sets(cabac=1).headers() + nal(5, b"\x88\x84" + data) + nal(1, b"\x9a" + data))
+
+
+def test_endless_gaps_cost_nothing() -> None:
+    """frame_num jumps by thousands in every picture: work is bounded by the reference frames."""
+    s = Sets(log2_max_frame_num=16, num_ref_frames=4, gaps=1)
+    pictures = [Picture(idr=True, value=1)]
+    pictures += [Picture(frame_num=n * 9999, poc=2 * n, value=None) for n in range(1, 400)]
+    assert survive(stream(s, pictures)) == 400
+
+
+REAL = ["x_high_cabac.264", "x_main_cavlc.264", "x_slices4.264", "j_base_multiref_reorder.264"]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_streams_damaged(shared: Path, name: str) -> None:
+    data = (shared / "vectors" / "streams" / name).read_bytes()[:12000]
+    whole = survive(data)
+    assert whole > 1
+    for seed in range(12):
+        rng = random.Random(seed)
+        damaged = bytearray(data)
+        for _ in range(rng.randrange(1, 30)):
+            damaged[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        survive(bytes(damaged))
+
+
+def test_real_streams_joined_anywhere(shared: Path) -> None:
+    """Pieces of different streams one after the other, cut without regard to anything."""
+    folder = shared / "vectors" / "streams"
+    streams = [(folder / name).read_bytes() for name in REAL]
+    for seed in range(12):
+        rng = random.Random(seed)
+        pieces = []
+        for _ in range(6):
+            data = rng.choice(streams)
+            start = rng.randrange(len(data)) if rng.random() < 0.5 else 0
+            pieces.append(data[start : start + rng.randrange(500, 4000)])
+        try:
+            survive(b"".join(pieces))
+        except UnsupportedStreamError:
+            pass
