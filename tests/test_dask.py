@@ -1,0 +1,88 @@
+"""The pipeline on a Dask cluster: every clip once, also if a worker is killed midway."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cv2")
+distributed = pytest.importorskip("distributed")
+
+from davd.data import schedule  # noqa: E402
+from davd.data.index import build_index, load_index  # noqa: E402
+from davd.data.sources import scan  # noqa: E402
+from davd.data.synthetic import synthesise, write_video  # noqa: E402
+from davd.data.work import Settings  # noqa: E402
+
+# What Dask leaves to the garbage collector is not this project's fault.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A work folder with six clips listed and nothing made."""
+    for k in range(6):
+        path = tmp_path / "raw" / f"id{k}" / "a.mkv"
+        path.parent.mkdir(parents=True)
+        write_video(path, synthesise(k, 1.2, size=64, face="drawn"))
+    scan(tmp_path / "raw", tmp_path / "work", Settings(size=64))
+    return tmp_path / "work"
+
+
+def results(work: Path) -> dict[Path, int]:
+    """Return the results of the steps and when they were written."""
+    folders = ("clips", "coded", "priors")
+    return {p: p.stat().st_mtime_ns for f in folders for p in (work / f).rglob("*.json")}
+
+
+def test_killed_worker_and_nothing_twice(work: Path) -> None:
+    import threading
+
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+    ) as cluster:
+        killed: list[int] = []
+        finished: dict[Path, int] = {}
+
+        def kill_one() -> None:
+            """Kill a worker as soon as the first clips are under way."""
+            until = time.monotonic() + 60
+            while len(results(work)) < 2 and time.monotonic() < until:
+                time.sleep(0.01)
+            finished.update(results(work))
+            pid = cluster.workers[0].process.process.pid
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+        thread = threading.Thread(target=kill_one)
+        thread.start()
+        done = schedule.run_all(work, [42], scheduler=cluster.scheduler_address)
+        thread.join()
+        assert killed
+        assert (done.finished, done.lost) == (6, 0), done.errors
+        index = load_index(build_index(work))
+        assert len(index.clips) == 6 and not index.failed
+        assert all(clip.priors[42].is_file() for clip in index.clips)
+
+        before = results(work)
+        assert len(before) == 18 and 2 <= len(finished) < 18
+        assert finished.items() <= before.items()  # what was finished has not been done again
+        again = schedule.run_all(work, [42], scheduler=cluster.scheduler_address)
+        assert (again.finished, again.lost) == (0, 0)
+        assert results(work) == before
+
+
+def test_faults_that_are_not_the_clips_are_lost_not_recorded(work: Path) -> None:
+    (work / "coded").write_text("a file where a folder should be")
+    done = schedule.run_all(work, [42], workers=1, retries=0)
+    assert done.lost == 6 and "Error" in next(iter(done.errors.values()))
+    assert len(results(work)) == 6  # the crops
+    (work / "coded").unlink()
+    assert schedule.run_all(work, [42], workers=1).finished == 6
