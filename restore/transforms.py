@@ -111,7 +111,7 @@ class UnitScales:
     def of(cls, priors: PriorsTensors, plane: int) -> "UnitScales":
         """Work out the scale factors of a plane (8.5.9, 8.5.10, 8.5.11.2, 8.5.12.1)."""
         height, width = priors.macroblock(plane)
-        qp = priors.qp[plane].to(torch.int32) + 6 * (priors.depth(plane) - 8)
+        qp = (priors.qp[plane].to(torch.int32) + 6 * (priors.depth(plane) - 8)).clamp(min=0)
         inter = (priors.mb_type > LAST_INTRA).long()
         small = _level_scale(priors.scaling4x4, plane + 3 * inter, qp)
         ac, eight = _tile(small, height, width), None

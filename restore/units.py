@@ -83,8 +83,6 @@ class PriorsTensors:
                 )
         if not len(self.prediction) == len(self.residual) == len(self.level) == len(self.qp):
             raise ValueError("prediction, residual, level and qp differ in their number of planes")
-        if bool((self.scaling4x4 == 0).any()) or bool((self.scaling8x8 == 0).any()):
-            raise ValueError("a scaling list holds 0: expected 1..255")
 
     @classmethod
     def from_sample(cls, sample: "Sample", frames: slice = slice(None)) -> "PriorsTensors":
@@ -194,6 +192,13 @@ class PriorsTensors:
             else torch.full((batch, 6, n), FLAT, dtype=torch.uint8, device=mb_type.device)
             for key, n in (("scaling4x4", 16), ("scaling8x8", 64))
         ]
+        if any(bool((entries == 0).any()) for entries in lists):
+            raise ValueError("a scaling list holds 0: expected 1..255")
+        if mb_type.shape[1] % 2 and bool((field != 0).any()):
+            raise ValueError(
+                f"field macroblocks in {mb_type.shape[1]} macroblock rows: expected whole pairs, "
+                "crops of interlaced video on a grid of 32 rows"
+            )
         modes = [
             _tensor(found[key]) if key in found else None for key in ("intra/luma", "intra/chroma")
         ]

@@ -34,7 +34,8 @@ def random_arrays(
     bypass = (rng.random(grid) < lossless) & (transform != 4)
     named = bypass & (transform != 0)  # without coded luma only QP'_Y of 0 tells
     bypass = named | (bypass & named.any((1, 2), keepdims=True))
-    field = np.repeat(rng.random((frames, rows // 2, columns)) < fields, 2, axis=1)
+    pairs = rng.random((frames, (rows + 1) // 2, columns)) < fields * (rows % 2 == 0)
+    field = np.repeat(pairs, 2, axis=1)[:, :rows]
     arrays = {
         "tu/y": (transform + 8 * named).astype(np.uint8).repeat(4, 1).repeat(4, 2),
         "mb/type": mb_type,

@@ -280,6 +280,7 @@ def test_norm_adjust_and_zigzag() -> None:
         ({"level/y": None}, "level/y, which is not there"),
         ({"mb/qp_y": np.zeros((2, 1, 1), np.int8)}, "qp_y has shape"),
         ({"scaling4x4": np.zeros((2, 6, 16), np.uint8)}, "holds 0"),
+        (random_arrays(0, rows=3) | {"mb/field": np.ones((2, 3, 3))}, "whole pairs"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(change: dict, match: str) -> None:
