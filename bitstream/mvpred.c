@@ -1,8 +1,7 @@
-/* 8.4.1 Derivation of motion vectors and reference indices; 8.4.2.3.1 implicit
- * weights. In: neighbouring mb_motion of the slice, the co-located picture,
- * ref_idx and mvd as parsed. Out: motion caches of mb_ctx, and mb_motion of the
- * macroblock. Frame macroblocks and field pictures; MBAFF pairs are not handled
- * yet. */
+/* 8.4.1 Derivation of motion vectors and reference indices; 8.4.2.3.1 implicit weights.
+ * In: neighbouring mb_motion of the slice, the co-located picture, ref_idx and mvd as parsed. Out:
+ * motion caches of mb_ctx, and mb_motion of the macroblock. Frame macroblocks and field pictures;
+ * MBAFF pairs are not handled yet. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,431 +10,396 @@
 // ------------------------------------------------------------------------------------------------
 // once a slice
 
-// 8.4.1.2.3: DistScaleFactor; 0x7fff where the reference is long-term or the
-// distance is zero (no scaling then)
-enum { NO_SCALING = 0x7fff };
+// 8.4.1.2.3: DistScaleFactor; 0x7fff where the reference is long-term or the distance is zero (no
+// scaling then)
+enum {
+    NO_SCALING = 0x7fff
+};
 
 static int dist_scale_factor(const int32_t cur, const ref_entry *const r0,
                              const ref_entry *const r1) {
-  const int64_t diff = (int64_t)r1->poc - r0->poc,
-                diff_b = (int64_t)cur - r0->poc;
-  if (diff == 0 || r0->long_term)
-    return NO_SCALING;
-  const int td = diff < -128 ? -128 : diff > 127 ? 127 : (int)diff;
-  const int tb = diff_b < -128 ? -128 : diff_b > 127 ? 127 : (int)diff_b;
-  const int tx = (16384 + abs(td / 2)) / td;
-  return iclip((tb * tx + 32) >> 6, -1024, 1023);
+    const int64_t diff = (int64_t)r1->poc - r0->poc, diff_b = (int64_t)cur - r0->poc;
+    if (diff == 0 || r0->long_term)
+        return NO_SCALING;
+    const int td = diff < -128 ? -128 : diff > 127 ? 127 : (int)diff;
+    const int tb = diff_b < -128 ? -128 : diff_b > 127 ? 127 : (int)diff_b;
+    const int tx = (16384 + abs(td / 2)) / td;
+    return iclip((tb * tx + 32) >> 6, -1024, 1023);
 }
 
 static void init_implicit_weights(slice_ctx *const s, const int32_t poc) {
-  for (int i = 0; i < s->hdr.num_ref_idx_active[0]; i++) {
-    for (int j = 0; j < s->hdr.num_ref_idx_active[1]; j++) {
-      const ref_entry *const r0 = &s->RefPicList[0][i],
-                             *const r1 = &s->RefPicList[1][j];
-      const int factor =
-          r1->long_term ? NO_SCALING : dist_scale_factor(poc, r0, r1);
-      const int w1 = factor >> 2;
-      s->implicit.w1[i][j] =
-          (int16_t)(factor == NO_SCALING || w1 < -64 || w1 > 128 ? 32 : w1);
+    for (int i = 0; i < s->hdr.num_ref_idx_active[0]; i++) {
+        for (int j = 0; j < s->hdr.num_ref_idx_active[1]; j++) {
+            const ref_entry *const r0 = &s->RefPicList[0][i], *const r1 = &s->RefPicList[1][j];
+            const int factor = r1->long_term ? NO_SCALING : dist_scale_factor(poc, r0, r1);
+            const int w1 = factor >> 2;
+            s->implicit.w1[i][j] =
+                (int16_t)(factor == NO_SCALING || w1 < -64 || w1 > 128 ? 32 : w1);
+        }
     }
-  }
 }
 
 // PicOrderCnt( CurrPic ) or that of the current field
 static int32_t current_poc(const slice_ctx *const s) {
-  switch (s->hdr.structure) {
-  case TOP_FIELD:
-    return s->pic->TopFieldOrderCnt;
-  case BOTTOM_FIELD:
-    return s->pic->BottomFieldOrderCnt;
-  default:
-    return s->pic->PicOrderCnt;
-  }
+    switch (s->hdr.structure) {
+    case TOP_FIELD: return s->pic->TopFieldOrderCnt;
+    case BOTTOM_FIELD: return s->pic->BottomFieldOrderCnt;
+    default: return s->pic->PicOrderCnt;
+    }
 }
 
 void h264_slice_prediction_init(h264_decoder *const dec) {
-  slice_ctx *const s = &dec->slice;
-  if (s->hdr.slice_type != SLICE_B)
-    return;
-  const int32_t poc = current_poc(s);
-  if (!s->hdr.direct_spatial_mv_pred_flag)
-    for (int i = 0; i < s->hdr.num_ref_idx_active[0]; i++)
-      s->dist_scale_factor[i] = (int16_t)dist_scale_factor(
-          poc, &s->RefPicList[0][i], &s->RefPicList[1][0]);
-  if (s->pps->weighted_bipred_idc == 2)
-    init_implicit_weights(s, poc);
+    slice_ctx *const s = &dec->slice;
+    if (s->hdr.slice_type != SLICE_B)
+        return;
+    const int32_t poc = current_poc(s);
+    if (!s->hdr.direct_spatial_mv_pred_flag)
+        for (int i = 0; i < s->hdr.num_ref_idx_active[0]; i++)
+            s->dist_scale_factor[i] =
+                (int16_t)dist_scale_factor(poc, &s->RefPicList[0][i], &s->RefPicList[1][0]);
+    if (s->pps->weighted_bipred_idc == 2)
+        init_implicit_weights(s, poc);
 }
 
 // -----------------------------------------------------------------------------------------------
 // motion caches
 
 static void copy_mv(int16_t *const to, const int16_t *const from) {
-  memcpy(to, from, 2 * sizeof(int16_t));
+    memcpy(to, from, 2 * sizeof(int16_t));
 }
 
 // One neighbouring block into the cache; addr -1: not available
-static void fill_one(h264_decoder *const dec, const int list, const int index,
-                     const int addr, const int block) {
-  mb_ctx *const m = &dec->slice.mb;
-  if (addr < 0) {
-    m->cache.ref[list][index] = REF_UNAVAILABLE;
-    memset(m->cache.mv[list][index], 0, sizeof m->cache.mv[list][index]);
-    return;
-  }
-  const mb_motion *const n = &dec->cur->motion[addr];
-  m->cache.ref[list][index] = n->ref_idx[list][h264_quarter_of_block[block]];
-  copy_mv(m->cache.mv[list][index], n->mv[list][block]);
+static void fill_one(h264_decoder *const dec, const int list, const int index, const int addr,
+                     const int block) {
+    mb_ctx *const m = &dec->slice.mb;
+    if (addr < 0) {
+        m->cache.ref[list][index] = REF_UNAVAILABLE;
+        memset(m->cache.mv[list][index], 0, sizeof m->cache.mv[list][index]);
+        return;
+    }
+    const mb_motion *const n = &dec->cur->motion[addr];
+    m->cache.ref[list][index] = n->ref_idx[list][h264_quarter_of_block[block]];
+    copy_mv(m->cache.mv[list][index], n->mv[list][block]);
 }
 
 static void fill_list(h264_decoder *const dec, const int list) {
-  mb_ctx *const m = &dec->slice.mb;
-  int8_t *const ref = m->cache.ref[list];
-  if (m->addr_B >= 0) {
-    const mb_motion *const n = &dec->cur->motion[m->addr_B];
-    memcpy(m->cache.mv[list][MV_CACHE(0, -1)], n->mv[list][12],
-           4 * sizeof n->mv[0][0]);
-    ref[MV_CACHE(0, -1)] = ref[MV_CACHE(1, -1)] = n->ref_idx[list][2];
-    ref[MV_CACHE(2, -1)] = ref[MV_CACHE(3, -1)] = n->ref_idx[list][3];
-  } else {
-    memset(m->cache.mv[list][MV_CACHE(0, -1)], 0, 4 * sizeof m->cache.mv[0][0]);
-    memset(&ref[MV_CACHE(0, -1)], REF_UNAVAILABLE, 4);
-  }
-  for (int y = 0; y < 4; y++) {
-    fill_one(dec, list, MV_CACHE(-1, y), m->addr_left[y >> 1],
-             m->left_row[y] * 4 + 3);
-    memset(&ref[MV_CACHE(0, y)], REF_UNAVAILABLE,
-           5); // not decoded yet, and never to the right of the macroblock
-  }
-  fill_one(dec, list, MV_CACHE(4, -1), m->addr_C, 12);
-  fill_one(dec, list, MV_CACHE(-1, -1), m->addr_D, 15);
+    mb_ctx *const m = &dec->slice.mb;
+    int8_t *const ref = m->cache.ref[list];
+    if (m->addr_B >= 0) {
+        const mb_motion *const n = &dec->cur->motion[m->addr_B];
+        memcpy(m->cache.mv[list][MV_CACHE(0, -1)], n->mv[list][12], 4 * sizeof n->mv[0][0]);
+        ref[MV_CACHE(0, -1)] = ref[MV_CACHE(1, -1)] = n->ref_idx[list][2];
+        ref[MV_CACHE(2, -1)] = ref[MV_CACHE(3, -1)] = n->ref_idx[list][3];
+    } else {
+        memset(m->cache.mv[list][MV_CACHE(0, -1)], 0, 4 * sizeof m->cache.mv[0][0]);
+        memset(&ref[MV_CACHE(0, -1)], REF_UNAVAILABLE, 4);
+    }
+    for (int y = 0; y < 4; y++) {
+        fill_one(dec, list, MV_CACHE(-1, y), m->addr_left[y >> 1], m->left_row[y] * 4 + 3);
+        memset(&ref[MV_CACHE(0, y)], REF_UNAVAILABLE,
+               5); // not decoded yet, and never to the right of the macroblock
+    }
+    fill_one(dec, list, MV_CACHE(4, -1), m->addr_C, 12);
+    fill_one(dec, list, MV_CACHE(-1, -1), m->addr_D, 15);
 }
 
-static void fill_mvd(const mb_ctx *const m, uint8_t (*const cache)[2],
-                     const int list) {
-  memcpy(cache[MV_CACHE(0, -1)], m->B->mvd[list][12], 8);
-  for (int y = 0; y < 4; y++) {
-    memcpy(cache[MV_CACHE(-1, y)],
-           m->left[y >> 1]->mvd[list][m->left_row[y] * 4 + 3], 2);
-    memset(cache[MV_CACHE(0, y)], 0, 8);
-  }
+static void fill_mvd(const mb_ctx *const m, uint8_t (*const cache)[2], const int list) {
+    memcpy(cache[MV_CACHE(0, -1)], m->B->mvd[list][12], 8);
+    for (int y = 0; y < 4; y++) {
+        memcpy(cache[MV_CACHE(-1, y)], m->left[y >> 1]->mvd[list][m->left_row[y] * 4 + 3], 2);
+        memset(cache[MV_CACHE(0, y)], 0, 8);
+    }
 }
 
 void h264_motion_cache_fill(h264_decoder *const dec, const int lists) {
-  mb_ctx *const m = &dec->slice.mb;
-  for (int list = 0; list < lists; list++) {
-    fill_list(dec, list);
-    if (dec->slice.pps->entropy_coding_mode_flag)
-      fill_mvd(m, m->mvd_cache[list], list);
-  }
-}
-
-void h264_motion_fill(mb_ctx *const m, const int list, const int x, const int y,
-                      const int w, const int h, const int ref_idx,
-                      const int16_t mv[2]) {
-  const int16_t row[4][2] = {
-      {mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}};
-  int8_t *ref = &m->cache.ref[list][MV_CACHE(x, y)];
-  int16_t (*to)[2] = &m->cache.mv[list][MV_CACHE(x, y)];
-  for (int j = 0; j < h; j++, ref += 8, to += 8) {
-    if (w == 4) { // sizes that the compiler turns into single stores
-      memset(ref, ref_idx, 4);
-      memcpy(to, row, 16);
-    } else if (w == 2) {
-      memset(ref, ref_idx, 2);
-      memcpy(to, row, 8);
-    } else {
-      ref[0] = (int8_t)ref_idx;
-      memcpy(to, row, 4);
+    mb_ctx *const m = &dec->slice.mb;
+    for (int list = 0; list < lists; list++) {
+        fill_list(dec, list);
+        if (dec->slice.pps->entropy_coding_mode_flag)
+            fill_mvd(m, m->mvd_cache[list], list);
     }
-  }
 }
 
-static void store_refs(const slice_ctx *const s, mb_motion *const motion,
-                       const int list, const int quarter, const int ref_idx) {
-  motion->ref_idx[list][quarter] = (int8_t)ref_idx;
-  if (ref_idx < 0) {
-    motion->uid[list][quarter] = NO_UID;
-    motion->ref_parity[list][quarter] = 0;
-  } else {
-    const ref_entry *const r = &s->RefPicList[list][ref_idx];
-    motion->uid[list][quarter] = r->pic->uid;
-    motion->ref_parity[list][quarter] = (int8_t)r->structure;
-  }
+void h264_motion_fill(mb_ctx *const m, const int list, const int x, const int y, const int w,
+                      const int h, const int ref_idx, const int16_t mv[2]) {
+    const int16_t row[4][2] = {{mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}};
+    int8_t *ref = &m->cache.ref[list][MV_CACHE(x, y)];
+    int16_t (*to)[2] = &m->cache.mv[list][MV_CACHE(x, y)];
+    for (int j = 0; j < h; j++, ref += 8, to += 8) {
+        if (w == 4) { // sizes that the compiler turns into single stores
+            memset(ref, ref_idx, 4);
+            memcpy(to, row, 16);
+        } else if (w == 2) {
+            memset(ref, ref_idx, 2);
+            memcpy(to, row, 8);
+        } else {
+            ref[0] = (int8_t)ref_idx;
+            memcpy(to, row, 4);
+        }
+    }
+}
+
+static void store_refs(const slice_ctx *const s, mb_motion *const motion, const int list,
+                       const int quarter, const int ref_idx) {
+    motion->ref_idx[list][quarter] = (int8_t)ref_idx;
+    if (ref_idx < 0) {
+        motion->uid[list][quarter] = NO_UID;
+        motion->ref_parity[list][quarter] = 0;
+    } else {
+        const ref_entry *const r = &s->RefPicList[list][ref_idx];
+        motion->uid[list][quarter] = r->pic->uid;
+        motion->ref_parity[list][quarter] = (int8_t)r->structure;
+    }
 }
 
 void h264_motion_clear(mb_motion *const motion, const int list) {
-  memset(motion->mv[list], 0, sizeof motion->mv[list]);
-  memset(motion->ref_idx[list], -1, sizeof motion->ref_idx[list]);
-  memset(motion->ref_parity[list], 0, sizeof motion->ref_parity[list]);
-  for (int q = 0; q < 4; q++)
-    motion->uid[list][q] = NO_UID;
+    memset(motion->mv[list], 0, sizeof motion->mv[list]);
+    memset(motion->ref_idx[list], -1, sizeof motion->ref_idx[list]);
+    memset(motion->ref_parity[list], 0, sizeof motion->ref_parity[list]);
+    for (int q = 0; q < 4; q++)
+        motion->uid[list][q] = NO_UID;
 }
 
 void h264_motion_store(h264_decoder *const dec, const bool with_mvd) {
-  slice_ctx *const s = &dec->slice;
-  mb_ctx *const m = &s->mb;
-  const int lists = s->hdr.slice_type == SLICE_B ? 2 : 1;
-  for (int list = 0; list < lists; list++) {
-    for (int y = 0; y < 4; y++) {
-      memcpy(m->motion->mv[list][y * 4], m->cache.mv[list][MV_CACHE(0, y)],
-             4 * sizeof m->cache.mv[0][0]);
-      if (with_mvd)
-        memcpy(m->mb->mvd[list][y * 4], m->mvd_cache[list][MV_CACHE(0, y)], 8);
+    slice_ctx *const s = &dec->slice;
+    mb_ctx *const m = &s->mb;
+    const int lists = s->hdr.slice_type == SLICE_B ? 2 : 1;
+    for (int list = 0; list < lists; list++) {
+        for (int y = 0; y < 4; y++) {
+            memcpy(m->motion->mv[list][y * 4], m->cache.mv[list][MV_CACHE(0, y)],
+                   4 * sizeof m->cache.mv[0][0]);
+            if (with_mvd)
+                memcpy(m->mb->mvd[list][y * 4], m->mvd_cache[list][MV_CACHE(0, y)], 8);
+        }
+        for (int q = 0; q < 4; q++)
+            store_refs(s, m->motion, list, q, m->cache.ref[list][MV_CACHE(q % 2 * 2, q / 2 * 2)]);
     }
-    for (int q = 0; q < 4; q++)
-      store_refs(s, m->motion, list, q,
-                 m->cache.ref[list][MV_CACHE(q % 2 * 2, q / 2 * 2)]);
-  }
-  if (lists == 1)
-    h264_motion_clear(m->motion, 1);
+    if (lists == 1)
+        h264_motion_clear(m->motion, 1);
 }
 
-// -----------------------------------------------------------------------------------
-// motion vector prediction, 8.4.1.3
+// ----------------------------------------------------------------------------------- motion vector
+// prediction, 8.4.1.3
 
 typedef struct neighbour_motion {
-  int ref_idx;
-  const int16_t *mv;
+    int ref_idx;
+    const int16_t *mv;
 } neighbour_motion;
 
 static int median(const int a, const int b, const int c) {
-  return imax(imin(a, b), imin(imax(a, b), c));
+    return imax(imin(a, b), imin(imax(a, b), c));
 }
 
 // 8.4.1.3.1
-static void median_prediction(const neighbour_motion A,
-                              const neighbour_motion B,
-                              const neighbour_motion C, const int ref_idx,
-                              int16_t mvp[2]) {
-  const bool a = A.ref_idx == ref_idx, b = B.ref_idx == ref_idx,
-             c = C.ref_idx == ref_idx;
-  const bool only_A = B.ref_idx == REF_UNAVAILABLE &&
-                      C.ref_idx == REF_UNAVAILABLE &&
-                      A.ref_idx != REF_UNAVAILABLE;
-  if (only_A || (a && !b && !c)) {
-    copy_mv(mvp, A.mv);
-  } else if (b && !a && !c) {
-    copy_mv(mvp, B.mv);
-  } else if (c && !a && !b) {
-    copy_mv(mvp, C.mv);
-  } else {
-    mvp[0] = (int16_t)median(A.mv[0], B.mv[0], C.mv[0]);
-    mvp[1] = (int16_t)median(A.mv[1], B.mv[1], C.mv[1]);
-  }
+static void median_prediction(const neighbour_motion A, const neighbour_motion B,
+                              const neighbour_motion C, const int ref_idx, int16_t mvp[2]) {
+    const bool a = A.ref_idx == ref_idx, b = B.ref_idx == ref_idx, c = C.ref_idx == ref_idx;
+    const bool only_A = B.ref_idx == REF_UNAVAILABLE && C.ref_idx == REF_UNAVAILABLE &&
+                        A.ref_idx != REF_UNAVAILABLE;
+    if (only_A || (a && !b && !c)) {
+        copy_mv(mvp, A.mv);
+    } else if (b && !a && !c) {
+        copy_mv(mvp, B.mv);
+    } else if (c && !a && !b) {
+        copy_mv(mvp, C.mv);
+    } else {
+        mvp[0] = (int16_t)median(A.mv[0], B.mv[0], C.mv[0]);
+        mvp[1] = (int16_t)median(A.mv[1], B.mv[1], C.mv[1]);
+    }
 }
 
-static neighbour_motion cached(const mb_ctx *const m, const int list,
-                               const int index) {
-  return (neighbour_motion){m->cache.ref[list][index],
-                            m->cache.mv[list][index]};
+static neighbour_motion cached(const mb_ctx *const m, const int list, const int index) {
+    return (neighbour_motion){m->cache.ref[list][index], m->cache.mv[list][index]};
 }
 
-void h264_mv_predict(const mb_ctx *const m, const int list, const int ref_idx,
-                     const int x, const int y, const int w, const int shape,
-                     int16_t mvp[2]) {
-  const int at = MV_CACHE(x, y);
-  const neighbour_motion A = cached(m, list, at - 1),
-                         B = cached(m, list, at - 8);
-  neighbour_motion C = cached(m, list, at - 8 + w);
-  if (C.ref_idx == REF_UNAVAILABLE)
-    C = cached(m, list, at - 8 - 1); // D
-  // directional prediction of 16x8 and 8x16 partitions
-  if (shape == 16 && y == 0 && B.ref_idx == ref_idx)
-    copy_mv(mvp, B.mv);
-  else if (shape == 16 && y != 0 && A.ref_idx == ref_idx)
-    copy_mv(mvp, A.mv);
-  else if (shape == 8 && x == 0 && A.ref_idx == ref_idx)
-    copy_mv(mvp, A.mv);
-  else if (shape == 8 && x != 0 && C.ref_idx == ref_idx)
-    copy_mv(mvp, C.mv);
-  else
-    median_prediction(A, B, C, ref_idx, mvp);
+void h264_mv_predict(const mb_ctx *const m, const int list, const int ref_idx, const int x,
+                     const int y, const int w, const int shape, int16_t mvp[2]) {
+    const int at = MV_CACHE(x, y);
+    const neighbour_motion A = cached(m, list, at - 1), B = cached(m, list, at - 8);
+    neighbour_motion C = cached(m, list, at - 8 + w);
+    if (C.ref_idx == REF_UNAVAILABLE)
+        C = cached(m, list, at - 8 - 1); // D
+    // directional prediction of 16x8 and 8x16 partitions
+    if (shape == 16 && y == 0 && B.ref_idx == ref_idx)
+        copy_mv(mvp, B.mv);
+    else if (shape == 16 && y != 0 && A.ref_idx == ref_idx)
+        copy_mv(mvp, A.mv);
+    else if (shape == 8 && x == 0 && A.ref_idx == ref_idx)
+        copy_mv(mvp, A.mv);
+    else if (shape == 8 && x != 0 && C.ref_idx == ref_idx)
+        copy_mv(mvp, C.mv);
+    else
+        median_prediction(A, B, C, ref_idx, mvp);
 }
 
-static neighbour_motion stored(const h264_decoder *const dec, const int addr,
-                               const int list, const int block) {
-  static const int16_t zero[2] = {0, 0};
-  if (addr < 0)
-    return (neighbour_motion){REF_UNAVAILABLE, zero};
-  const mb_motion *const n = &dec->cur->motion[addr];
-  return (neighbour_motion){n->ref_idx[list][h264_quarter_of_block[block]],
-                            n->mv[list][block]};
+static neighbour_motion stored(const h264_decoder *const dec, const int addr, const int list,
+                               const int block) {
+    static const int16_t zero[2] = {0, 0};
+    if (addr < 0)
+        return (neighbour_motion){REF_UNAVAILABLE, zero};
+    const mb_motion *const n = &dec->cur->motion[addr];
+    return (neighbour_motion){n->ref_idx[list][h264_quarter_of_block[block]], n->mv[list][block]};
 }
 
 // A, B and C of the whole macroblock (8.4.1.3.2), straight from mb_motion
 static void whole_mb_neighbours(const h264_decoder *const dec, const int list,
                                 neighbour_motion n[3]) {
-  const mb_ctx *const m = &dec->slice.mb;
-  n[0] = stored(dec, m->addr_left[0], list, m->left_row[0] * 4 + 3);
-  n[1] = stored(dec, m->addr_B, list, 12);
-  n[2] = m->addr_C >= 0 ? stored(dec, m->addr_C, list, 12)
-                        : stored(dec, m->addr_D, list, 15);
+    const mb_ctx *const m = &dec->slice.mb;
+    n[0] = stored(dec, m->addr_left[0], list, m->left_row[0] * 4 + 3);
+    n[1] = stored(dec, m->addr_B, list, 12);
+    n[2] = m->addr_C >= 0 ? stored(dec, m->addr_C, list, 12) : stored(dec, m->addr_D, list, 15);
 }
 
-static void fill_whole_mb(const slice_ctx *const s, mb_motion *const motion,
-                          const int list, const int ref_idx,
-                          const int16_t mv[2]) {
-  for (int i = 0; i < 16; i++) {
-    motion->mv[list][i][0] = mv[0];
-    motion->mv[list][i][1] = mv[1];
-  }
-  for (int q = 0; q < 4; q++)
-    store_refs(s, motion, list, q, ref_idx);
+static void fill_whole_mb(const slice_ctx *const s, mb_motion *const motion, const int list,
+                          const int ref_idx, const int16_t mv[2]) {
+    for (int i = 0; i < 16; i++) {
+        motion->mv[list][i][0] = mv[0];
+        motion->mv[list][i][1] = mv[1];
+    }
+    for (int q = 0; q < 4; q++)
+        store_refs(s, motion, list, q, ref_idx);
 }
 
 // 8.4.1.1; writes mb_motion itself, the caches are not used
 void h264_predict_p_skip(h264_decoder *const dec) {
-  const slice_ctx *const s = &dec->slice;
-  mb_motion *const motion = s->mb.motion;
-  neighbour_motion n[3];
-  int16_t mv[2] = {0, 0};
-  whole_mb_neighbours(dec, 0, n);
-  bool still = false;
-  for (int i = 0; i < 2; i++)
-    still |= n[i].ref_idx == REF_UNAVAILABLE ||
-             (n[i].ref_idx == 0 && n[i].mv[0] == 0 && n[i].mv[1] == 0);
-  if (!still)
-    median_prediction(n[0], n[1], n[2], 0, mv);
-  fill_whole_mb(s, motion, 0, 0, mv);
-  h264_motion_clear(motion, 1);
+    const slice_ctx *const s = &dec->slice;
+    mb_motion *const motion = s->mb.motion;
+    neighbour_motion n[3];
+    int16_t mv[2] = {0, 0};
+    whole_mb_neighbours(dec, 0, n);
+    bool still = false;
+    for (int i = 0; i < 2; i++)
+        still |= n[i].ref_idx == REF_UNAVAILABLE ||
+                 (n[i].ref_idx == 0 && n[i].mv[0] == 0 && n[i].mv[1] == 0);
+    if (!still)
+        median_prediction(n[0], n[1], n[2], 0, mv);
+    fill_whole_mb(s, motion, 0, 0, mv);
+    h264_motion_clear(motion, 1);
 }
 
 // -------------------------------------------------------------------------------------------
 // direct modes, 8.4.1.2
 
 typedef struct colocated {
-  const int16_t *mv; // mvCol
-  int ref_idx;       // refIdxCol, -1 intra
-  int32_t uid;       // the frame it refers to
+    const int16_t *mv; // mvCol
+    int ref_idx;       // refIdxCol, -1 intra
+    int32_t uid;       // the frame it refers to
 } colocated;
 
-// 8.4.1.2.1 for a frame macroblock whose co-located picture is a frame, or
-// field in field
-static colocated colocated_block(const h264_decoder *const dec,
-                                 const int block) {
-  static const int16_t zero[2] = {0, 0};
-  const mb_motion *const col =
-      &dec->slice.RefPicList[1][0].pic->motion[dec->slice.mb.addr];
-  const int q = h264_quarter_of_block[block];
-  for (int list = 0; list < 2; list++)
-    if (col->ref_idx[list][q] >= 0)
-      return (colocated){col->mv[list][block], col->ref_idx[list][q],
-                         col->uid[list][q]};
-  return (colocated){zero, -1, NO_UID};
+// 8.4.1.2.1 for a frame macroblock whose co-located picture is a frame, or field in field
+static colocated colocated_block(const h264_decoder *const dec, const int block) {
+    static const int16_t zero[2] = {0, 0};
+    const mb_motion *const col = &dec->slice.RefPicList[1][0].pic->motion[dec->slice.mb.addr];
+    const int q = h264_quarter_of_block[block];
+    for (int list = 0; list < 2; list++)
+        if (col->ref_idx[list][q] >= 0)
+            return (colocated){col->mv[list][block], col->ref_idx[list][q], col->uid[list][q]};
+    return (colocated){zero, -1, NO_UID};
 }
 
 // With direct_8x8_inference_flag a quarter takes the motion of its corner
 static int colocated_index(const bool inference, const int x, const int y) {
-  return inference ? (y >> 1) * 12 + (x >> 1) * 3 : y * 4 + x;
+    return inference ? (y >> 1) * 12 + (x >> 1) * 3 : y * 4 + x;
 }
 
 static int min_positive(const int a, const int b) {
-  return a >= 0 && b >= 0 ? imin(a, b) : imax(a, b);
+    return a >= 0 && b >= 0 ? imin(a, b) : imax(a, b);
 }
 
-// One 4x4 block, or a whole quarter under direct_8x8_inference_flag: n blocks
-// wide and high
+// One 4x4 block, or a whole quarter under direct_8x8_inference_flag: n blocks wide and high
 typedef struct direct_block {
-  int x, y, n;
+    int x, y, n;
 } direct_block;
 
 static bool is_col_zero(const h264_decoder *const dec, const direct_block b) {
-  const colocated col =
-      colocated_block(dec, colocated_index(b.n == 2, b.x, b.y));
-  return col.ref_idx == 0 && col.mv[0] >= -1 && col.mv[0] <= 1 &&
-         col.mv[1] >= -1 && col.mv[1] <= 1;
+    const colocated col = colocated_block(dec, colocated_index(b.n == 2, b.x, b.y));
+    return col.ref_idx == 0 && col.mv[0] >= -1 && col.mv[0] <= 1 && col.mv[1] >= -1 &&
+           col.mv[1] <= 1;
 }
 
 // 8.4.1.2.2
-static void spatial_direct(h264_decoder *const dec,
-                           const direct_block *const blocks,
+static void spatial_direct(h264_decoder *const dec, const direct_block *const blocks,
                            const int n_blocks) {
-  slice_ctx *const s = &dec->slice;
-  mb_ctx *const m = &s->mb;
-  static const int16_t zero[2] = {0, 0};
-  int ref[2];
-  int16_t mvp[2][2] = {{0, 0}, {0, 0}};
-  for (int list = 0; list < 2; list++) {
-    neighbour_motion n[3];
-    whole_mb_neighbours(dec, list, n);
-    ref[list] =
-        min_positive(n[0].ref_idx, min_positive(n[1].ref_idx, n[2].ref_idx));
-    if (ref[list] >= 0)
-      median_prediction(n[0], n[1], n[2], ref[list], mvp[list]);
-    else
-      ref[list] = -1;
-  }
-  const bool directZeroPrediction = ref[0] < 0 && ref[1] < 0;
-  if (directZeroPrediction)
-    ref[0] = ref[1] = 0;
-  const bool may_be_zero = !directZeroPrediction &&
-                           !s->RefPicList[1][0].long_term &&
-                           (ref[0] == 0 || ref[1] == 0);
-  const bool all_zero = (ref[0] != 0 || (mvp[0][0] | mvp[0][1]) == 0) &&
-                        (ref[1] != 0 || (mvp[1][0] | mvp[1][1]) == 0);
-  if (n_blocks * blocks[0].n * blocks[0].n == 16 &&
-      (!may_be_zero || all_zero)) { // colZeroFlag changes nothing
-    for (int list = 0; list < 2; list++)
-      h264_motion_fill(m, list, 0, 0, 4, 4, ref[list], mvp[list]);
-    return;
-  }
-  for (int i = 0; i < n_blocks; i++) {
-    const direct_block b = blocks[i];
-    const bool colZeroFlag = may_be_zero && is_col_zero(dec, b);
-    for (int list = 0; list < 2; list++)
-      h264_motion_fill(m, list, b.x, b.y, b.n, b.n, ref[list],
-                       ref[list] == 0 && colZeroFlag ? zero : mvp[list]);
-  }
+    slice_ctx *const s = &dec->slice;
+    mb_ctx *const m = &s->mb;
+    static const int16_t zero[2] = {0, 0};
+    int ref[2];
+    int16_t mvp[2][2] = {{0, 0}, {0, 0}};
+    for (int list = 0; list < 2; list++) {
+        neighbour_motion n[3];
+        whole_mb_neighbours(dec, list, n);
+        ref[list] = min_positive(n[0].ref_idx, min_positive(n[1].ref_idx, n[2].ref_idx));
+        if (ref[list] >= 0)
+            median_prediction(n[0], n[1], n[2], ref[list], mvp[list]);
+        else
+            ref[list] = -1;
+    }
+    const bool directZeroPrediction = ref[0] < 0 && ref[1] < 0;
+    if (directZeroPrediction)
+        ref[0] = ref[1] = 0;
+    const bool may_be_zero =
+        !directZeroPrediction && !s->RefPicList[1][0].long_term && (ref[0] == 0 || ref[1] == 0);
+    const bool all_zero = (ref[0] != 0 || (mvp[0][0] | mvp[0][1]) == 0) &&
+                          (ref[1] != 0 || (mvp[1][0] | mvp[1][1]) == 0);
+    if (n_blocks * blocks[0].n * blocks[0].n == 16 &&
+        (!may_be_zero || all_zero)) { // colZeroFlag changes nothing
+        for (int list = 0; list < 2; list++)
+            h264_motion_fill(m, list, 0, 0, 4, 4, ref[list], mvp[list]);
+        return;
+    }
+    for (int i = 0; i < n_blocks; i++) {
+        const direct_block b = blocks[i];
+        const bool colZeroFlag = may_be_zero && is_col_zero(dec, b);
+        for (int list = 0; list < 2; list++)
+            h264_motion_fill(m, list, b.x, b.y, b.n, b.n, ref[list],
+                             ref[list] == 0 && colZeroFlag ? zero : mvp[list]);
+    }
 }
 
 // The lowest refIdxL0 that refers to the frame the co-located block refers to
 static int map_col_to_list0(const slice_ctx *const s, const colocated col) {
-  if (col.ref_idx < 0)
-    return 0;
-  for (int i = 0; i < s->hdr.num_ref_idx_active[0]; i++)
-    if (s->RefPicList[0][i].pic->uid == col.uid)
-      return i;
-  return 0; // not allowed by the standard: some picture is missing
+    if (col.ref_idx < 0)
+        return 0;
+    for (int i = 0; i < s->hdr.num_ref_idx_active[0]; i++)
+        if (s->RefPicList[0][i].pic->uid == col.uid)
+            return i;
+    return 0; // not allowed by the standard: some picture is missing
 }
 
 // 8.4.1.2.3
-static void temporal_direct(h264_decoder *const dec,
-                            const direct_block *const blocks,
+static void temporal_direct(h264_decoder *const dec, const direct_block *const blocks,
                             const int n_blocks) {
-  slice_ctx *const s = &dec->slice;
-  for (int i = 0; i < n_blocks; i++) {
-    const direct_block b = blocks[i];
-    const colocated col =
-        colocated_block(dec, colocated_index(b.n == 2, b.x, b.y));
-    const int refIdxL0 = map_col_to_list0(s, col);
-    const int factor = s->dist_scale_factor[refIdxL0];
-    int16_t mvL0[2], mvL1[2];
-    for (int c = 0; c < 2; c++) {
-      mvL0[c] =
-          (int16_t)(factor == NO_SCALING ? col.mv[c]
-                                         : (factor * col.mv[c] + 128) >> 8);
-      mvL1[c] = (int16_t)(factor == NO_SCALING ? 0 : mvL0[c] - col.mv[c]);
+    slice_ctx *const s = &dec->slice;
+    for (int i = 0; i < n_blocks; i++) {
+        const direct_block b = blocks[i];
+        const colocated col = colocated_block(dec, colocated_index(b.n == 2, b.x, b.y));
+        const int refIdxL0 = map_col_to_list0(s, col);
+        const int factor = s->dist_scale_factor[refIdxL0];
+        int16_t mvL0[2], mvL1[2];
+        for (int c = 0; c < 2; c++) {
+            mvL0[c] = (int16_t)(factor == NO_SCALING ? col.mv[c] : (factor * col.mv[c] + 128) >> 8);
+            mvL1[c] = (int16_t)(factor == NO_SCALING ? 0 : mvL0[c] - col.mv[c]);
+        }
+        h264_motion_fill(&s->mb, 0, b.x, b.y, b.n, b.n, refIdxL0, mvL0);
+        h264_motion_fill(&s->mb, 1, b.x, b.y, b.n, b.n, 0, mvL1);
     }
-    h264_motion_fill(&s->mb, 0, b.x, b.y, b.n, b.n, refIdxL0, mvL0);
-    h264_motion_fill(&s->mb, 1, b.x, b.y, b.n, b.n, 0, mvL1);
-  }
 }
 
 void h264_predict_direct(h264_decoder *const dec, const int quarters) {
-  direct_block blocks[16];
-  int n = 0;
-  for (int q = 0; q < 4; q++) {
-    const int x = q % 2 * 2, y = q / 2 * 2;
-    if (!(quarters >> q & 1))
-      continue;
-    if (dec->slice.sps->direct_8x8_inference_flag)
-      blocks[n++] = (direct_block){x, y, 2};
+    direct_block blocks[16];
+    int n = 0;
+    for (int q = 0; q < 4; q++) {
+        const int x = q % 2 * 2, y = q / 2 * 2;
+        if (!(quarters >> q & 1))
+            continue;
+        if (dec->slice.sps->direct_8x8_inference_flag)
+            blocks[n++] = (direct_block){x, y, 2};
+        else
+            for (int i = 0; i < 4; i++)
+                blocks[n++] = (direct_block){x + i % 2, y + i / 2, 1};
+    }
+    if (dec->slice.hdr.direct_spatial_mv_pred_flag)
+        spatial_direct(dec, blocks, n);
     else
-      for (int i = 0; i < 4; i++)
-        blocks[n++] = (direct_block){x + i % 2, y + i / 2, 1};
-  }
-  if (dec->slice.hdr.direct_spatial_mv_pred_flag)
-    spatial_direct(dec, blocks, n);
-  else
-    temporal_direct(dec, blocks, n);
+        temporal_direct(dec, blocks, n);
 }
