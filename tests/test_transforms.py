@@ -317,11 +317,18 @@ def test_integer_path_equals_the_decoder_on_streams(shared: Path, name: str) -> 
             assert torch.equal(integer_residual(priors, plane), stored.int()), PLANES[plane]
 
 
-@pytest.mark.parametrize(
-    "name", ["x_high_cabac", "j_high422_cavlc", "j_high444_cabac", "j_main_mbaff_cavlc_ipcm"]
-)
+# With flat scaling lists and nothing lossless, which the taps say nothing of.
+TAPS = (
+    "j_base_fmo1_slices", "j_base_plain", "j_high10_cabac", "j_high422_cavlc", "j_high444_cabac",
+    "j_high_cbcr_cabac", "j_high_gray_cabac", "j_main_field_cabac_sp", "j_main_mbaff_cabac_te",
+    "j_main_mbaff_cavlc_ipcm", "j_main_paff_cabac_te", "x_b5_strict", "x_high_cabac", "x_qp1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAPS)
 def test_integer_path_equals_the_taps_of_the_reference_decoder(shared: Path, name: str) -> None:
+    depth = 10 if "high10" in name else 8
     with np.load(shared / "vectors" / "taps" / f"{name}.npz") as taps:
-        priors = PriorsTensors.from_arrays(dict(taps))
+        priors = PriorsTensors.from_arrays(dict(taps), bit_depth=(depth, depth))
     for plane, stored in enumerate(priors.residual):
         assert torch.equal(integer_residual(priors, plane), stored.int()), PLANES[plane]
