@@ -116,7 +116,7 @@ class _Run:
         settings, progress = self.config.train, self.progress
         self._begin_log()
         wrapped = self.group.wrap(self.network).train()
-        before, since, seen = progress.seconds, time.monotonic(), 0
+        first, before, since, seen = progress.step, progress.seconds, time.monotonic(), 0
         for sample in self._batches():
             if self._share() >= 1:
                 break
@@ -132,9 +132,10 @@ class _Run:
                 self._validate()
             if progress.step % settings.save == 0:
                 self._save()
-        self._save()
-        if self.group.rank == 0 and (progress.step % settings.validate or self.best is None):
+        moved = progress.step > first and progress.step % settings.validate
+        if self.group.rank == 0 and (moved or self.best is None):
             self._validate()
+        self._save()
         return self.best or self.folder
 
     def _share(self) -> float:

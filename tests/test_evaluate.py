@@ -1,0 +1,162 @@
+"""Measuring: figures that can be worked out by hand, tables, and the command."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from davd.cli import evaluate as command
+from davd.data.dataset import open_segments
+from davd.data.sample import Planes, Sample
+from davd.restore.checkpoint import build_network, save_checkpoint
+from davd.restore.config import config_from_dict
+from davd.restore.evaluate import measure_clip, quick_scores
+from davd.restore.metrics import psnr
+from davd.restore.network import DavdNet
+from davd.restore.picture import normal
+from davd.restore.restorer import Features, Restorer
+from davd.restore.tables import Row, as_csv, as_json, as_text, multiply_adds
+from tinywork import make_work
+
+SMALL = {"channels": 8, "sound_channels": 4, "front_blocks": 1, "video_blocks": 1, "blocks": 1}
+
+
+class Oracle(Restorer):
+    """Knows the source, and leaves a twentieth of the error."""
+
+    scale = 2
+
+    def features(self, sample: Sample) -> Features:
+        return (sample.decoded.y.float(),)
+
+    def correction(self, features: Features, sample: Sample) -> torch.Tensor:
+        raise NotImplementedError
+
+    def restore(self, features: Features, middle: Sample) -> Planes:
+        assert features[0].shape[1] == middle.frames + 4 and middle.clean is not None
+        decoded, clean = (normal(p, middle.bit_depth) for p in (middle.decoded, middle.clean))
+        return Planes(*(c + (d - c) / 20 for d, c in zip(decoded, clean, strict=True)))
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_work(tmp_path_factory.mktemp("work"), crfs=(38, 42))
+
+
+def oracle() -> Restorer:
+    network = Oracle(config_from_dict({"network": SMALL}).network)
+    network.weight = torch.nn.Parameter(torch.zeros(1))
+    return network.eval()
+
+
+def test_decoded_frames_are_measured_as_they_are(work: Path) -> None:
+    part = open_segments(work, "test", crf=(42,))[0]
+    result = measure_clip(None, part)
+    sample = part.reader.read(0, part.stop)
+    assert sample.clean is not None
+    expected = psnr(sample.decoded.y.float(), sample.clean.y.float(), data_range=255)
+    assert result.decoded["psnr_y"] == pytest.approx(expected.tolist(), abs=1e-4)
+    assert result.restored["psnr_y"] == result.decoded["psnr_y"]
+    assert len(result.decoded["psnr_mouth"]) == 9
+    series = torch.tensor(result.decoded["psnr_y"]).double()
+    assert result.summary["fluctuation_decoded"] == pytest.approx(float(series.std(correction=0)))
+
+
+def test_every_frame_is_restored_in_its_place(work: Path) -> None:
+    part = open_segments(work, "test", crf=(42,))[0]
+    result = measure_clip(oracle(), part)
+    assert len(result.restored["psnr_y"]) == 9
+    assert min(result.restored["psnr_y"]) > max(result.decoded["psnr_y"]) + 8
+    assert result.summary["flicker_restored"] < result.summary["flicker_decoded"]
+    some = measure_clip(oracle(), part, limit=3)
+    assert some.restored["psnr_y"] == result.restored["psnr_y"][3:6]
+
+
+def test_quick_scores_agree_with_the_whole_measure(work: Path) -> None:
+    part = open_segments(work, "val", crf=(42,))[0]
+    torch.manual_seed(0)
+    network = build_network(config_from_dict({"network": SMALL}).network).eval()
+    with torch.no_grad():
+        network.tail.weight.normal_(0, 0.01)  # type: ignore[union-attr, operator]
+    score = quick_scores(network, [part], frames=9, amp=False)[0]
+    whole = measure_clip(network, part)
+    assert score.decoded == pytest.approx(whole.mean("psnr_y", "decoded"), abs=1e-4)
+    assert score.restored == pytest.approx(whole.mean("psnr_y", "restored"), abs=1e-3)
+    assert score.gain == pytest.approx(score.restored - score.decoded)
+
+
+def test_consistency_is_measured_where_levels_are_read(work: Path) -> None:
+    part = open_segments(work, "test", crf=(42,), level=True)[0]
+    summary = measure_clip(oracle(), part, limit=2, cell="paper").summary
+    assert 0 <= summary["inconsistent_decoded"] <= 1 and "inconsistent_restored" in summary
+
+
+def test_tables(work: Path) -> None:
+    parts = open_segments(work, "test", crf=(38, 42))
+    row = Row("oracle", "right", [measure_clip(oracle(), part, limit=3) for part in parts])
+    text = as_text([row])
+    assert text.index("CRF 38: 1 clips, 3 frames") < text.index("CRF 42")
+    block = text[text.index("CRF 42") :].splitlines()
+    assert block[2].startswith("decoded ") and block[3].startswith("oracle")
+    gain, error, least = row.gain("psnr_y", 42)
+    assert gain == least and math.isnan(error) and f"{gain:+.3f}" in block[3]
+    table = list(csv.DictReader(as_csv([row]).splitlines()))
+    assert [line["crf"] for line in table] == ["38", "42"]
+    assert float(table[1]["psnr_y_restored"]) - float(table[1]["psnr_y_decoded"]) == (
+        pytest.approx(gain, abs=1e-4)
+    )
+    tree = json.loads(json.dumps(as_json([row], {"split": "test"})))
+    assert "rounded" in tree["protocol"] and tree["settings"] == {"split": "test"}
+    assert tree["results"][0]["mean"]["42"]["gain_psnr_y"][0] == pytest.approx(gain, abs=1e-5)
+    assert len(tree["results"][0]["clips"][0]["restored"]["psnr_y"]) == 3
+
+
+def test_standard_error_over_clips(work: Path) -> None:
+    parts = open_segments(work, "train", crf=(42,))
+    row = Row("oracle", "right", [measure_clip(oracle(), part, limit=2) for part in parts])
+    gains = [c.mean("psnr_y", "restored") - c.mean("psnr_y", "decoded") for c in row.clips]
+    mean, error, least = row.gain("psnr_y", 42)
+    assert mean == pytest.approx(sum(gains) / 2) and least == min(gains)
+    assert error == pytest.approx(abs(gains[0] - gains[1]) / 2)
+
+
+def test_multiply_adds_of_a_network_counted_by_hand() -> None:
+    settings = SMALL | {"audio": False, "align": False, "front_blocks": 0}
+    network = DavdNet(config_from_dict({"network": settings}).network).eval()
+    places = 64 * 64  # 128 folded two by two
+    by_hand = places * 9 * (5 * 6 * 8 + 4 * 8 * 8 + 8 * 6)
+    assert multiply_adds(network, size=128) == by_hand
+
+
+def test_command(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = config_from_dict({"network": SMALL})
+    weights = build_network(config.network).state_dict()
+    path = save_checkpoint(tmp_path, "tiny", weights, config, step=0)
+    line = [str(work), "--checkpoint", str(path), "--crf", "42", "--limit", "2", "--device", "cpu"]
+    outputs = ["--csv", str(tmp_path / "a.csv"), "--json", str(tmp_path / "a.json")]
+    assert command.main([*line, "--sound", "right,exchanged", *outputs]) == 0
+    printed = capsys.readouterr().out
+    assert "exchanged" in printed and "decoded" in printed and "+0.000" in printed
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 3
+    assert json.loads((tmp_path / "a.json").read_text())["settings"]["crf"] == [42]
+
+
+def test_command_measures_decoded_frames_alone(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main([str(work), "--crf", "42", "--limit", "1"]) == 0
+    assert "decoded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--crf", "7"], "at CRF 7"), (["--checkpoint", "none-such"], "no checkpoint 'none-such'")],
+)
+def test_command_says_what_is_wrong(
+    work: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        command.main([str(work), *arguments])
+    assert left.value.code == 1 and message in capsys.readouterr().err

@@ -1,0 +1,241 @@
+"""Training: it learns, repeats itself, resumes exactly, and says what is wrong."""
+
+import csv
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from davd.cli import train as command
+from davd.restore.checkpoint import load_checkpoint, read_checkpoint
+from davd.restore.config import Config, TrainConfig, load_config
+from davd.restore.optimizer import Optimizer, orthogonal
+from davd.restore.train import learning_rate, train
+from safetensors.torch import load_file
+from tinywork import make_work
+
+TINY = (
+    "network.channels=16", "network.sound_channels=4", "network.front_blocks=0",
+    "network.video_blocks=1", "network.blocks=1", "network.align=false", "network.priors=true",
+    "data.crop=32", "data.frames=5", "train.batch=2", "train.lr=2e-3", "train.warmup=2",
+    "train.optimizer=muon", "train.validate=100", "train.validate_frames=2", "train.log=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_work(tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def config(work: Path, out: Path, *changes: str) -> Config:
+    return load_config(None, [*TINY, f"data.index={work}", f"train.out={out}", *changes])
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "last.safetensors")
+
+
+def rows(out: Path, name: str = "train.csv") -> list[dict[str, str]]:
+    with (out / name).open() as file:
+        return list(csv.DictReader(file))
+
+
+def assert_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for key, value in first.items():
+        assert torch.equal(value, second[key]), key
+
+
+def test_loss_falls_on_two_samples_and_the_best_checkpoint_is_kept(
+    work: Path, tmp_path: Path
+) -> None:
+    changes = ("train.steps=30", "train.validate=10", "train.ema=0.5", "data.cache=false")
+    path = train(config(work, tmp_path, *changes))
+    log = rows(tmp_path)
+    losses = [float(row["loss"]) for row in log]
+    assert len(log) == 30 and sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    validations = rows(tmp_path, "val.csv")
+    gains = [float(row["gain"]) for row in validations]
+    assert [row["step"] for row in validations] == ["10", "20", "30"] and gains[-1] > 0.1
+    assert list(tmp_path.glob("davd-*.safetensors")) == [path]
+    info = read_checkpoint(path)
+    assert info.figures["validation_gain_y_db"] == pytest.approx(max(gains), abs=1e-4)
+    assert info.data["clips"] == ["clip0", "clip1"] and info.data["crf"] == [42]
+    assert load_checkpoint(path).config.priors
+
+
+def test_the_same_seed_gives_the_same_weights(work: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        train(config(work, tmp_path / name, "train.steps=2"))
+    train(config(work, tmp_path / "c", "train.steps=2", "train.seed=1"))
+    assert_equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not torch.equal(
+        weights(tmp_path / "a")["net.tail.weight"], weights(tmp_path / "c")["net.tail.weight"]
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_resuming_equals_never_having_stopped(work: Path, tmp_path: Path, optimizer: str) -> None:
+    choice = f"train.optimizer={optimizer}"
+    train(config(work, tmp_path / "whole", "train.steps=4", choice))
+    train(config(work, tmp_path / "parts", "train.steps=2", choice))
+    train(config(work, tmp_path / "parts", "train.steps=4", choice))
+    assert_equal(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert [row["step"] for row in rows(tmp_path / "parts")] == ["1", "2", "3", "4"]
+
+
+def test_a_finished_run_stays_as_it_is(work: Path, tmp_path: Path) -> None:
+    first = train(config(work, tmp_path, "train.steps=2"))
+    again = train(config(work, tmp_path, "train.steps=2"))
+    assert first == again and len(rows(tmp_path)) == 2
+
+
+def test_workers_do_not_change_the_weights(work: Path, tmp_path: Path) -> None:
+    for count in (0, 2):
+        train(config(work, tmp_path / str(count), "train.steps=2", f"data.workers={count}"))
+    assert_equal(weights(tmp_path / "0"), weights(tmp_path / "2"))
+
+
+def test_another_configuration_does_not_resume(work: Path, tmp_path: Path) -> None:
+    train(config(work, tmp_path, "train.steps=1"))
+    with pytest.raises(ValueError, match="train.lr = 0.002, not 0.001"):
+        train(config(work, tmp_path, "train.steps=2", "train.lr=1e-3"))
+
+
+def test_a_damaged_state_is_refused(work: Path, tmp_path: Path) -> None:
+    train(config(work, tmp_path, "train.steps=1"))
+    last = tmp_path / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:500])
+    with pytest.raises(ValueError, match="cannot be resumed from"):
+        train(config(work, tmp_path, "train.steps=2"))
+
+
+def test_the_projection_can_be_trained_through(work: Path, tmp_path: Path) -> None:
+    path = train(config(work, tmp_path, "train.steps=2", "network.cell=trellis"))
+    assert load_checkpoint(path).projector is not None
+
+
+def test_weights_of_another_run_are_a_beginning(work: Path, tmp_path: Path) -> None:
+    first = train(config(work, tmp_path / "vpb", "train.steps=2", "network.audio=false"))
+    out = tmp_path / "apb"
+    second = train(config(work, out, "train.steps=1", "train.lr=1e-9", f"train.init={first}"))
+    before, after = load_checkpoint(first).state_dict(), load_checkpoint(second).state_dict()
+    torch.testing.assert_close(before["fuse.weight"], after["fuse.weight"], atol=1e-5, rtol=0)
+    assert len(after) > len(before)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(work: Path, tmp_path: Path) -> None:
+    """Gradients averaged over two processes on gloo are those of the whole batch."""
+    changes = [f"--set={text}" for text in (
+        *TINY, f"data.index={work}", "train.steps=2", "train.amp=false", "train.optimizer=adam",
+    )]  # fmt: skip
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = []
+    for rank in range(2):
+        environment = os.environ | {
+            "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        line = [sys.executable, "-P", "-m", "davd.cli.train", "--quiet", *changes]
+        processes.append(
+            subprocess.Popen(
+                [*line, f"--set=train.out={tmp_path / 'two'}"],
+                env=environment, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+        )
+    for process in processes:
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+    train(config(work, tmp_path / "one", "train.steps=2", "train.amp=false",
+                 "train.optimizer=adam"))  # fmt: skip
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for key in one:
+        torch.testing.assert_close(one[key], two[key], atol=2e-5, rtol=1e-3)
+
+
+def test_a_dead_loader_process_ends_the_run(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from davd.data.reader import ClipReader
+
+    def die(*_: object) -> None:
+        os._exit(1)
+
+    settings = config(work, tmp_path, "train.steps=2", "data.workers=1")
+    monkeypatch.setattr(ClipReader, "read", die)
+    with pytest.raises(RuntimeError, match=r"DataLoader worker .* exited unexpectedly"):
+        train(settings)
+
+
+def test_command_prints_the_checkpoint(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [f"--set={text}" for text in (*TINY, f"data.index={work}", "train.steps=1")]
+    assert command.main(["--quiet", *arguments, f"--set=train.out={tmp_path}"]) == 0
+    assert Path(capsys.readouterr().out.strip()).is_file()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.index=nowhere", "nowhere"),
+        ("train.speed=9", "unknown key train.speed"),
+        ("data.crf=[7]", "at CRF 7"),
+    ],
+)
+def test_command_says_what_is_wrong_in_one_line(
+    work: Path, tmp_path: Path, override: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [f"--set={t}" for t in (*TINY, f"data.index={work}", f"train.out={tmp_path}")]
+    with pytest.raises(SystemExit) as left:
+        command.main([*arguments, f"--set={override}"])
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert left.value.code == 1 and message in lines[-1] and lines[-1].startswith("davd-train: ")
+
+
+def test_rates_warm_up_and_cool_down() -> None:
+    cosine = TrainConfig(lr=1.0, schedule="cosine", warmup=10)
+    assert learning_rate(cosine, 0, 0.0) == pytest.approx(0.1)
+    assert learning_rate(cosine, 50, 0.5) == pytest.approx(0.505)
+    assert learning_rate(cosine, 99, 1.0) == pytest.approx(0.01)
+    assert learning_rate(TrainConfig(lr=1.0, warmup=10), 99, 1.0) == 1.0
+
+
+def test_adam_equals_torchs() -> None:
+    torch.manual_seed(0)
+    ours, theirs = (torch.nn.Linear(3, 2) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    settings = TrainConfig(lr=0.01, weight_decay=0.1)
+    pair = (
+        (ours, Optimizer(ours, settings)),
+        (theirs, torch.optim.AdamW(theirs.parameters(), 0.01, weight_decay=0.1)),
+    )
+    x = torch.randn(5, 3)
+    for network, optimizer in pair:
+        for _ in range(3):
+            optimizer.zero_grad()
+            network(x).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+@pytest.mark.parametrize("shape", [(16, 144), (48, 20)])
+def test_orthogonal_evens_out_singular_values(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    before, after = (torch.linalg.svd(m)[1] for m in (matrix, orthogonal(matrix)))
+    assert before.max() / before.min() > 1.5
+    assert 0.6 < float(after.min()) and float(after.max()) < 1.3
+    # same singular vectors: the product with the transpose is symmetric and positive
+    product = orthogonal(matrix) @ matrix.T
+    torch.testing.assert_close(product, product.T, atol=1e-3 * float(product.abs().max()), rtol=0)
