@@ -2,9 +2,10 @@
  * fields, then default or weighted combination. Motion vectors and weights come ready from mvpred.c.
  *
  * Note [Reference reads]. Reference pictures have no border. A block that with its filter margin lies inside the
- * reference is read in place; any other is first copied, with coordinates clamped as in (8-239) and (8-241) to
- * (8-244), into a small patch. Motion vectors may point anywhere: start coordinates are clamped so far outside that the
- * patch no longer depends on them, which keeps all arithmetic small. */
+ * reference is read in place; any other is first copied, with coordinates clamped as in (8-239), (8-240), into a small
+ * patch. Motion vectors may point anywhere: start coordinates are clamped so far outside that the patch no longer depends
+ * on them, which keeps all arithmetic small. Rows are read 32 samples at a time, or some samples past the margin where a
+ * vector register is wider than what is needed: never more than the PLANE_GUARD bytes around every plane. */
 #include <string.h>
 
 #include "internal.h"
@@ -13,9 +14,10 @@ enum {
     MARGIN_BEFORE = 2,  // samples the 6-tap filter reads before and after a block
     MARGIN_AFTER = 3,
     MAX_BLOCK = 16,
-    PATCH_STRIDE = 32,  // samples
-    PATCH_ROWS = MAX_BLOCK + MARGIN_BEFORE + MARGIN_AFTER,
     FAR_OUTSIDE = 64,   // blocks this far outside a plane see one sample value along that axis
+    PATCH_ROWS = MAX_BLOCK + MARGIN_BEFORE + MARGIN_AFTER,
+    RUN = 32,               // samples moved or filled at a time
+    PATCH_STRIDE = 2 * RUN, // a row of a patch: room for the fill before it, and the samples
 };
 
 // A plane of a reference frame, or every second row of it for a field.
@@ -32,7 +34,7 @@ typedef struct region {
 } region;
 
 typedef struct patch {
-    uint16_t samples[PATCH_ROWS * PATCH_STRIDE];
+    uint16_t samples[PATCH_ROWS * PATCH_STRIDE + RUN];
 } patch;
 
 #define SAMPLE_SIZE 1
@@ -103,35 +105,23 @@ static const uint8_t *fetch(const ref_plane *const ref, const region *const r, c
     const int near_x = iclip(x, -FAR_OUTSIDE, ref->width + FAR_OUTSIDE);
     const int near_y = iclip(y, -FAR_OUTSIDE, ref->height + FAR_OUTSIDE);
     if (size == 1)
-        copy_clamped_8((uint8_t *)patch->samples, ref, near_x, near_y, w, h);
+        copy_clamped_8((uint8_t *)patch->samples + RUN, ref, near_x, near_y, w, h);
     else
-        copy_clamped_16(patch->samples, ref, near_x, near_y, w, h);
+        copy_clamped_16(patch->samples + RUN, ref, near_x, near_y, w, h);
     *stride = PATCH_STRIDE * size;
-    return (const uint8_t *)patch->samples + (r->before * PATCH_STRIDE + r->before) * size;
+    return (const uint8_t *)patch->samples + (r->before * PATCH_STRIDE + RUN + r->before) * size;
 }
 
-// One reference's prediction of a region
-static void predict_region(const h264_decoder *const dec, const ref_entry *const entry,
-                           const int plane, const region *const r, const bool luma,
-                           uint8_t *const dst, const ptrdiff_t ds, const int depth) {
-    const kernels *const k = dec->k;
-    const ref_plane ref = reference_plane(dec, entry, plane);
-    patch patch;
-    ptrdiff_t ss;
-    const uint8_t *const src = fetch(&ref, r, k->sample_size, &patch, &ss);
-    (luma ? k->inter_luma : k->inter_chroma)(dst, ds, src, ss, r->w, r->h, r->fx, r->fy, depth);
-}
-
-// 8.4.2.3: `first` is in place; the second reference's prediction, if there is one, in `second`
+// 8.4.2.3 for one plane: the first reference's prediction is in place, the second's, if there is one, in `second`.
+// `component` is the plane in the macroblock.
 static void combine(const kernels *const k, const inter_block *const b, const int component,
-                    uint8_t *const dst, const ptrdiff_t ds, const uint8_t *const second,
+                    uint8_t *const dst, const ptrdiff_t ds, const void *const second,
                     const ptrdiff_t ss, const region *const r, const int depth) {
     const int denom = b->log2_denom[component];
     if (!second) {
         const int list = b->ref[0] ? 0 : 1;
-        if (b->weighted)
-            k->weight_one(dst, ds, r->w, r->h, denom, b->weight[list][component],
-                          b->offset[list][component], depth);
+        k->weight_one(dst, ds, r->w, r->h, denom, b->weight[list][component],
+                      b->offset[list][component], depth);
     } else if (b->weighted) {
         const int weight[2] = {b->weight[0][component], b->weight[1][component]};
         const int offset = (b->offset[0][component] + b->offset[1][component] + 1) >> 1;
@@ -141,39 +131,79 @@ static void combine(const kernels *const k, const inter_block *const b, const in
     }
 }
 
-// `component` is the plane in the macroblock, `plane` that in the picture: they differ where colour planes are coded
-// separately. regions: by list.
-static void predict_plane(const h264_decoder *const dec, const inter_block *const b,
-                          const region regions[2], const int component, const int plane,
-                          const bool luma, uint8_t *const dst, const ptrdiff_t ds) {
+typedef uint16_t block_samples[MAX_BLOCK * MAX_BLOCK];
+enum { BLOCK_STRIDE = MAX_BLOCK * sizeof(uint16_t) };
+
+// One reference's prediction with the luma filters
+static void luma_from(const h264_decoder *const dec, const ref_entry *const entry, const int plane,
+                      const region *const r, uint8_t *const dst, const ptrdiff_t ds,
+                      const int depth) {
+    const ref_plane ref = reference_plane(dec, entry, plane);
+    patch patch;
+    ptrdiff_t ss;
+    const uint8_t *const src = fetch(&ref, r, dec->k->sample_size, &patch, &ss);
+    dec->k->inter_luma(dst, ds, src, ss, r->w, r->h, r->fx, r->fy, depth);
+}
+
+// Luma, and chroma of 4:4:4. `plane` is the plane in the picture, another than `component` where colour planes are coded
+// separately.
+static void predict_luma(const h264_decoder *const dec, const inter_block *const b,
+                         const int component, const int plane, uint8_t *const dst,
+                         const ptrdiff_t ds) {
     const int depth = plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY;
     const bool both = b->ref[0] && b->ref[1];
     const int list = b->ref[0] ? 0 : 1;
-    const ptrdiff_t ss = MAX_BLOCK * (ptrdiff_t)sizeof(uint16_t);
-    uint16_t second[MAX_BLOCK * MAX_BLOCK];
-    predict_region(dec, b->ref[list], plane, &regions[list], luma, dst, ds, depth);
-    if (both)
-        predict_region(dec, b->ref[1], plane, &regions[1], luma, (uint8_t *)second, ss, depth);
+    const region r = luma_region(b, list);
+    block_samples second;
+    luma_from(dec, b->ref[list], plane, &r, dst, ds, depth);
+    if (both) {
+        const region other = luma_region(b, 1);
+        luma_from(dec, b->ref[1], plane, &other, (uint8_t *)second, BLOCK_STRIDE, depth);
+    }
     if (both || b->weighted)
-        combine(dec->k, b, component, dst, ds, both ? (const uint8_t *)second : NULL, ss,
-                &regions[list], depth);
+        combine(dec->k, b, component, dst, ds, both ? second : NULL, BLOCK_STRIDE, &r, depth);
+}
+
+// One reference's prediction of both chroma planes
+static void chroma_from(const h264_decoder *const dec, const ref_entry *const entry,
+                        const region *const r, uint8_t *const dst[2], const ptrdiff_t ds) {
+    patch patches[2];
+    const uint8_t *src[2];
+    ptrdiff_t ss = 0;
+    for (int i = 0; i < 2; i++) {
+        const ref_plane ref = reference_plane(dec, entry, 1 + i);
+        src[i] = fetch(&ref, r, dec->k->sample_size, &patches[i], &ss);
+    }
+    dec->k->inter_chroma(dst, ds, src, ss, r->w, r->h, r->fx, r->fy);
+}
+
+// Both chroma planes of 4:2:0 and 4:2:2
+static void predict_chroma(const h264_decoder *const dec, const inter_block *const b,
+                           uint8_t *const dst[2], const ptrdiff_t ds) {
+    const bool both = b->ref[0] && b->ref[1];
+    const int list = b->ref[0] ? 0 : 1;
+    const region r = chroma_region(dec, b, list);
+    block_samples second[2];
+    chroma_from(dec, b->ref[list], &r, dst, ds);
+    if (both) {
+        const region other = chroma_region(dec, b, 1);
+        uint8_t *const out[2] = {(uint8_t *)second[0], (uint8_t *)second[1]};
+        chroma_from(dec, b->ref[1], &other, out, BLOCK_STRIDE);
+    }
+    for (int i = 0; i < 2 && (both || b->weighted); i++)
+        combine(dec->k, b, 1 + i, dst[i], ds, both ? second[i] : NULL, BLOCK_STRIDE, &r,
+                dec->active_sps.BitDepthC);
 }
 
 void h264_inter_predict(const h264_decoder *const dec, const inter_block *const b,
                         uint8_t *const dst[3], const ptrdiff_t stride[3]) {
     const sps *const sps = &dec->active_sps;
-    const int format = sps->ChromaArrayType;
     const int first = sps->separate_colour_plane_flag ? dec->slice.hdr.colour_plane_id : 0;
-    region regions[2] = {{0}, {0}};
-    for (int list = 0; list < 2; list++)
-        if (b->ref[list])
-            regions[list] = luma_region(b, list);
-    predict_plane(dec, b, regions, 0, first, true, dst[0], stride[0]);
-    if (format == 0)
-        return;
-    for (int list = 0; list < 2 && format != 3; list++) // 4:4:4 chroma is interpolated as luma is
-        if (b->ref[list])
-            regions[list] = chroma_region(dec, b, list);
-    for (int i = 1; i < 3; i++)
-        predict_plane(dec, b, regions, i, i, format == 3, dst[i], stride[i]);
+    predict_luma(dec, b, 0, first, dst[0], stride[0]);
+    if (sps->ChromaArrayType == 3) {
+        predict_luma(dec, b, 1, 1, dst[1], stride[1]);
+        predict_luma(dec, b, 2, 2, dst[2], stride[2]);
+    } else if (sps->ChromaArrayType) {
+        predict_chroma(dec, b, dst + 1, stride[1]);
+    }
 }

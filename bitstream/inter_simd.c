@@ -59,6 +59,41 @@ enum { ALONE, WITH_FULL, WITH_B };
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
 
+// The six taps as factors of pairs of bytes, the first in the low byte
+enum { TAPS_01 = -5 * 256 + 1, TAPS_23 = 20 * 256 + 20, TAPS_45 = 1 * 256 + (256 - 5) };
+
+// Unrounded horizontal filters in AVX2: neighbouring samples are brought together, then multiplied and added in pairs.
+// Reads 16 bytes from p - 2.
+H264_TARGET_AVX2 H264_INLINE i16x8 across_8_samples(const uint8_t *const p) {
+    const __m128i pairs = _mm_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8);
+    const __m128i from_2 = _mm_add_epi8(pairs, _mm_set1_epi8(2));
+    const __m128i from_4 = _mm_add_epi8(pairs, _mm_set1_epi8(4)), v = load_bytes_16(p - 2);
+    const __m128i a = _mm_maddubs_epi16(_mm_shuffle_epi8(v, pairs), _mm_set1_epi16(TAPS_01));
+    const __m128i b = _mm_maddubs_epi16(_mm_shuffle_epi8(v, from_2), _mm_set1_epi16(TAPS_23));
+    const __m128i c = _mm_maddubs_epi16(_mm_shuffle_epi8(v, from_4), _mm_set1_epi16(TAPS_45));
+    return (i16x8)_mm_add_epi16(_mm_add_epi16(a, b), c);
+}
+
+// Eight pairs of neighbouring bytes from the start of each half
+H264_TARGET_AVX2 H264_INLINE __m256i neighbours_from(const __m256i v, const int first) {
+    const __m256i pairs = _mm256_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 0, 1, 1, 2,
+                                           2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8);
+    return _mm256_shuffle_epi8(v, _mm256_add_epi8(pairs, _mm256_set1_epi8((char)first)));
+}
+
+H264_TARGET_AVX2 H264_INLINE __m256i two_halves(const uint8_t *const low, const uint8_t *const high) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_bytes_16(low)), load_bytes_16(high), 1);
+}
+
+// Reads 24 bytes from p - 2.
+H264_TARGET_AVX2 H264_INLINE i16x16 across_16_samples(const uint8_t *const p) {
+    const __m256i v = two_halves(p - 2, p + 6);
+    const __m256i a = _mm256_maddubs_epi16(neighbours_from(v, 0), _mm256_set1_epi16(TAPS_01));
+    const __m256i b = _mm256_maddubs_epi16(neighbours_from(v, 2), _mm256_set1_epi16(TAPS_23));
+    const __m256i c = _mm256_maddubs_epi16(neighbours_from(v, 4), _mm256_set1_epi16(TAPS_45));
+    return (i16x16)_mm256_add_epi16(_mm256_add_epi16(a, b), c);
+}
+
 // Columns of 2, 4 and 8 in SSE2, then again with those of 16 in AVX2. V is a vector of COLUMN or more 16-bit lanes.
 #define TARGET
 #define ARCH sse2
@@ -82,7 +117,8 @@ enum { ALONE, WITH_FULL, WITH_B };
 #undef ARCH
 #define TARGET H264_TARGET_AVX2
 #define ARCH avx2
-#define HAVE_COLUMN_16
+#define HAVE_AVX2
+#define ACROSS across_8_samples
 
 #define COLUMN 2
 #include "inter_simd_template.h"
@@ -94,6 +130,8 @@ enum { ALONE, WITH_FULL, WITH_B };
 #include "inter_simd_template.h"
 #undef COLUMN
 
+#undef ACROSS
+#define ACROSS across_16_samples
 #undef V
 #undef WIDEN
 #undef NARROW

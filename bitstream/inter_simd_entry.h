@@ -8,7 +8,7 @@ TARGET static void FN(inter_luma)(void *const dst, const ptrdiff_t ds, const voi
                                   const ptrdiff_t ss, const int w, const int h, const int fx,
                                   const int fy, const int depth) {
     (void)depth;
-#ifdef HAVE_COLUMN_16
+#ifdef HAVE_AVX2
     if (w == 16) {
         CALL(luma, 16)(dst, ds, src, ss, h, fx, fy);
         return;
@@ -33,19 +33,73 @@ TARGET static void FN(copy_narrow)(uint8_t *dst, const ptrdiff_t ds, const uint8
             store_bytes_2(dst, load_bytes_2(src));
 }
 
+#ifdef HAVE_AVX2
+
+// The low 8, 4 or 2 samples of each half, to the two planes
+TARGET H264_INLINE void FN(store_halves)(uint8_t *const a, uint8_t *const b, const __m256i v,
+                                         const int w) {
+    const __m128i low = _mm256_castsi256_si128(v), high = _mm256_extracti128_si256(v, 1);
+    if (w == 8) {
+        store_bytes_8(a, low);
+        store_bytes_8(b, high);
+    } else if (w == 4) {
+        store_bytes_4(a, low);
+        store_bytes_4(b, high);
+    } else {
+        store_bytes_2(a, low);
+        store_bytes_2(b, high);
+    }
+}
+
+// (8-266) for both planes, one in each half of a register: first within the rows, then between them
+TARGET H264_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t ds,
+                                          const uint8_t *const src[2], const ptrdiff_t ss,
+                                          const int w, const int h, const int fx, const int fy) {
+    const __m256i right = _mm256_set1_epi16((int16_t)(fx * 256 + 8 - fx));
+    const __m256i upper = _mm256_set1_epi16((int16_t)(8 - fy)), lower = _mm256_set1_epi16((int16_t)fy);
+    const __m256i round = _mm256_set1_epi16(32);
+    __m256i row = _mm256_maddubs_epi16(neighbours_from(two_halves(src[0], src[1]), 0), right);
+    for (int y = 0; y < h; y++) {
+        const __m256i v = two_halves(src[0] + (y + 1) * ss, src[1] + (y + 1) * ss);
+        const __m256i next = _mm256_maddubs_epi16(neighbours_from(v, 0), right);
+        const __m256i sum = _mm256_add_epi16(_mm256_mullo_epi16(row, upper),
+                                             _mm256_mullo_epi16(next, lower));
+        const __m256i out = _mm256_srli_epi16(_mm256_add_epi16(sum, round), 6);
+        FN(store_halves)(dst[0] + y * ds, dst[1] + y * ds, _mm256_packus_epi16(out, out), w);
+        row = next;
+    }
+}
+
+#else
+
 // Columns of 2 and 4 take fewer samples into their vectors, so that nothing outside the block is read.
-TARGET static void FN(inter_chroma)(void *const dst, const ptrdiff_t ds, const void *const src,
-                                    const ptrdiff_t ss, const int w, const int h, const int fx,
-                                    const int fy, const int depth) {
-    (void)depth;
+TARGET H264_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t ds,
+                                          const uint8_t *const src[2], const ptrdiff_t ss,
+                                          const int w, const int h, const int fx, const int fy) {
+    for (int i = 0; i < 2; i++) {
+        if (w == 8)
+            CALL(chroma, 8)(dst[i], ds, src[i], ss, h, fx, fy);
+        else if (w == 4)
+            CALL(chroma, 4)(dst[i], ds, src[i], ss, h, fx, fy);
+        else
+            CALL(chroma, 2)(dst[i], ds, src[i], ss, h, fx, fy);
+    }
+}
+
+#endif
+
+TARGET static void FN(inter_chroma)(uint8_t *const dst[2], const ptrdiff_t ds,
+                                    const uint8_t *const src[2], const ptrdiff_t ss, const int w,
+                                    const int h, const int fx, const int fy) {
     if (fx == 0 && fy == 0)
-        FN(copy_narrow)(dst, ds, src, ss, w, h);
+        for (int i = 0; i < 2; i++)
+            FN(copy_narrow)(dst[i], ds, src[i], ss, w, h);
     else if (w == 8)
-        CALL(chroma, 8)(dst, ds, src, ss, h, fx, fy);
+        FN(chroma_planes)(dst, ds, src, ss, 8, h, fx, fy);
     else if (w == 4)
-        CALL(chroma, 4)(dst, ds, src, ss, h, fx, fy);
+        FN(chroma_planes)(dst, ds, src, ss, 4, h, fx, fy);
     else
-        CALL(chroma, 2)(dst, ds, src, ss, h, fx, fy);
+        FN(chroma_planes)(dst, ds, src, ss, 2, h, fx, fy);
 }
 
 TARGET static void FN(average)(void *const block, const ptrdiff_t ds, const void *const other,

@@ -14,6 +14,7 @@ TARGET H264_INLINE void FN(copy)(uint8_t *dst, const ptrdiff_t ds, const uint8_t
         STORE(dst, LOAD(src));
 }
 
+#ifndef HAVE_AVX2
 // One row of (8-266) less its vertical part: 8 times the samples at p, moved fx eighths to the right
 TARGET H264_INLINE V FN(chroma_row)(const bytes here, const bytes next, const int16_t fx) {
     const V a = WIDEN(here), b = WIDEN(next);
@@ -32,6 +33,7 @@ TARGET H264_INLINE void FN(chroma)(uint8_t *dst, const ptrdiff_t ds, const uint8
         above = below;
     }
 }
+#endif
 
 #if COLUMN <= 8
 // A row of (8-298) or (8-299): sums of two products, 32 bits wide
@@ -54,8 +56,12 @@ TARGET H264_INLINE V FN(six_tap)(const V a, const V b, const V c, const V d, con
 
 // Unrounded horizontal filter at p
 TARGET H264_INLINE V FN(across)(const uint8_t *const p) {
+#ifdef ACROSS
+    return ACROSS(p);
+#else
     return FN(six_tap)(FN(row)(p - 2), FN(row)(p - 1), FN(row)(p), FN(row)(p + 1), FN(row)(p + 2),
                        FN(row)(p + 3));
+#endif
 }
 
 // Rounded and clipped to samples

@@ -9,19 +9,26 @@
 #define MID int32_t
 #endif
 
-// (8-239): w x h samples from x, y with clamped coordinates, into rows of PATCH_STRIDE samples
+H264_INLINE void FN(fill_run)(SAMPLE *const p, const SAMPLE value) {
+    for (int i = 0; i < RUN; i++)
+        p[i] = value;
+}
+
+// (8-239): w x h samples from x, y with clamped coordinates, w at most RUN, into rows of PATCH_STRIDE samples. Copies and
+// fills are RUN samples long whatever is needed: a fill before a row lies before its first sample in the patch, and
+// what is too much after a row is overwritten by the next one or lies in between.
 static void FN(copy_clamped)(SAMPLE *patch, const ref_plane *const ref, const int x, const int y,
                              const int w, const int h) {
     const int before = iclip(-x, 0, w), after = iclip(x + w - ref->width, 0, w);
+    const int first = iclip(x, 0, ref->width - 1);
     for (int r = 0; r < h; r++, patch += PATCH_STRIDE) {
         const int row = iclip(y + r, 0, ref->height - 1);
         const SAMPLE *const line = (const SAMPLE *)(ref->data + row * ref->stride);
-        for (int i = 0; i < before; i++)
-            patch[i] = line[0];
-        for (int i = before; i < w - after; i++)
-            patch[i] = line[x + i];
-        for (int i = imax(w - after, 0); i < w; i++)
-            patch[i] = line[ref->width - 1];
+        memcpy(patch + before, line + first, RUN * sizeof(SAMPLE));
+        if (before)
+            FN(fill_run)(patch + before - RUN, line[0]);
+        if (after)
+            FN(fill_run)(patch + w - after, line[ref->width - 1]);
     }
 }
 
@@ -144,19 +151,22 @@ H264_INLINE void FN(chroma_block)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE 
                                d * src[x + ss + 1] + 32) >> 6);
 }
 
-static void FN(inter_chroma)(void *const dst, ptrdiff_t ds, const void *const src, ptrdiff_t ss,
-                             const int w, const int h, const int fx, const int fy, const int depth) {
-    (void)depth;
-    ds /= SAMPLE_SIZE;
-    ss /= SAMPLE_SIZE;
-    if (fx == 0 && fy == 0) // the only case where the samples to the right and below may not be there
-        FN(copy)(dst, ds, src, ss, w, h);
-    else if (w == 8)
-        FN(chroma_block)(dst, ds, src, ss, 8, h, fx, fy);
-    else if (w == 4)
-        FN(chroma_block)(dst, ds, src, ss, 4, h, fx, fy);
-    else
-        FN(chroma_block)(dst, ds, src, ss, 2, h, fx, fy);
+static void FN(inter_chroma)(uint8_t *const dst[2], const ptrdiff_t ds, const uint8_t *const src[2],
+                             const ptrdiff_t ss, const int w, const int h, const int fx,
+                             const int fy) {
+    const ptrdiff_t d = ds / SAMPLE_SIZE, s = ss / SAMPLE_SIZE;
+    for (int i = 0; i < 2; i++) {
+        SAMPLE *const to = (SAMPLE *)dst[i];
+        const SAMPLE *const from = (const SAMPLE *)src[i];
+        if (fx == 0 && fy == 0) // the only case where the samples to the right and below may not be there
+            FN(copy)(to, d, from, s, w, h);
+        else if (w == 8)
+            FN(chroma_block)(to, d, from, s, 8, h, fx, fy);
+        else if (w == 4)
+            FN(chroma_block)(to, d, from, s, 4, h, fx, fy);
+        else
+            FN(chroma_block)(to, d, from, s, 2, h, fx, fy);
+    }
 }
 
 // ----------------------------------------------------------------------- combination, 8.4.2.3

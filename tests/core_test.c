@@ -91,7 +91,8 @@ picture *new_picture(const h264_decoder *const dec, const int contrast) {
         if (!n)
             continue;
         pic->stride[i] = dec->width[i] * size;
-        pic->plane[i] = malloc((size_t)(n * size));
+        uint8_t *const memory = calloc(1, (size_t)(n * size + 2 * GUARD));
+        pic->plane[i] = memory + GUARD;
         for (int j = 0; j < n; j++)
             put(pic->plane[i], size, j,
                 contrast ? iclip(max / 2 + rnd(2 * contrast) - contrast, 0, max)
@@ -103,7 +104,7 @@ picture *new_picture(const h264_decoder *const dec, const int contrast) {
 
 void free_picture(picture *const pic) {
     for (int i = 0; i < 3; i++)
-        free(pic->plane[i]);
+        free(pic->plane[i] ? pic->plane[i] - GUARD : NULL);
     free(pic->motion);
     free(pic);
 }

@@ -6,6 +6,7 @@
 #include "internal.h"
 
 enum { PIC_W = 64, PIC_H = 48 };
+enum { GUARD = 64 }; // readable bytes around planes
 
 int rnd(int n); // 0..n-1, seeded
 
