@@ -394,7 +394,8 @@ typedef struct kernels {
     // w x h samples (luma w 16, 8, 4; chroma 8, 4, 2) at a fraction of fx, fy quarters (luma) or eighths (chroma) from src.
     // Readable: for luma 2 samples before and 3 after on both axes, for chroma 1 after; none where fx and fy are 0.
     void (*inter_luma)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h, int fx, int fy, int depth);
-    void (*inter_chroma)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h, int fx, int fy, int depth);
+    // Both chroma planes at once.
+    void (*inter_chroma)(uint8_t *const dst[2], ptrdiff_t ds, const uint8_t *const src[2], ptrdiff_t ss, int w, int h, int fx, int fy);
     // 8.4.2.3, in place: the mean of dst and src, or the weighted dst, or the weighted sum of both
     void (*average)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h);
     void (*weight_one)(void *dst, ptrdiff_t ds, int w, int h, int log2_denom, int weight, int offset, int depth);
