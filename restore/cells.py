@@ -16,7 +16,8 @@ any level, which an encoder may have emptied whatever was in them, are bound at 
 | `calibrated` | quantiles of training data, per class           | their own class      |
 
 I_PCM and lossless macroblocks come out as decoded, and so do macroblocks whose stored residual is
-not what their levels give (SP and SI macroblocks, concealed ones): about them nothing is known.
+not what their levels give (those of SP and SI slices): about them nothing is known. Frames with
+concealed macroblocks, whose priors are partly invented, are not bound at all.
 """
 
 import dataclasses
@@ -249,6 +250,10 @@ def _plane_cells(
     shift = maps.level(error)
     exact = decoded_exactly(priors, plane, error) | ((low == 0) & (high == 0))
     low, high = ((bound - shift).masked_fill(exact, 0.0) for bound in (low, high))
+    if priors.concealed is not None:
+        invented = priors.concealed[:, None, None]
+        low = low.masked_fill(invented, -torch.inf)
+        high = high.masked_fill(invented, torch.inf)
     peak = (1 << priors.depth(plane)) - 1
     return PlaneCells(maps, prediction + residual, low, high, peak, priors.macroblock(plane))
 

@@ -67,6 +67,8 @@ class PriorsTensors:
     """int8 `[B, H/4, W/4]`, macroblock order: intra prediction modes; for lossless blocks only."""
     intra_chroma: Tensor | None = None
     """int8 `[B, H/16, W/16]`: intra chroma prediction modes; for lossless blocks only."""
+    concealed: Tensor | None = None
+    """bool `[B]`: frames with concealed macroblocks, whose priors are invented."""
 
     def __post_init__(self) -> None:
         """Check that the shapes belong together."""
@@ -137,6 +139,7 @@ class PriorsTensors:
         lists = [priors.scaling_lists(frame) for frame in frames]
         values["scaling4x4"] = np.stack([both[0] for both in lists])
         values["scaling8x8"] = np.stack([both[1] for both in lists])
+        values["frames/concealed"] = priors.column("concealed")[list(frames)]
         depth = int(priors.attrs["bit_depth_luma"]), int(priors.attrs["bit_depth_chroma"])
         return cls.from_arrays(values, bit_depth=depth)
 
@@ -152,6 +155,7 @@ class PriorsTensors:
         rows = [
             record_arrays(record)
             | {"scaling4x4": record.scaling4x4, "scaling8x8": record.scaling8x8}
+            | {"frames/concealed": np.bool_(record.concealed)}
             for record in records
         ]
         arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -183,38 +187,38 @@ class PriorsTensors:
         def planes(kind: str) -> Planes:
             return tuple(_tensor(found[f"{kind}{name}"]) for name in names)
 
+        def optional(name: str) -> Tensor | None:
+            return _tensor(found[name]) if name in found else None
+
         mb_type = _tensor(found["mb/type"])
-        batch = mb_type.shape[0]
-        field = _tensor(found["mb/field"]) if "mb/field" in found else torch.zeros_like(mb_type)
-        lists = [
-            _tensor(found[key])
-            if key in found
-            else torch.full((batch, 6, n), FLAT, dtype=torch.uint8, device=mb_type.device)
-            for key, n in (("scaling4x4", 16), ("scaling8x8", 64))
-        ]
-        if any(bool((entries == 0).any()) for entries in lists):
-            raise ValueError("a scaling list holds 0: expected 1..255")
-        if mb_type.shape[1] % 2 and bool((field != 0).any()):
+        field = optional("mb/field")
+        field = torch.zeros_like(mb_type, dtype=torch.bool) if field is None else field != 0
+        lists = []
+        for name, entries in (("scaling4x4", 16), ("scaling8x8", 64)):
+            flat = torch.full((1, 6, entries), FLAT, dtype=torch.uint8, device=mb_type.device)
+            sent = optional(name)
+            lists.append(flat.expand(len(mb_type), -1, -1) if sent is None else sent)
+            if bool((lists[-1] == 0).any()):
+                raise ValueError("a scaling list holds 0: expected 1..255")
+        if mb_type.shape[1] % 2 and bool(field.any()):
             raise ValueError(
                 f"field macroblocks in {mb_type.shape[1]} macroblock rows: expected whole pairs, "
                 "crops of interlaced video on a grid of 32 rows"
             )
-        modes = [
-            _tensor(found[key]) if key in found else None for key in ("intra/luma", "intra/chroma")
-        ]
         return cls(
-            planes("prediction/"),
-            planes("residual/"),
-            planes("level/"),
-            _tensor(found["tu/y"]),
-            mb_type,
-            planes("mb/qp_"),
-            field != 0,
-            lists[0],
-            lists[1],
-            bit_depth,
-            modes[0],
-            modes[1],
+            prediction=planes("prediction/"),
+            residual=planes("residual/"),
+            level=planes("level/"),
+            tu=_tensor(found["tu/y"]),
+            mb_type=mb_type,
+            qp=planes("mb/qp_"),
+            field=field,
+            scaling4x4=lists[0],
+            scaling8x8=lists[1],
+            bit_depth=bit_depth,
+            intra_luma=optional("intra/luma"),
+            intra_chroma=optional("intra/chroma"),
+            concealed=optional("frames/concealed"),
         )
 
     def to(self, device: torch.device | str) -> "PriorsTensors":

@@ -172,12 +172,23 @@ def test_none_is_no_projection() -> None:
 def test_residual_that_is_not_of_its_levels_comes_out_as_decoded() -> None:
     priors = random_priors(8, transforms=(1,), fields=0.0)
     wrong = priors.residual[0].clone()
-    wrong[0, 3, 20] += 5  # as in SP macroblocks, or concealed ones
+    wrong[0, 3, 20] += 5  # as in SP macroblocks
     priors = dataclasses.replace(priors, residual=(wrong, *priors.residual[1:]))
     got = project(random_planes(priors, 3, spread=40.0), cells_for(priors, "paper", torch.float32))
     want = decoder_samples(priors, torch.float32)[0]
     same = (got[0] == want)[0].view(2, 16, 3, 16).all(3).all(1)
     assert same.tolist() == [[False, True, False], [False, False, False]]
+
+
+def test_concealed_frames_are_left_alone() -> None:
+    priors = dataclasses.replace(random_priors(8), concealed=torch.tensor([False, True]))
+    planes = random_planes(priors, 3, spread=40.0)
+    cells = make_cells(priors, "paper")
+    for plane, projected in zip(planes, project(planes, cells), strict=True):
+        assert torch.equal(projected[1], plane[1])
+        assert not torch.equal(projected[0], plane[0])
+    share = consistency(planes, cells)
+    assert share[0] > 0 == share[1]
 
 
 @pytest.mark.parametrize("chroma", CHROMA)
