@@ -5,6 +5,7 @@
 #             SHARED=../shared folder of test vectors; what needs it is skipped where it is missing
 #             ONLY='x_*'       conformance: only streams whose name matches
 #             CC=cc            compiler of the sanitizer builds
+#             SOURCE= WORK=    dataset: raw videos, and where to make things; more in data/Makefile
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -16,7 +17,7 @@ export DAVD_SHARED := $(abspath $(SHARED))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test check-c lint types conformance bench wheel clean
+.PHONY: help setup test check-c lint types conformance bench dataset wheel clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -51,8 +52,12 @@ lint: setup  ## style of Python and C
 conformance: setup  ## every stream of SHARED/vectors against its golden digests (ONLY='x_*' for some)
 	$(BIN)/python -m benchmarks.conformance --vectors $(SHARED)/vectors --only '$(ONLY)'
 
-bench: setup  ## speed of extraction as ratios against FFmpeg on one thread
+bench: setup  ## speed of extraction against FFmpeg on one thread; cost of a clip, step by step
 	$(BIN)/python -m benchmarks.extract
+	$(BIN)/python -m benchmarks.prepare
+
+dataset: setup  ## raw videos to priors: SOURCE=dir WORK=dir [SIZE=128] [CRF="42 45"] -j2, resumable
+	@$(MAKE) --no-print-directory -f data/Makefile PREPARE=$(BIN)/davd-prepare
 
 wheel: setup  ## source distribution and wheel in dist/
 	$(BIN)/python -m build --outdir dist .
