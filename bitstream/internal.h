@@ -160,6 +160,7 @@ typedef struct taps {
     int8_t *intra_luma, *intra_chroma;
     int16_t *mv;
     int32_t *ref;
+    uint8_t *written; // per macroblock: its residual or level may be other than 0, from this use of the buffers or the last
     void *memory; // one block holds them all
     size_t size;
     struct taps *next; // free list
@@ -525,6 +526,7 @@ void h264_chroma_dc_420(int32_t c[4], int32_t scale, int qP);       // 8.5.11, c
 void h264_chroma_dc_422(int32_t c[8], int32_t scale, int qP_dc);    // c in raster order (4 rows of 2); qP_dc = QP'c + 3
 void h264_transform_kernels_8(kernels *k);
 void h264_transform_kernels_16(kernels *k);
+void h264_transform_kernels_simd(kernels *k);
 
 // deblock.c (8.7)
 void h264_deblock_picture(h264_decoder *dec);  // dec->cur, all macroblocks, by dec->mb and dec->cur->motion

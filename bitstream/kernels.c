@@ -16,6 +16,7 @@ const kernels *h264_kernels(const int sample_size) {
             h264_inter_kernels_8(k);
             h264_inter_kernels_simd(k);
             h264_transform_kernels_8(k);
+            h264_transform_kernels_simd(k);
             h264_deblock_kernels_8(k);
             h264_deblock_kernels_simd(k);
         } else {
