@@ -13,9 +13,9 @@ static size_t aligned(const size_t size) {
     return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 }
 
-/* aligned_alloc() is not everywhere; `*block` is what free() takes. */
+/* Zeroed; aligned_alloc() is not everywhere. `*block` is what free() takes. */
 static uint8_t *alloc_aligned(const size_t size, void **const block) {
-    *block = malloc(size + ALIGN);
+    *block = calloc(1, size + ALIGN);
     return *block == NULL ? NULL : (uint8_t *)*block + (ALIGN - (uintptr_t)*block % ALIGN);
 }
 
@@ -179,6 +179,7 @@ static void lay_out_taps(const h264_decoder *const dec, taps *const t, carver *c
             t->level[p] = carve(c, n * sample_size * 2);
         t->qp[p] = carve(c, mbs);
     }
+    t->written = carve(c, mbs);
     t->tu = carve(c, mbs * 16);
     t->mb_type = carve(c, mbs);
     t->cbp = carve(c, mbs);

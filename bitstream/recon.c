@@ -80,6 +80,7 @@ static void tap_residual(const h264_decoder *const dec, const int plane, const i
                          const int n, const int32_t *r) {
     const size_t step = tap_step(dec, plane), at = tap_offset(dec, plane, x, y, true);
     void *const tap = dec->cur->taps->residual[plane];
+    dec->cur->taps->written[dec->slice.mb.addr] = 1;
     for (int j = 0; j < n; j++, r += n) {
         if (dec->k->sample_size == 1) {
             int16_t *const to = (int16_t *)tap + at + (size_t)j * step;
@@ -96,6 +97,7 @@ static void tap_level(const h264_decoder *const dec, const int plane, const int 
     const taps *const t = dec->cur->taps;
     if (!t || !t->level[plane])
         return;
+    t->written[dec->slice.mb.addr] = 1;
     const size_t at = tap_offset(dec, plane, x, y, false);
     if (dec->k->sample_size == 1)
         ((int16_t *)t->level[plane])[at] = (int16_t)iclip(level, INT16_MIN, INT16_MAX);
@@ -115,9 +117,17 @@ static void clear_rows(uint8_t *to, const size_t step, const int rows, const siz
     }
 }
 
-// Residual and levels of the macroblock start at zero
+// Residual and levels of the macroblock start at zero. Most are zero from the last use of the
+// buffers: clearing only the others saves most of the memory traffic of a picture that is mostly
+// skipped. Field macroblocks share their rows of the residual with the other one of the pair.
 static void clear_taps(const h264_decoder *const dec) {
     const taps *const t = dec->cur->taps;
+    const mb_ctx *const m = &dec->slice.mb;
+    if (!m->mb->field && !t->written[m->addr])
+        return;
+    t->written[m->addr] = m->mb->field;
+    if (m->mb->field)
+        t->written[m->addr + (m->mb_y & 1 ? -dec->PicWidthInMbs : dec->PicWidthInMbs)] = 1;
     const size_t size = dec->k->sample_size == 1 ? sizeof(int16_t) : sizeof(int32_t);
     for (int plane = 0; plane < 3; plane++) {
         const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
