@@ -1,4 +1,5 @@
-/* 7.2, 9.1: the parts of the bit reader that are seldom needed or look at the whole RBSP. bits.h has the rest. */
+/* 7.2, 9.1: the parts of the bit reader that are seldom needed or look at the whole RBSP. bits.h
+ * has the rest. */
 #include "bits.h"
 
 void h264_bits_init(bits *const b, const uint8_t *const data, const size_t size) {
@@ -11,7 +12,8 @@ void h264_bits_init(bits *const b, const uint8_t *const data, const size_t size)
     b->limit = b->end + 64;
 }
 
-/* 9.1. A prefix of 32 zeros or more is no legal code: it gives a value that every range check refuses. */
+/* 9.1. A prefix of 32 zeros or more is no legal code: it gives a value that every range check
+ * refuses. */
 uint32_t h264_bits_ue_long(bits *const b) {
     const uint32_t v = bits_peek32(b);
     if (v == 0) {

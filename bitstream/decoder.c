@@ -1,19 +1,23 @@
-/* The public API of h264.h, and the life of a picture from its first slice to the output queue: stream.h, Note [Life of
- * a picture]. */
+/* The public API of h264.h, and the life of a picture from its first slice to the output queue:
+ * stream.h, Note [Life of a picture]. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "stream.h"
 
-enum { DEFAULT_MAX_PIXELS = 36864 * 256, MAX_SLICES = 65535 }; // slice numbers are kept in 16 bits
+enum {
+    DEFAULT_MAX_PIXELS = 36864 * 256,
+    MAX_SLICES = 65535
+}; // slice numbers are kept in 16 bits
 
 int h264_error(h264_decoder *const dec, const int code, const char *const format, ...) {
     const stream_state *const s = dec->stream;
     size_t n = 0;
     if (s->nal_unit_type != 0)
-        n = (size_t)snprintf(dec->error_text, sizeof dec->error_text, "picture %d, NAL unit type %d: ",
-                             (int)s->next_decode_order, s->nal_unit_type);
+        n = (size_t)snprintf(dec->error_text, sizeof dec->error_text,
+                             "picture %d, NAL unit type %d: ", (int)s->next_decode_order,
+                             s->nal_unit_type);
     va_list args;
     va_start(args, format);
     vsnprintf(dec->error_text + n, sizeof dec->error_text - n, format, args);
@@ -21,9 +25,11 @@ int h264_error(h264_decoder *const dec, const int code, const char *const format
     return code;
 }
 
-// --------------------------------------------------------------------------------------------- end of a picture
+// --------------------------------------------------------------------------------------------- end
+// of a picture
 
-/* The frame (or the field that stays without its second) goes to the buffer, unless nobody will ever want it. */
+/* The frame (or the field that stays without its second) goes to the buffer, unless nobody will
+ * ever want it. */
 static void complete_frame(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     picture *const pic = dec->cur;
@@ -67,18 +73,21 @@ static void finish_frame(h264_decoder *const dec) {
         complete_frame(dec);
 }
 
-/* Everything decoded so far becomes available, and the next picture must be one that decoding can start from. */
+/* Everything decoded so far becomes available, and the next picture must be one that decoding can
+ * start from. */
 static void end_sequence(h264_decoder *const dec) {
     finish_frame(dec);
     h264_dpb_empty(dec);
     dec->stream->started = false;
 }
 
-// ------------------------------------------------------------------------------------------- start of a picture
+// ------------------------------------------------------------------------------------------- start
+// of a picture
 
-/* Name of what the slice needs and this decoder lacks; NULL: nothing. Each is looked for only where its profile or the
- * SPS allows it: elsewhere it is damage, see impossible(). */
-static const char *unsupported_feature(const sps *const s, const pps *const p, const slice_header *const h) {
+/* Name of what the slice needs and this decoder lacks; NULL: nothing. Each is looked for only where
+ * its profile or the SPS allows it: elsewhere it is damage, see impossible(). */
+static const char *unsupported_feature(const sps *const s, const pps *const p,
+                                       const slice_header *const h) {
     if (s->chroma_format_idc == 0)
         return "monochrome video (4:0:0)";
     if (s->chroma_format_idc != 1)
@@ -103,14 +112,16 @@ static bool impossible(const sps *const s, const pps *const p, const slice_heade
     const bool extended = s->profile_idc == 88;
     if (p->num_slice_groups > 1 && !extended && s->profile_idc != 66)
         return true;
-    return !extended && (h->nal_unit_type == NAL_DPA || h->slice_type == SLICE_SP || h->slice_type == SLICE_SI);
+    return !extended &&
+           (h->nal_unit_type == NAL_DPA || h->slice_type == SLICE_SP || h->slice_type == SLICE_SI);
 }
 
 static bool may_start_here(const stream_state *const s) {
     return s->next.IdrPicFlag || s->recovery.pending || s->next.slice_type == SLICE_I;
 }
 
-/* An IDR picture, or a place where decoding begins without one: the buffer is emptied, the named SPS becomes active. */
+/* An IDR picture, or a place where decoding begins without one: the buffer is emptied, the named
+ * SPS becomes active. */
 static int start_sequence(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     const slice_header *const h = &s->next;
@@ -121,7 +132,8 @@ static int start_sequence(h264_decoder *const dec) {
             return rc;
         s->next_sps = &dec->active_sps;
     }
-    s->poc = (poc_state){.prevPicOrderCntLsb = (int32_t)h->pic_order_cnt_lsb, .prevFrameNum = h->frame_num};
+    s->poc = (poc_state){.prevPicOrderCntLsb = (int32_t)h->pic_order_cnt_lsb,
+                         .prevFrameNum = h->frame_num};
     s->PrevRefFrameNum = h->frame_num;
     s->started = true;
     s->recovered = false;
@@ -131,13 +143,15 @@ static int start_sequence(h264_decoder *const dec) {
     return H264_OK;
 }
 
-/* D.2.8: pictures are exact once frame_num has gone recovery_frame_cnt on from the picture where decoding began. */
+/* D.2.8: pictures are exact once frame_num has gone recovery_frame_cnt on from the picture where
+ * decoding began. */
 static void check_recovery(h264_decoder *const dec, const picture *const pic) {
     stream_state *const s = dec->stream;
     const int MaxFrameNum = 1 << dec->active_sps.log2_max_frame_num;
     if (s->recovered)
         return;
-    s->recovery_frames_left -= (s->next.frame_num - s->recovery_frame_num + MaxFrameNum) % MaxFrameNum;
+    s->recovery_frames_left -=
+        (s->next.frame_num - s->recovery_frame_num + MaxFrameNum) % MaxFrameNum;
     s->recovery_frame_num = s->next.frame_num;
     if (s->next.IdrPicFlag || s->recovery_frames_left <= 0) {
         s->recovered = true;
@@ -184,7 +198,8 @@ static int new_frame(h264_decoder *const dec) {
     return H264_OK;
 }
 
-/* dec->stream->next is the first slice of a new picture. When that cannot be decoded dec->cur stays NULL. */
+/* dec->stream->next is the first slice of a new picture. When that cannot be decoded dec->cur stays
+ * NULL. */
 static int start_picture(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     const slice_header *const h = &s->next;
@@ -200,7 +215,8 @@ static int start_picture(h264_decoder *const dec) {
     if (!second_field && (h->IdrPicFlag || !s->started || other_sps))
         rc = start_sequence(dec);
     const int MaxFrameNum = 1 << dec->active_sps.log2_max_frame_num;
-    if (rc == H264_OK && h->frame_num != s->PrevRefFrameNum && h->frame_num != (s->PrevRefFrameNum + 1) % MaxFrameNum)
+    if (rc == H264_OK && h->frame_num != s->PrevRefFrameNum &&
+        h->frame_num != (s->PrevRefFrameNum + 1) % MaxFrameNum)
         rc = h264_dpb_fill_gap(dec, h);
     if (rc == H264_OK && !second_field)
         rc = new_frame(dec);
@@ -220,7 +236,8 @@ static int start_picture(h264_decoder *const dec) {
     return H264_OK;
 }
 
-// ------------------------------------------------------------------------------------------------------- slices
+// -------------------------------------------------------------------------------------------------------
+// slices
 
 static bool begins_picture(const h264_decoder *const dec) {
     const stream_state *const s = dec->stream;
@@ -253,8 +270,8 @@ static void activate_scaling(h264_decoder *const dec) {
 static int decode_slice(h264_decoder *const dec, const bits *const b) {
     stream_state *const s = dec->stream;
     slice_ctx *const c = &dec->slice;
-    static const uint8_t picture_type[] = {H264_PICTURE_P, H264_PICTURE_B, H264_PICTURE_I, H264_PICTURE_P,
-                                           H264_PICTURE_I};
+    static const uint8_t picture_type[] = {H264_PICTURE_P, H264_PICTURE_B, H264_PICTURE_I,
+                                           H264_PICTURE_P, H264_PICTURE_I};
     if (s->n_slices >= imin(MAX_SLICES, dec->PicWidthInMbs * dec->FrameHeightInMbs)) {
         dec->warnings[H264_WARN_CORRUPT_SLICE]++;
         return H264_CORRUPT;
@@ -283,9 +300,11 @@ static int decode_slice_nal(h264_decoder *const dec, nal_unit *const nal) {
     const uint64_t unknown = dec->warnings[H264_WARN_NO_PARAMETER_SET];
     int rc = h264_parse_slice_header(dec, nal, &nal->rbsp);
     if (rc == H264_OK && impossible(s->next_sps, s->next_pps, &s->next))
-        rc = h264_error(dec, H264_CORRUPT, "slice uses a tool that profile %d lacks", s->next_sps->profile_idc);
+        rc = h264_error(dec, H264_CORRUPT, "slice uses a tool that profile %d lacks",
+                        s->next_sps->profile_idc);
     if (rc < 0) {
-        dec->warnings[H264_WARN_CORRUPT_SLICE] += unknown == dec->warnings[H264_WARN_NO_PARAMETER_SET];
+        dec->warnings[H264_WARN_CORRUPT_SLICE] +=
+            unknown == dec->warnings[H264_WARN_NO_PARAMETER_SET];
         return rc;
     }
     if (s->next.redundant_pic_cnt > 0)
@@ -304,7 +323,8 @@ static int decode_slice_nal(h264_decoder *const dec, nal_unit *const nal) {
     return decode_slice(dec, &nal->rbsp);
 }
 
-// ------------------------------------------------------------------------------------------------ NAL units, packets
+// ------------------------------------------------------------------------------------------------
+// NAL units, packets
 
 static int decode_nal(h264_decoder *const dec, nal_unit *const nal) {
     stream_state *const s = dec->stream;
@@ -312,8 +332,7 @@ static int decode_nal(h264_decoder *const dec, nal_unit *const nal) {
     switch (nal->nal_unit_type) {
     case NAL_SLICE:
     case NAL_IDR:
-    case NAL_DPA:
-        return decode_slice_nal(dec, nal);
+    case NAL_DPA: return decode_slice_nal(dec, nal);
     case NAL_SEI:
         s->unit_boundary = true;
         h264_parse_sei(dec, &nal->rbsp);
@@ -326,25 +345,23 @@ static int decode_nal(h264_decoder *const dec, nal_unit *const nal) {
         s->unit_boundary = true;
         h264_parse_pps(dec, &nal->rbsp);
         return H264_OK;
-    case NAL_AUD:
-        s->unit_boundary = true;
-        return H264_OK;
+    case NAL_AUD: s->unit_boundary = true; return H264_OK;
     case NAL_END_SEQ:
-    case NAL_END_STREAM:
-        end_sequence(dec);
-        return H264_OK;
+    case NAL_END_STREAM: end_sequence(dec); return H264_OK;
     default: // filler, auxiliary pictures, SVC and MVC, reserved, unspecified
         return H264_OK;
     }
 }
 
-/* Decodes NAL units from *pos on until a frame is ready or the packet ends. *usable counts those that were any good. */
-static void decode_packet(h264_decoder *const dec, const uint8_t *const data, const size_t size, size_t *const pos,
-                          size_t *const usable) {
+/* Decodes NAL units from *pos on until a frame is ready or the packet ends. *usable counts those
+ * that were any good. */
+static void decode_packet(h264_decoder *const dec, const uint8_t *const data, const size_t size,
+                          size_t *const pos, size_t *const usable) {
     stream_state *const s = dec->stream;
     const uint8_t *unit;
     size_t unit_size;
-    while (s->queue_length == 0 && s->failure == 0 && h264_nal_next(dec, data, size, pos, &unit, &unit_size)) {
+    while (s->queue_length == 0 && s->failure == 0 &&
+           h264_nal_next(dec, data, size, pos, &unit, &unit_size)) {
         nal_unit nal;
         int rc = h264_nal_parse(dec, unit, unit_size, &nal);
         if (rc == H264_OK)
@@ -374,7 +391,8 @@ static int keep_rest(h264_decoder *const dec, const uint8_t *const data, const s
     if (s->rest_capacity < size) {
         uint8_t *const grown = realloc(s->rest, size);
         if (grown == NULL)
-            return s->failure = h264_error(dec, H264_NOMEM, "no memory for a packet of %zu bytes", size);
+            return s->failure =
+                       h264_error(dec, H264_NOMEM, "no memory for a packet of %zu bytes", size);
         s->rest = grown;
         s->rest_capacity = size;
     }
@@ -394,7 +412,8 @@ static void unlock_lent(h264_decoder *const dec) {
     }
 }
 
-// --------------------------------------------------------------------------------------------------- public API
+// ---------------------------------------------------------------------------------------------------
+// public API
 
 int h264_open(h264_decoder **const out, const h264_settings *const settings) {
     if (out == NULL || settings == NULL)
@@ -454,10 +473,13 @@ int h264_set_extradata(h264_decoder *const dec, const uint8_t *const data, const
     decode_packet(dec, data, size, &pos, &usable);
     if (dec->stream->failure != 0)
         return dec->stream->failure;
-    return usable > 0 || size == 0 ? H264_OK : h264_error(dec, H264_CORRUPT, "no parameter sets in the extradata");
+    return usable > 0 || size == 0
+               ? H264_OK
+               : h264_error(dec, H264_CORRUPT, "no parameter sets in the extradata");
 }
 
-int h264_send(h264_decoder *const dec, const uint8_t *const data, const size_t size, const int64_t pts) {
+int h264_send(h264_decoder *const dec, const uint8_t *const data, const size_t size,
+              const int64_t pts) {
     if (dec == NULL || (data == NULL && size > 0))
         return H264_BADARG;
     stream_state *const s = dec->stream;

@@ -1,20 +1,23 @@
 /* 8.2.5 marking of reference pictures with frame_num gaps, and C.4 output order.
  *
- * The buffer holds frames that are reference or wait for output. Frames are output by the bumping process of C.4.5.3,
- * and sooner when max_num_reorder_frames (or its inferred value) says that nothing earlier can come any more: the order
- * is the same. no_output_of_prior_pics_flag is not obeyed: every decoded frame is output. */
+ * The buffer holds frames that are reference or wait for output. Frames are output by the bumping
+ * process of C.4.5.3, and sooner when max_num_reorder_frames (or its inferred value) says that
+ * nothing earlier can come any more: the order is the same. no_output_of_prior_pics_flag is not
+ * obeyed: every decoded frame is output. */
 #include "stream.h"
 
-// ----------------------------------------------------------------------------------------------------- buffer
+// -----------------------------------------------------------------------------------------------------
+// buffer
 
 void h264_dpb_size_init(h264_decoder *const dec) {
     const sps *const s = &dec->active_sps;
     dpb *const d = &dec->dpb;
     int size = h264_max_dpb_frames(s);
     // A.3.1 (constraint_set3_flag in profiles without inter prediction): nothing waits
-    const bool intra_only = s->constraint_flags & 0x10 && (s->profile_idc == 44 || s->profile_idc == 86 ||
-                                                           s->profile_idc == 100 || s->profile_idc == 110 ||
-                                                           s->profile_idc == 122 || s->profile_idc == 244);
+    const bool intra_only =
+        s->constraint_flags & 0x10 &&
+        (s->profile_idc == 44 || s->profile_idc == 86 || s->profile_idc == 100 ||
+         s->profile_idc == 110 || s->profile_idc == 122 || s->profile_idc == 244);
     int reorder = intra_only ? 0 : size;
     if (s->bitstream_restriction_flag) {
         size = s->max_dec_frame_buffering;
@@ -67,14 +70,16 @@ static void output(h264_decoder *const dec, const int i) {
     dpb *const d = &dec->dpb;
     picture *const pic = d->frames[i];
     if (pic->PicOrderCnt < d->last_output_poc)
-        d->reorder = d->size; // the stream's max_num_reorder_frames is wrong: trust only the size of the buffer
+        d->reorder = d->size; // the stream's max_num_reorder_frames is wrong: trust only the size
+                              // of the buffer
     d->last_output_poc = pic->PicOrderCnt;
     pic->needed_for_output = false;
     pic->queued = true;
     s->queue[s->queue_length++] = pic;
 }
 
-/* C.4.5.3: the buffer holds no more than its size, and no more waiting frames than can still be overtaken. */
+/* C.4.5.3: the buffer holds no more than its size, and no more waiting frames than can still be
+ * overtaken. */
 void h264_dpb_bump(h264_decoder *const dec) {
     dpb *const d = &dec->dpb;
     remove_unused(dec);
@@ -116,7 +121,8 @@ void h264_dpb_empty(h264_decoder *const dec) {
     dec->dpb.MaxLongTermFrameIdx = -1;
 }
 
-// ----------------------------------------------------------------------------------------------------- marking
+// -----------------------------------------------------------------------------------------------------
+// marking
 
 static int count_references(const dpb *const d, const picture *const except) {
     int n = 0;
@@ -125,8 +131,9 @@ static int count_references(const dpb *const d, const picture *const except) {
     return n;
 }
 
-/* 8.2.5.3: frees short-term frames, oldest first, until there is room for one more reference frame. A stream that has
- * filled all room with long-term frames loses one of those. `cur`: the picture that the room is for. */
+/* 8.2.5.3: frees short-term frames, oldest first, until there is room for one more reference frame.
+ * A stream that has filled all room with long-term frames loses one of those. `cur`: the picture
+ * that the room is for. */
 static void sliding_window(h264_decoder *const dec, const picture *const cur, const int frame_num) {
     dpb *const d = &dec->dpb;
     const int max = imax(dec->active_sps.max_num_ref_frames, 1);
@@ -135,7 +142,8 @@ static void sliding_window(h264_decoder *const dec, const picture *const cur, co
         picture *oldest = NULL;
         for (int i = 0; i < d->n_frames; i++) {
             picture *const pic = d->frames[i];
-            if (pic != cur && pic->short_ref && (oldest == NULL || pic->FrameNumWrap < oldest->FrameNumWrap))
+            if (pic != cur && pic->short_ref &&
+                (oldest == NULL || pic->FrameNumWrap < oldest->FrameNumWrap))
                 oldest = pic;
         }
         for (int i = 0; oldest == NULL; i++)
@@ -151,7 +159,8 @@ typedef struct field_ref {
 } field_ref;
 
 /* 8.2.5.4.1: the picture with picNumX = CurrPicNum - (difference_of_pic_nums_minus1 + 1) */
-static field_ref by_pic_num(const h264_decoder *const dec, const slice_header *const h, const uint32_t diff_minus1) {
+static field_ref by_pic_num(const h264_decoder *const dec, const slice_header *const h,
+                            const uint32_t diff_minus1) {
     const int CurrPicNum = h->field_pic_flag ? 2 * h->frame_num + 1 : h->frame_num;
     const int picNumX = CurrPicNum - (int)diff_minus1 - 1;
     for (int i = 0; i < dec->dpb.n_frames; i++) {
@@ -170,7 +179,8 @@ static field_ref by_pic_num(const h264_decoder *const dec, const slice_header *c
 }
 
 /* 8.2.5.4.2: the picture with this LongTermPicNum */
-static field_ref by_long_term_pic_num(const h264_decoder *const dec, const slice_header *const h, const int num) {
+static field_ref by_long_term_pic_num(const h264_decoder *const dec, const slice_header *const h,
+                                      const int num) {
     for (int i = 0; i < dec->dpb.n_frames; i++) {
         picture *const pic = dec->dpb.frames[i];
         if (!h->field_pic_flag) {
@@ -186,7 +196,8 @@ static field_ref by_long_term_pic_num(const h264_decoder *const dec, const slice
     return (field_ref){NULL, 0};
 }
 
-static void free_long_term_idx(h264_decoder *const dec, const int idx, const picture *const except) {
+static void free_long_term_idx(h264_decoder *const dec, const int idx,
+                               const picture *const except) {
     for (int i = 0; i < dec->dpb.n_frames; i++) {
         picture *const pic = dec->dpb.frames[i];
         if (pic != except && pic->long_ref && pic->LongTermFrameIdx == idx)
@@ -194,8 +205,10 @@ static void free_long_term_idx(h264_decoder *const dec, const int idx, const pic
     }
 }
 
-/* Marks fields of `pic` as long-term with this index; another index that its fields may have had is lost. */
-static void make_long_term(h264_decoder *const dec, picture *const pic, const int structure, const int idx) {
+/* Marks fields of `pic` as long-term with this index; another index that its fields may have had is
+ * lost. */
+static void make_long_term(h264_decoder *const dec, picture *const pic, const int structure,
+                           const int idx) {
     free_long_term_idx(dec, idx, pic);
     if (pic->long_ref && pic->LongTermFrameIdx != idx)
         pic->long_ref = 0;
@@ -228,7 +241,8 @@ static void reset_all(h264_decoder *const dec, picture *const cur) {
 }
 
 /* 8.2.5.4. Operations that name a picture which is not there do nothing. */
-static void memory_management(h264_decoder *const dec, picture *const cur, const slice_header *const h) {
+static void memory_management(h264_decoder *const dec, picture *const cur,
+                              const slice_header *const h) {
     h264_frame_num_wrap(dec, h->frame_num);
     for (int i = 0; i < h->n_mmco; i++) {
         const mmco_op *const m = &h->mmco[i];
@@ -249,12 +263,8 @@ static void memory_management(h264_decoder *const dec, picture *const cur, const
             if (ref.pic != NULL)
                 make_long_term(dec, ref.pic, ref.structure, (int)m->long_term_frame_idx);
             break;
-        case 4:
-            limit_long_term(dec, (int)m->max_long_term_frame_idx_plus1 - 1);
-            break;
-        case 5:
-            reset_all(dec, cur);
-            break;
+        case 4: limit_long_term(dec, (int)m->max_long_term_frame_idx_plus1 - 1); break;
+        case 5: reset_all(dec, cur); break;
         default: // 6
             make_long_term(dec, cur, h->structure, (int)m->long_term_frame_idx);
             break;
@@ -277,14 +287,17 @@ void h264_dpb_mark(h264_decoder *const dec) {
     }
     const bool second_field = (cur->short_ref | cur->long_ref) & (h->structure ^ FRAME);
     if (!second_field || h->adaptive_ref_pic_marking_mode_flag)
-        sliding_window(dec, cur, cur->frame_num); // after memory management only if that left no room
+        sliding_window(dec, cur,
+                       cur->frame_num); // after memory management only if that left no room
     if (!(cur->long_ref & h->structure))
         cur->short_ref |= h->structure;
 }
 
-// ------------------------------------------------------------------------------------------------ frame_num gaps
+// ------------------------------------------------------------------------------------------------
+// frame_num gaps
 
-static int insert_non_existing(h264_decoder *const dec, const int frame_num, const picture *const like) {
+static int insert_non_existing(h264_decoder *const dec, const int frame_num,
+                               const picture *const like) {
     picture *const pic = h264_picture_get(dec);
     if (pic == NULL)
         return H264_NOMEM;
@@ -308,8 +321,9 @@ static int insert_non_existing(h264_decoder *const dec, const int frame_num, con
     return H264_OK;
 }
 
-/* 8.2.5.2. Only the last max_num_ref_frames of the missing frames can still be reference afterwards. They get the
- * samples of the frame before the gap, for streams that refer to them all the same. */
+/* 8.2.5.2. Only the last max_num_ref_frames of the missing frames can still be reference
+ * afterwards. They get the samples of the frame before the gap, for streams that refer to them all
+ * the same. */
 int h264_dpb_fill_gap(h264_decoder *const dec, const slice_header *const h) {
     stream_state *const s = dec->stream;
     const int MaxFrameNum = 1 << dec->active_sps.log2_max_frame_num;
@@ -318,8 +332,10 @@ int h264_dpb_fill_gap(h264_decoder *const dec, const slice_header *const h) {
     if (!dec->active_sps.gaps_in_frame_num_value_allowed_flag)
         dec->warnings[H264_WARN_FRAME_NUM_GAP]++;
     for (int i = n; i > 0; i--) {
-        const picture *const like = dec->dpb.n_frames > 0 ? dec->dpb.frames[dec->dpb.n_frames - 1] : NULL;
-        const int rc = insert_non_existing(dec, (h->frame_num - i + MaxFrameNum) % MaxFrameNum, like);
+        const picture *const like =
+            dec->dpb.n_frames > 0 ? dec->dpb.frames[dec->dpb.n_frames - 1] : NULL;
+        const int rc =
+            insert_non_existing(dec, (h->frame_num - i + MaxFrameNum) % MaxFrameNum, like);
         if (rc < 0)
             return h264_error(dec, rc, "no memory for a frame");
     }

@@ -1,13 +1,17 @@
 /* 7.3.1 and Annex B: from the bytes of a packet to the RBSP of one NAL unit after the other.
  *
- * Packets hold NAL units behind start codes, or behind lengths when an avcC record said so (ISO/IEC 14496-15). */
+ * Packets hold NAL units behind start codes, or behind lengths when an avcC record said so (ISO/IEC
+ * 14496-15). */
 #include <stdlib.h>
 
 #include "stream.h"
 
-enum { MAX_NAL_SIZE = 1 << 27 };
+enum {
+    MAX_NAL_SIZE = 1 << 27
+};
 
-/* Annex B: from the first start code at or after *pos to the next, without leading and trailing zeros. */
+/* Annex B: from the first start code at or after *pos to the next, without leading and trailing
+ * zeros. */
 static bool next_byte_stream(const uint8_t *const data, const size_t size, size_t *const pos,
                              const uint8_t **const nal, size_t *const nal_size) {
     size_t at = *pos, begin = 0;
@@ -35,8 +39,9 @@ static bool next_byte_stream(const uint8_t *const data, const size_t size, size_
     return inside && begin < size;
 }
 
-static bool next_length_prefixed(h264_decoder *const dec, const uint8_t *const data, const size_t size,
-                                 size_t *const pos, const uint8_t **const nal, size_t *const nal_size) {
+static bool next_length_prefixed(h264_decoder *const dec, const uint8_t *const data,
+                                 const size_t size, size_t *const pos, const uint8_t **const nal,
+                                 size_t *const nal_size) {
     const size_t n = (size_t)dec->nal_length_size;
     while (size - *pos > n) {
         size_t length = 0;
@@ -57,14 +62,15 @@ static bool next_length_prefixed(h264_decoder *const dec, const uint8_t *const d
     return false;
 }
 
-bool h264_nal_next(h264_decoder *const dec, const uint8_t *const data, const size_t size, size_t *const pos,
-                   const uint8_t **const nal, size_t *const nal_size) {
+bool h264_nal_next(h264_decoder *const dec, const uint8_t *const data, const size_t size,
+                   size_t *const pos, const uint8_t **const nal, size_t *const nal_size) {
     if (dec->nal_length_size > 0)
         return next_length_prefixed(dec, data, size, pos, nal, nal_size);
     return next_byte_stream(data, size, pos, nal, nal_size);
 }
 
-/* 7.3.1: drops every emulation_prevention_three_byte. Eight bytes at a time while none of them is zero. */
+/* 7.3.1: drops every emulation_prevention_three_byte. Eight bytes at a time while none of them is
+ * zero. */
 static size_t unescape(const uint8_t *const src, const size_t size, uint8_t *const dst) {
     size_t i = 0, n = 0;
     int zeros = 0;
@@ -90,7 +96,8 @@ static size_t unescape(const uint8_t *const src, const size_t size, uint8_t *con
     return n;
 }
 
-int h264_nal_parse(h264_decoder *const dec, const uint8_t *const data, const size_t size, nal_unit *const nal) {
+int h264_nal_parse(h264_decoder *const dec, const uint8_t *const data, const size_t size,
+                   nal_unit *const nal) {
     stream_state *const s = dec->stream;
     if (size == 0 || size > MAX_NAL_SIZE || data[0] & 0x80) { // forbidden_zero_bit
         dec->warnings[H264_WARN_BAD_NAL]++;

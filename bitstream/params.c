@@ -1,15 +1,18 @@
-/* 7.3.2: sequence and picture parameter sets, scaling lists, and what follows from them; range checks of 7.4.2.
+/* 7.3.2: sequence and picture parameter sets, scaling lists, and what follows from them; range
+ * checks of 7.4.2.
  *
- * Note [Parameter sets change]. A set is parsed into a temporary and replaces the stored one only when all of it was
- * right. Pictures never look at the stored sets: the SPS is copied on activation (only an IDR picture, or one where
- * decoding starts anew, activates another), the PPS for each slice. So a set that arrives in the middle, or is sent
- * again with other content, cannot change what is being decoded. */
+ * Note [Parameter sets change]. A set is parsed into a temporary and replaces the stored one only
+ * when all of it was right. Pictures never look at the stored sets: the SPS is copied on activation
+ * (only an IDR picture, or one where decoding starts anew, activates another), the PPS for each
+ * slice. So a set that arrives in the middle, or is sent again with other content, cannot change
+ * what is being decoded. */
 #include <stdlib.h>
 
 #include "stream.h"
 
 enum {
-    MAX_SIZE_IN_MBS = 1 << 13, // each direction; the product is held against settings.max_pixels on activation
+    MAX_SIZE_IN_MBS = 1
+        << 13, // each direction; the product is held against settings.max_pixels on activation
     EXTENDED_SAR = 255,
 };
 
@@ -30,16 +33,17 @@ static const uint8_t table_7_4_default_8x8[2][64] = {
 };
 
 // Table E-1: aspect_ratio_idc 1..16
-static const uint8_t table_e_1_sar[17][2] = {{0, 0},   {1, 1},   {12, 11}, {10, 11}, {16, 11}, {40, 33},
-                                             {24, 11}, {20, 11}, {32, 11}, {80, 33}, {18, 11}, {15, 11},
-                                             {64, 33}, {160, 99}, {4, 3},  {3, 2},   {2, 1}};
+static const uint8_t table_e_1_sar[17][2] = {
+    {0, 0},   {1, 1},   {12, 11}, {10, 11}, {16, 11},  {40, 33}, {24, 11}, {20, 11}, {32, 11},
+    {80, 33}, {18, 11}, {15, 11}, {64, 33}, {160, 99}, {4, 3},   {3, 2},   {2, 1}};
 
 // Table A-1
 static const struct {
     int level_idc, MaxDpbMbs;
-} table_a_1[] = {{9, 396},      {10, 396},    {11, 900},    {12, 2376},   {13, 2376},   {20, 2376},   {21, 4752},
-                 {22, 8100},    {30, 8100},   {31, 18000},  {32, 20480},  {40, 32768},  {41, 32768},  {42, 34816},
-                 {50, 110400},  {51, 184320}, {52, 184320}, {60, 696320}, {61, 696320}, {62, 696320}};
+} table_a_1[] = {{9, 396},     {10, 396},    {11, 900},    {12, 2376},   {13, 2376},
+                 {20, 2376},   {21, 4752},   {22, 8100},   {30, 8100},   {31, 18000},
+                 {32, 20480},  {40, 32768},  {41, 32768},  {42, 34816},  {50, 110400},
+                 {51, 184320}, {52, 184320}, {60, 696320}, {61, 696320}, {62, 696320}};
 
 // ue(v) that must lie in 0..max; anything else marks the set as bad
 static int ue_max(bits *const b, const uint32_t max, bool *const bad) {
@@ -58,7 +62,8 @@ static int se_range(bits *const b, const int min, const int max, bool *const bad
     return 0;
 }
 
-// ------------------------------------------------------------------------------------------------- scaling lists
+// -------------------------------------------------------------------------------------------------
+// scaling lists
 
 /* 7.3.2.1.1.1. Returns 1 when the list was sent, 2 when it says "use default". */
 static uint8_t scaling_list(bits *const b, uint8_t *const list, const int size, bool *const bad) {
@@ -75,11 +80,13 @@ static uint8_t scaling_list(bits *const b, uint8_t *const list, const int size, 
     return 1;
 }
 
-/* Table 7-2. `present`: 0 absent, 1 sent, 2 "use default". Absent lists take the one before, or for lists 0, 3, 6 and 7
- * the fall-back: the default (rule A, base4x4 NULL) or the list of the sequence (rule B). */
-static void fall_back(const uint8_t present[12], const uint8_t sent4x4[6][16], const uint8_t sent8x8[6][64],
-                      const uint8_t (*const base4x4)[16], const uint8_t (*const base8x8)[64],
-                      uint8_t list4x4[6][16], uint8_t list8x8[6][64]) {
+/* Table 7-2. `present`: 0 absent, 1 sent, 2 "use default". Absent lists take the one before, or for
+ * lists 0, 3, 6 and 7 the fall-back: the default (rule A, base4x4 NULL) or the list of the sequence
+ * (rule B). */
+static void fall_back(const uint8_t present[12], const uint8_t sent4x4[6][16],
+                      const uint8_t sent8x8[6][64], const uint8_t (*const base4x4)[16],
+                      const uint8_t (*const base8x8)[64], uint8_t list4x4[6][16],
+                      uint8_t list8x8[6][64]) {
     for (int i = 0; i < 6; i++) {
         const uint8_t *from = sent4x4[i];
         if (present[i] == 2 || (present[i] == 0 && i % 3 == 0 && base4x4 == NULL))
@@ -98,8 +105,8 @@ static void fall_back(const uint8_t present[12], const uint8_t sent4x4[6][16], c
     }
 }
 
-static void scaling_matrix(bits *const b, const int n_lists, uint8_t present[12], uint8_t list4x4[6][16],
-                           uint8_t list8x8[6][64], bool *const bad) {
+static void scaling_matrix(bits *const b, const int n_lists, uint8_t present[12],
+                           uint8_t list4x4[6][16], uint8_t list8x8[6][64], bool *const bad) {
     for (int i = 0; i < n_lists; i++) {
         if (!bits_u1(b)) // *_scaling_list_present_flag[i]
             present[i] = 0;
@@ -110,7 +117,8 @@ static void scaling_matrix(bits *const b, const int n_lists, uint8_t present[12]
     }
 }
 
-void h264_scaling_lists(const sps *const s, const pps *const p, uint8_t list4x4[6][16], uint8_t list8x8[6][64]) {
+void h264_scaling_lists(const sps *const s, const pps *const p, uint8_t list4x4[6][16],
+                        uint8_t list8x8[6][64]) {
     if (p->pic_scaling_matrix_present_flag) {
         const bool rule_b = s->seq_scaling_matrix_present_flag;
         fall_back(p->list_present, p->sent4x4, p->sent8x8, rule_b ? s->ScalingList4x4 : NULL,
@@ -121,10 +129,12 @@ void h264_scaling_lists(const sps *const s, const pps *const p, uint8_t list4x4[
     }
 }
 
-// ---------------------------------------------------------------------------------------------------------- SPS
+// ----------------------------------------------------------------------------------------------------------
+// SPS
 
 static bool has_chroma_format(const int profile_idc) {
-    static const uint8_t profiles[] = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135};
+    static const uint8_t profiles[] = {100, 110, 122, 244, 44,  83, 86,
+                                       118, 128, 138, 139, 134, 135};
     return memchr(profiles, profile_idc, sizeof profiles) != NULL;
 }
 
@@ -139,8 +149,8 @@ static void sps_chroma_format(bits *const b, sps *const s, bool *const bad) {
     if (s->seq_scaling_matrix_present_flag) {
         uint8_t present[12] = {0}, sent4x4[6][16] = {{0}}, sent8x8[6][64] = {{0}};
         scaling_matrix(b, s->chroma_format_idc != 3 ? 8 : 12, present, sent4x4, sent8x8, bad);
-        fall_back(present, (const uint8_t(*)[16])sent4x4, (const uint8_t(*)[64])sent8x8, NULL, NULL,
-                  s->ScalingList4x4, s->ScalingList8x8);
+        fall_back(present, (const uint8_t (*)[16])sent4x4, (const uint8_t (*)[64])sent8x8, NULL,
+                  NULL, s->ScalingList4x4, s->ScalingList8x8);
     }
 }
 
@@ -245,14 +255,17 @@ static void sps_frame_size(bits *const b, sps *const s, bool *const bad) {
     if (!s->frame_mbs_only_flag && !s->direct_8x8_inference_flag)
         *bad = true;
     if (bits_u1(b)) { // frame_cropping_flag
-        const int unit_x = s->ChromaArrayType == 1 || s->ChromaArrayType == 2 ? 2 : 1; // (7-19) to (7-22)
+        const int unit_x =
+            s->ChromaArrayType == 1 || s->ChromaArrayType == 2 ? 2 : 1; // (7-19) to (7-22)
         const int unit_y = (s->ChromaArrayType == 1 ? 2 : 1) * (2 - s->frame_mbs_only_flag);
         const uint32_t width = (uint32_t)(s->PicWidthInMbs * 16 / unit_x);
         const uint32_t height = (uint32_t)(s->FrameHeightInMbs * 16 / unit_y);
         s->frame_crop_left_offset = ue_max(b, width - 1, bad);
-        s->frame_crop_right_offset = ue_max(b, width - 1 - (uint32_t)s->frame_crop_left_offset, bad);
+        s->frame_crop_right_offset =
+            ue_max(b, width - 1 - (uint32_t)s->frame_crop_left_offset, bad);
         s->frame_crop_top_offset = ue_max(b, height - 1, bad);
-        s->frame_crop_bottom_offset = ue_max(b, height - 1 - (uint32_t)s->frame_crop_top_offset, bad);
+        s->frame_crop_bottom_offset =
+            ue_max(b, height - 1 - (uint32_t)s->frame_crop_top_offset, bad);
     }
 }
 
@@ -305,7 +318,8 @@ int h264_max_dpb_frames(const sps *const s) {
         level_idc = 9;
     for (size_t i = 0; i < sizeof table_a_1 / sizeof *table_a_1; i++)
         if (table_a_1[i].level_idc == level_idc)
-            return imin(table_a_1[i].MaxDpbMbs / (s->PicWidthInMbs * s->FrameHeightInMbs), MAX_DPB_FRAMES);
+            return imin(table_a_1[i].MaxDpbMbs / (s->PicWidthInMbs * s->FrameHeightInMbs),
+                        MAX_DPB_FRAMES);
     return MAX_DPB_FRAMES;
 }
 
@@ -336,12 +350,15 @@ void h264_stream_info_fill(const sps *const s, h264_stream_info *const info) {
     };
 }
 
-// ---------------------------------------------------------------------------------------------------------- PPS
+// ----------------------------------------------------------------------------------------------------------
+// PPS
 
-static bool slice_group_ids(bits *const b, pps *const p, bool *const bad) { // slice_group_map_type 6
+static bool slice_group_ids(bits *const b, pps *const p,
+                            bool *const bad) { // slice_group_map_type 6
     p->pic_size_in_map_units = 1 + ue_max(b, MAX_SIZE_IN_MBS * MAX_SIZE_IN_MBS - 1, bad);
     const int n_bits = p->num_slice_groups > 4 ? 3 : p->num_slice_groups > 2 ? 2 : 1;
-    if (*bad || bits_overrun(b) || (uint32_t)p->pic_size_in_map_units > (b->end - b->pos) / (uint32_t)n_bits)
+    if (*bad || bits_overrun(b) ||
+        (uint32_t)p->pic_size_in_map_units > (b->end - b->pos) / (uint32_t)n_bits)
         return false;
     p->slice_group_id = malloc((size_t)p->pic_size_in_map_units);
     if (p->slice_group_id == NULL)
@@ -376,14 +393,14 @@ static bool slice_groups(bits *const b, pps *const p, bool *const bad) {
         p->slice_group_change_direction_flag = bits_u1(b);
         p->slice_group_change_rate = 1 + ue_max(b, max_map_unit, bad);
         return true;
-    case 6:
-        return slice_group_ids(b, p, bad);
+    case 6: return slice_group_ids(b, p, bad);
     default: // 1: dispersed, needs nothing
         return true;
     }
 }
 
-static void pps_extension(bits *const b, pps *const p, const int chroma_format_idc, bool *const bad) {
+static void pps_extension(bits *const b, pps *const p, const int chroma_format_idc,
+                          bool *const bad) {
     p->transform_8x8_mode_flag = bits_u1(b);
     p->pic_scaling_matrix_present_flag = bits_u1(b);
     if (p->pic_scaling_matrix_present_flag) {
@@ -393,7 +410,8 @@ static void pps_extension(bits *const b, pps *const p, const int chroma_format_i
     p->chroma_qp_index_offset[1] = se_range(b, -12, 12, bad); // second_chroma_qp_index_offset
 }
 
-/* 7.3.2.2. The number of scaling lists depends on the SPS; when that has not come yet it is taken for 4:2:0. */
+/* 7.3.2.2. The number of scaling lists depends on the SPS; when that has not come yet it is taken
+ * for 4:2:0. */
 static bool pic_parameter_set(const h264_decoder *const dec, bits *const b, pps *const p) {
     bool bad = false;
     p->pic_parameter_set_id = ue_max(b, MAX_PPS - 1, &bad);
@@ -409,7 +427,8 @@ static bool pic_parameter_set(const h264_decoder *const dec, bits *const b, pps 
     p->weighted_bipred_idc = (int)bits_u(b, 2);
     if (p->weighted_bipred_idc > 2)
         bad = true;
-    p->pic_init_qp = 26 + se_range(b, -62, 25, &bad); // -(26 + QpBdOffsetY): the slice header checks the sum
+    p->pic_init_qp =
+        26 + se_range(b, -62, 25, &bad); // -(26 + QpBdOffsetY): the slice header checks the sum
     p->pic_init_qs = 26 + se_range(b, -26, 25, &bad);
     p->chroma_qp_index_offset[0] = p->chroma_qp_index_offset[1] = se_range(b, -12, 12, &bad);
     p->deblocking_filter_control_present_flag = bits_u1(b);

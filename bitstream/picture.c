@@ -1,13 +1,17 @@
-/* Frame slots and tap buffers: two pools that grow to what the stream needs and are used again, so that memory does not
- * grow with its length.
+/* Frame slots and tap buffers: two pools that grow to what the stream needs and are used again, so
+ * that memory does not grow with its length.
  *
- * Note [Geometry]. All buffers of a pool have the size that the active SPS asks for. When another SPS changes it,
- * stream_state.geometry counts on; slots that wait for output keep the old size, and are freed instead of used again. */
+ * Note [Geometry]. All buffers of a pool have the size that the active SPS asks for. When another
+ * SPS changes it, stream_state.geometry counts on; slots that wait for output keep the old size,
+ * and are freed instead of used again. */
 #include <stdlib.h>
 
 #include "stream.h"
 
-enum { ALIGN = 64, PLANE_GUARD = 64 }; // bytes; PLANE_GUARD may be read, not written, before and after each plane
+enum {
+    ALIGN = 64,
+    PLANE_GUARD = 64
+}; // bytes; PLANE_GUARD may be read, not written, before and after each plane
 
 static size_t aligned(const size_t size) {
     return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
@@ -23,7 +27,8 @@ static size_t pic_size_in_mbs(const h264_decoder *const dec) {
     return (size_t)dec->PicWidthInMbs * (size_t)dec->FrameHeightInMbs;
 }
 
-// ------------------------------------------------------------------------------------------------- frame slots
+// -------------------------------------------------------------------------------------------------
+// frame slots
 
 static bool is_free(const picture *const pic) {
     return !pic->current && !pic->in_dpb && !pic->queued && !pic->locked;
@@ -68,7 +73,10 @@ static void free_picture(stream_state *const s, const int i) {
 }
 
 static void reset_picture(picture *const pic) {
-    picture fresh = {.motion = pic->motion, .mb_field = pic->mb_field, .memory = pic->memory, .geometry = pic->geometry};
+    picture fresh = {.motion = pic->motion,
+                     .mb_field = pic->mb_field,
+                     .memory = pic->memory,
+                     .geometry = pic->geometry};
     memcpy(fresh.plane, pic->plane, sizeof fresh.plane);
     memcpy(fresh.stride, pic->stride, sizeof fresh.stride);
     *pic = fresh;
@@ -121,8 +129,8 @@ void h264_picture_release(h264_decoder *const dec, picture *const pic) {
     }
 }
 
-static void set_plane(uint8_t *row, const ptrdiff_t stride, const int width, const int height, const int sample_size,
-                      const int value) {
+static void set_plane(uint8_t *row, const ptrdiff_t stride, const int width, const int height,
+                      const int sample_size, const int value) {
     for (int y = 0; y < height; y++, row += stride) {
         if (sample_size == 1) {
             memset(row, value, (size_t)width);
@@ -134,13 +142,15 @@ static void set_plane(uint8_t *row, const ptrdiff_t stride, const int width, con
 }
 
 /* Samples of `from`, or mid-grey; as if intra coded, for direct prediction. */
-void h264_picture_copy_samples(h264_decoder *const dec, picture *const to, const picture *const from) {
+void h264_picture_copy_samples(h264_decoder *const dec, picture *const to,
+                               const picture *const from) {
     for (int p = 0; p < 3; p++) {
         const int depth = p == 0 ? dec->active_sps.BitDepthY : dec->active_sps.BitDepthC;
         if (from != NULL && dec->height[p] > 0)
             memcpy(to->plane[p], from->plane[p], (size_t)to->stride[p] * (size_t)dec->height[p]);
         else
-            set_plane(to->plane[p], to->stride[p], dec->width[p], dec->height[p], dec->k->sample_size, 1 << (depth - 1));
+            set_plane(to->plane[p], to->stride[p], dec->width[p], dec->height[p],
+                      dec->k->sample_size, 1 << (depth - 1));
     }
     const size_t n = pic_size_in_mbs(dec);
     memset(to->mb_field, 0, n);
@@ -153,7 +163,8 @@ void h264_picture_copy_samples(h264_decoder *const dec, picture *const to, const
     }
 }
 
-// ------------------------------------------------------------------------------------------------- tap buffers
+// -------------------------------------------------------------------------------------------------
+// tap buffers
 
 typedef struct carver { // hands out pieces of a block; with base NULL it only adds up
     uint8_t *base;
@@ -231,7 +242,8 @@ static void free_pooled_taps(stream_state *const s) {
     }
 }
 
-// -------------------------------------------------------------------------------------------------- activation
+// --------------------------------------------------------------------------------------------------
+// activation
 
 static void set_geometry(h264_decoder *const dec, const sps *const s) {
     static const int MbWidthC[4] = {0, 8, 8, 16}, MbHeightC[4] = {0, 8, 16, 16}; // Table 6-1
@@ -247,7 +259,8 @@ static void set_geometry(h264_decoder *const dec, const sps *const s) {
 }
 
 static bool same_geometry(const sps *const a, const sps *const b) {
-    const bool a16 = a->BitDepthY > 8 || a->BitDepthC > 8, b16 = b->BitDepthY > 8 || b->BitDepthC > 8;
+    const bool a16 = a->BitDepthY > 8 || a->BitDepthC > 8,
+               b16 = b->BitDepthY > 8 || b->BitDepthC > 8;
     return a->PicWidthInMbs == b->PicWidthInMbs && a->FrameHeightInMbs == b->FrameHeightInMbs &&
            a->chroma_format_idc == b->chroma_format_idc && a16 == b16;
 }
@@ -272,13 +285,14 @@ static int change_geometry(h264_decoder *const dec, const sps *const s) {
 int h264_activate(h264_decoder *const dec, const sps *const s) {
     const uint64_t pixels = (uint64_t)s->PicWidthInMbs * (uint64_t)s->FrameHeightInMbs * 256;
     if (pixels > dec->settings.max_pixels)
-        return h264_error(dec, H264_NOMEM, "picture of %dx%d samples is larger than the limit of %u",
-                          s->PicWidthInMbs * 16, s->FrameHeightInMbs * 16, dec->settings.max_pixels);
+        return h264_error(
+            dec, H264_NOMEM, "picture of %dx%d samples is larger than the limit of %u",
+            s->PicWidthInMbs * 16, s->FrameHeightInMbs * 16, dec->settings.max_pixels);
     if (!dec->active_sps.valid || !same_geometry(&dec->active_sps, s)) {
         dec->active_sps.valid = false; // until all is allocated
         if (change_geometry(dec, s) < 0)
-            return h264_error(dec, H264_NOMEM, "no memory for pictures of %dx%d samples", s->PicWidthInMbs * 16,
-                              s->FrameHeightInMbs * 16);
+            return h264_error(dec, H264_NOMEM, "no memory for pictures of %dx%d samples",
+                              s->PicWidthInMbs * 16, s->FrameHeightInMbs * 16);
     }
     memcpy(&dec->active_sps, s, sizeof *s);
     h264_stream_info_fill(s, &dec->info);
@@ -301,9 +315,11 @@ void h264_pictures_free(h264_decoder *const dec) {
     dec->mb = NULL;
 }
 
-// ------------------------------------------------------------------------------------------------------ output
+// ------------------------------------------------------------------------------------------------------
+// output
 
-/* A picture of the old geometry may be handed out after the change: sizes come from its own info. */
+/* A picture of the old geometry may be handed out after the change: sizes come from its own info.
+ */
 void h264_frame_fill(const picture *const pic, h264_frame *const f) {
     static const int sub_x[4] = {0, 2, 2, 1}, sub_y[4] = {0, 2, 1, 1};
     const taps *const t = pic->taps;
@@ -317,8 +333,12 @@ void h264_frame_fill(const picture *const pic, h264_frame *const f) {
         f->level[p] = t->level[p];
         f->qp[p] = t->qp[p];
         const int c = pic->info.chroma_format_idc;
-        f->width[p] = p == 0 ? pic->info.coded_width : c == 0 ? 0 : pic->info.coded_width / sub_x[c];
-        f->height[p] = p == 0 ? pic->info.coded_height : c == 0 ? 0 : pic->info.coded_height / sub_y[c];
+        f->width[p] = p == 0   ? pic->info.coded_width
+                      : c == 0 ? 0
+                               : pic->info.coded_width / sub_x[c];
+        f->height[p] = p == 0   ? pic->info.coded_height
+                       : c == 0 ? 0
+                                : pic->info.coded_height / sub_y[c];
     }
     f->tu = t->tu;
     f->mb_type = t->mb_type;

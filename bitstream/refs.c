@@ -1,9 +1,12 @@
-/* 8.2.1 picture order count, and 8.2.4 reference picture lists: initialisation and modification, for frames and fields.
+/* 8.2.1 picture order count, and 8.2.4 reference picture lists: initialisation and modification,
+ * for frames and fields.
  *
- * In: the header in dec->slice.hdr, the marks of the pictures in dec->dpb. Out: PicOrderCnt, dec->slice.RefPicList. */
+ * In: the header in dec->slice.hdr, the marks of the pictures in dec->dpb. Out: PicOrderCnt,
+ * dec->slice.RefPicList. */
 #include "stream.h"
 
-// ------------------------------------------------------------------------------------------- picture order count
+// -------------------------------------------------------------------------------------------
+// picture order count
 
 int32_t h264_limit_poc(const int64_t poc) {
     return (int32_t)(poc < -POC_LIMIT ? -POC_LIMIT : poc > POC_LIMIT ? POC_LIMIT : poc);
@@ -28,13 +31,14 @@ static field_pocs poc_type_0(poc_state *const p, const sps *const s, const slice
     return (field_pocs){first, h->field_pic_flag ? first : first + h->delta_pic_order_cnt_bottom};
 }
 
-static void frame_num_offset(poc_state *const p, const sps *const s, const slice_header *const h) { // (8-6), (8-11)
+static void frame_num_offset(poc_state *const p, const sps *const s,
+                             const slice_header *const h) { // (8-6), (8-11)
     const int32_t MaxFrameNum = 1 << s->log2_max_frame_num;
     if (h->IdrPicFlag)
         p->FrameNumOffset = 0;
     else
-        p->FrameNumOffset =
-            h264_limit_poc((int64_t)p->prevFrameNumOffset + (p->prevFrameNum > h->frame_num ? MaxFrameNum : 0));
+        p->FrameNumOffset = h264_limit_poc((int64_t)p->prevFrameNumOffset +
+                                           (p->prevFrameNum > h->frame_num ? MaxFrameNum : 0));
 }
 
 /* 8.2.1.2 */
@@ -56,7 +60,8 @@ static field_pocs poc_type_1(poc_state *const p, const sps *const s, const slice
     }
     if (h->nal_ref_idc == 0)
         expected += s->offset_for_non_ref_pic;
-    const int64_t top = expected + h->delta_pic_order_cnt[0], bottom = top + s->offset_for_top_to_bottom_field;
+    const int64_t top = expected + h->delta_pic_order_cnt[0],
+                  bottom = top + s->offset_for_top_to_bottom_field;
     return (field_pocs){top, h->field_pic_flag ? bottom : bottom + h->delta_pic_order_cnt[1]};
 }
 
@@ -73,7 +78,8 @@ static void set_pic_order_cnt(picture *const pic) { // (8-1)
     if (pic->fields_decoded == FRAME)
         pic->PicOrderCnt = imin(pic->TopFieldOrderCnt, pic->BottomFieldOrderCnt);
     else
-        pic->PicOrderCnt = pic->fields_decoded == TOP_FIELD ? pic->TopFieldOrderCnt : pic->BottomFieldOrderCnt;
+        pic->PicOrderCnt =
+            pic->fields_decoded == TOP_FIELD ? pic->TopFieldOrderCnt : pic->BottomFieldOrderCnt;
 }
 
 void h264_poc_decode(h264_decoder *const dec, picture *const pic, const slice_header *const h) {
@@ -112,14 +118,16 @@ int32_t h264_field_poc(const picture *const pic, const int structure) {
     return structure == TOP_FIELD ? pic->TopFieldOrderCnt : pic->BottomFieldOrderCnt;
 }
 
-// --------------------------------------------------------------------------------------- initial reference lists
+// --------------------------------------------------------------------------------------- initial
+// reference lists
 
 /* 8.2.4.1 */
 void h264_frame_num_wrap(h264_decoder *const dec, const int frame_num) {
     const int MaxFrameNum = 1 << dec->active_sps.log2_max_frame_num;
     for (int i = 0; i < dec->dpb.n_frames; i++) {
         picture *const pic = dec->dpb.frames[i];
-        pic->FrameNumWrap = pic->frame_num > frame_num ? pic->frame_num - MaxFrameNum : pic->frame_num;
+        pic->FrameNumWrap =
+            pic->frame_num > frame_num ? pic->frame_num - MaxFrameNum : pic->frame_num;
     }
 }
 
@@ -159,8 +167,8 @@ static void collect_short_term_p(const dpb *const d, const int structure, sorted
             insert_ascending(f, d->frames[i], -d->frames[i]->FrameNumWrap);
 }
 
-/* 8.2.4.2.3, 8.2.4.2.4: list 0 has the past, nearest first, then the future; list 1 the other way round. Non-existing
- * frames have no PicOrderCnt when pic_order_cnt_type is 0. */
+/* 8.2.4.2.3, 8.2.4.2.4: list 0 has the past, nearest first, then the future; list 1 the other way
+ * round. Non-existing frames have no PicOrderCnt when pic_order_cnt_type is 0. */
 static void collect_short_term_b(const h264_decoder *const dec, const int structure, const int list,
                                  sorted_frames *const f) {
     const dpb *const d = &dec->dpb;
@@ -168,10 +176,13 @@ static void collect_short_term_b(const h264_decoder *const dec, const int struct
     sorted_frames near = {.n = 0}, far = {.n = 0};
     for (int i = 0; i < d->n_frames; i++) {
         picture *const pic = d->frames[i];
-        if (!has_mark(pic->short_ref, structure) || (pic->non_existing && dec->active_sps.pic_order_cnt_type == 0))
+        if (!has_mark(pic->short_ref, structure) ||
+            (pic->non_existing && dec->active_sps.pic_order_cnt_type == 0))
             continue;
-        // a first field is in the list of its second field by its own PicOrderCnt: (8-1) minds fields_decoded
-        const int32_t entry_poc = pic == dec->cur ? h264_field_poc(pic, FRAME ^ structure) : pic->PicOrderCnt;
+        // a first field is in the list of its second field by its own PicOrderCnt: (8-1) minds
+        // fields_decoded
+        const int32_t entry_poc =
+            pic == dec->cur ? h264_field_poc(pic, FRAME ^ structure) : pic->PicOrderCnt;
         const bool past = structure == FRAME ? entry_poc < poc : entry_poc <= poc;
         insert_ascending(past == (list == 0) ? &near : &far, pic, past ? -entry_poc : entry_poc);
     }
@@ -181,26 +192,33 @@ static void collect_short_term_b(const h264_decoder *const dec, const int struct
 }
 
 static ref_entry entry_of(picture *const pic, const int structure, const bool long_term) {
-    return (ref_entry){.pic = pic, .structure = structure, .poc = h264_field_poc(pic, structure), .long_term = long_term};
+    return (ref_entry){.pic = pic,
+                       .structure = structure,
+                       .poc = h264_field_poc(pic, structure),
+                       .long_term = long_term};
 }
 
-static int append_frames(ref_entry *const list, int n, const sorted_frames *const f, const bool long_term) {
+static int append_frames(ref_entry *const list, int n, const sorted_frames *const f,
+                         const bool long_term) {
     for (int i = 0; i < f->n && n < MAX_REFS; i++)
         list[n++] = entry_of(f->pic[i], FRAME, long_term);
     return n;
 }
 
-static int next_with_field(const sorted_frames *const f, int i, const int parity, const bool long_term) {
+static int next_with_field(const sorted_frames *const f, int i, const int parity,
+                           const bool long_term) {
     while (i < f->n && !((long_term ? f->pic[i]->long_ref : f->pic[i]->short_ref) & parity))
         i++;
     return i;
 }
 
-/* 8.2.4.2.5: fields alternate in parity, beginning with that of the current field, as long as both kinds last. */
-static int append_fields(ref_entry *const list, int n, const sorted_frames *const f, const int current_parity,
-                         const bool long_term) {
+/* 8.2.4.2.5: fields alternate in parity, beginning with that of the current field, as long as both
+ * kinds last. */
+static int append_fields(ref_entry *const list, int n, const sorted_frames *const f,
+                         const int current_parity, const bool long_term) {
     int parity = current_parity;
-    int at[3] = {0, next_with_field(f, 0, TOP_FIELD, long_term), next_with_field(f, 0, BOTTOM_FIELD, long_term)};
+    int at[3] = {0, next_with_field(f, 0, TOP_FIELD, long_term),
+                 next_with_field(f, 0, BOTTOM_FIELD, long_term)};
     while ((at[TOP_FIELD] < f->n || at[BOTTOM_FIELD] < f->n) && n < MAX_REFS) {
         if (at[parity] >= f->n)
             parity ^= FRAME;
@@ -212,13 +230,15 @@ static int append_fields(ref_entry *const list, int n, const sorted_frames *cons
     return n;
 }
 
-static int append(ref_entry *const list, const int n, const sorted_frames *const f, const int structure,
-                  const bool long_term) {
-    return structure == FRAME ? append_frames(list, n, f, long_term) : append_fields(list, n, f, structure, long_term);
+static int append(ref_entry *const list, const int n, const sorted_frames *const f,
+                  const int structure, const bool long_term) {
+    return structure == FRAME ? append_frames(list, n, f, long_term)
+                              : append_fields(list, n, f, structure, long_term);
 }
 
 /* 8.2.4.2: returns the number of entries */
-static int initial_list(const h264_decoder *const dec, const int list, ref_entry entries[MAX_REFS]) {
+static int initial_list(const h264_decoder *const dec, const int list,
+                        ref_entry entries[MAX_REFS]) {
     const slice_header *const h = &dec->slice.hdr;
     sorted_frames f;
     if (h->slice_type == SLICE_B)
@@ -235,7 +255,8 @@ static bool same_entry(const ref_entry *const a, const ref_entry *const b) {
 }
 
 /* 8.2.4.2.3: a list 1 of more than one entry that equals list 0 has its first two exchanged. */
-static void differ_from_list0(const ref_entry *const list0, const int n0, ref_entry *const list1, const int n1) {
+static void differ_from_list0(const ref_entry *const list0, const int n0, ref_entry *const list1,
+                              const int n1) {
     if (n1 < 2 || n0 != n1)
         return;
     for (int i = 0; i < n1; i++)
@@ -246,9 +267,11 @@ static void differ_from_list0(const ref_entry *const list0, const int n0, ref_en
     list1[1] = first;
 }
 
-// ---------------------------------------------------------------------------------------------- substitution
+// ----------------------------------------------------------------------------------------------
+// substitution
 
-/* A frame to stand in for one that is missing: that of the buffer nearest in output order, else a mid-grey one. */
+/* A frame to stand in for one that is missing: that of the buffer nearest in output order, else a
+ * mid-grey one. */
 static picture *substitute(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     picture *best = NULL;
@@ -259,9 +282,10 @@ static picture *substitute(h264_decoder *const dec) {
         const int32_t distance = pic->PicOrderCnt - dec->cur->PicOrderCnt;
         if (best == NULL || (best->non_existing && !pic->non_existing) ||
             (best->non_existing == pic->non_existing &&
-             (distance < 0 ? -distance : distance) < (best->PicOrderCnt < dec->cur->PicOrderCnt
-                                                          ? dec->cur->PicOrderCnt - best->PicOrderCnt
-                                                          : best->PicOrderCnt - dec->cur->PicOrderCnt)))
+             (distance < 0 ? -distance : distance) <
+                 (best->PicOrderCnt < dec->cur->PicOrderCnt
+                      ? dec->cur->PicOrderCnt - best->PicOrderCnt
+                      : best->PicOrderCnt - dec->cur->PicOrderCnt)))
             best = pic;
     }
     if (best != NULL)
@@ -290,9 +314,11 @@ static int fill_missing(h264_decoder *const dec, ref_entry *const list, const in
     return H264_OK;
 }
 
-// ---------------------------------------------------------------------------------------------- modification
+// ----------------------------------------------------------------------------------------------
+// modification
 
-/* The short-term picture with this picNumLX (8.2.4.1), or with this LongTermPicNum; pic is NULL when there is none. */
+/* The short-term picture with this picNumLX (8.2.4.1), or with this LongTermPicNum; pic is NULL
+ * when there is none. */
 static ref_entry find_picture(const h264_decoder *const dec, const int num, const bool long_term) {
     const int structure = dec->slice.hdr.structure;
     for (int i = 0; i < dec->dpb.n_frames; i++) {
@@ -311,8 +337,10 @@ static ref_entry find_picture(const h264_decoder *const dec, const int num, cons
     return (ref_entry){.pic = NULL, .long_term = long_term};
 }
 
-/* (8-37), (8-38): the entry goes to position `at`, what follows moves on, and its old place closes up. */
-static void move_to(ref_entry *const list, const int n, const int at, const ref_entry *const entry) {
+/* (8-37), (8-38): the entry goes to position `at`, what follows moves on, and its old place closes
+ * up. */
+static void move_to(ref_entry *const list, const int n, const int at,
+                    const ref_entry *const entry) {
     ref_entry moved = *entry;
     for (int i = at; i < n; i++) {
         const ref_entry next = list[i];
@@ -342,7 +370,8 @@ static void modify_list(h264_decoder *const dec, const int list, ref_entry *cons
                 picNumPred += MaxPicNum;
             else if (picNumPred >= MaxPicNum)
                 picNumPred -= MaxPicNum;
-            entry = find_picture(dec, picNumPred > CurrPicNum ? picNumPred - MaxPicNum : picNumPred, false);
+            entry = find_picture(dec, picNumPred > CurrPicNum ? picNumPred - MaxPicNum : picNumPred,
+                                 false);
         }
         if (entry.pic == NULL)
             dec->warnings[H264_WARN_MISSING_REFERENCE]++;
@@ -350,7 +379,8 @@ static void modify_list(h264_decoder *const dec, const int list, ref_entry *cons
     }
 }
 
-/* 8.4.2.1: in MBAFF frames field macroblocks see each frame as two fields, that of their own parity first. */
+/* 8.4.2.1: in MBAFF frames field macroblocks see each frame as two fields, that of their own parity
+ * first. */
 static void field_lists(slice_ctx *const c) {
     for (int parity = 0; parity < 2; parity++) {
         for (int list = 0; list < 2; list++) {

@@ -1,11 +1,17 @@
-/* 7.3.2.3 and Annex D: supplemental enhancement information. Two messages matter here: the recovery point, where a
- * stream can be joined, and unregistered user data, where encoders sign. All others are passed over. */
+/* 7.3.2.3 and Annex D: supplemental enhancement information. Two messages matter here: the recovery
+ * point, where a stream can be joined, and unregistered user data, where encoders sign. All others
+ * are passed over. */
 #include "stream.h"
 
-enum { SEI_USER_DATA_UNREGISTERED = 5, SEI_RECOVERY_POINT = 6, UUID_BYTES = 16 };
+enum {
+    SEI_USER_DATA_UNREGISTERED = 5,
+    SEI_RECOVERY_POINT = 6,
+    UUID_BYTES = 16
+};
 
 /* D.1.7: after the 16 bytes of the UUID, text if it is text. */
-static void user_data_unregistered(h264_decoder *const dec, const uint8_t *const data, const uint32_t size) {
+static void user_data_unregistered(h264_decoder *const dec, const uint8_t *const data,
+                                   const uint32_t size) {
     if (size <= UUID_BYTES)
         return;
     const uint8_t *const text = data + UUID_BYTES;

@@ -1,5 +1,5 @@
-/* 7.3.3: the slice header, with the range checks of 7.4.3, and the test for the first slice of a picture (7.4.1.2.4).
- * The macroblocks that follow are in slice_data.c. */
+/* 7.3.3: the slice header, with the range checks of 7.4.3, and the test for the first slice of a
+ * picture (7.4.1.2.4). The macroblocks that follow are in slice_data.c. */
 #include "stream.h"
 
 typedef struct reader {
@@ -24,7 +24,8 @@ static int se_range(reader *const r, const int min, const int max) {
 }
 
 /* 7.3.3.1. modification_of_pic_nums_idc 4 and 5 belong to MVC. */
-static void ref_pic_list_modification(reader *const r, slice_header *const h, const int list, const sps *const s) {
+static void ref_pic_list_modification(reader *const r, slice_header *const h, const int list,
+                                      const sps *const s) {
     const uint32_t MaxPicNum = 1u << (s->log2_max_frame_num + h->field_pic_flag);
     h->n_mods[list] = 0;
     if (h->num_ref_idx_active[list] == 0 || !bits_u1(r->b)) // ref_pic_list_modification_flag_lX
@@ -44,7 +45,8 @@ static void ref_pic_list_modification(reader *const r, slice_header *const h, co
 }
 
 /* 7.3.3.2, one list */
-static void pred_weights(reader *const r, slice_header *const h, const int list, const bool chroma) {
+static void pred_weights(reader *const r, slice_header *const h, const int list,
+                         const bool chroma) {
     for (int i = 0; i < h->num_ref_idx_active[list]; i++) {
         int16_t *const weight = h->weight[list][i], *const offset = h->offset[list][i];
         weight[0] = (int16_t)(1 << h->luma_log2_weight_denom);
@@ -104,7 +106,8 @@ static void dec_ref_pic_marking(reader *const r, slice_header *const h, const sp
 }
 
 /* From frame_num to delta_pic_order_cnt[1]: what tells pictures apart. */
-static void picture_identity(reader *const r, slice_header *const h, const sps *const s, const pps *const p) {
+static void picture_identity(reader *const r, slice_header *const h, const sps *const s,
+                             const pps *const p) {
     if (s->separate_colour_plane_flag)
         h->colour_plane_id = (int)bits_u(r->b, 2);
     h->frame_num = (int)bits_u(r->b, s->log2_max_frame_num);
@@ -117,7 +120,8 @@ static void picture_identity(reader *const r, slice_header *const h, const sps *
     h->structure = !h->field_pic_flag ? FRAME : h->bottom_field_flag ? BOTTOM_FIELD : TOP_FIELD;
     if (h->IdrPicFlag)
         h->idr_pic_id = (uint32_t)ue_max(r, 65535);
-    const bool frame_with_delta = p->bottom_field_pic_order_in_frame_present_flag && !h->field_pic_flag;
+    const bool frame_with_delta =
+        p->bottom_field_pic_order_in_frame_present_flag && !h->field_pic_flag;
     if (s->pic_order_cnt_type == 0) {
         h->pic_order_cnt_lsb = bits_u(r->b, s->log2_max_pic_order_cnt_lsb);
         if (frame_with_delta)
@@ -149,7 +153,8 @@ static void reference_counts(reader *const r, slice_header *const h, const pps *
     }
 }
 
-static void quantiser_and_filter(reader *const r, slice_header *const h, const sps *const s, const pps *const p) {
+static void quantiser_and_filter(reader *const r, slice_header *const h, const sps *const s,
+                                 const pps *const p) {
     const bool switching = h->slice_type == SLICE_SP || h->slice_type == SLICE_SI;
     h->SliceQPY = p->pic_init_qp + se_range(r, -128, 128); // slice_qp_delta
     if (h->SliceQPY < -6 * (s->BitDepthY - 8) || h->SliceQPY > 51)
@@ -171,7 +176,8 @@ static void quantiser_and_filter(reader *const r, slice_header *const h, const s
     }
 }
 
-static void slice_group_change_cycle(reader *const r, slice_header *const h, const sps *const s, const pps *const p) {
+static void slice_group_change_cycle(reader *const r, slice_header *const h, const sps *const s,
+                                     const pps *const p) {
     if (p->num_slice_groups < 2 || p->slice_group_map_type < 3 || p->slice_group_map_type > 5)
         return;
     const uint32_t units = (uint32_t)(s->PicWidthInMbs * s->PicHeightInMapUnits);
@@ -197,21 +203,24 @@ static void clear_header(slice_header *const h, const nal_unit *const nal) {
     h->redundant_pic_cnt = 0;
     h->direct_spatial_mv_pred_flag = false;
     h->luma_log2_weight_denom = h->chroma_log2_weight_denom = 0;
-    h->no_output_of_prior_pics_flag = h->long_term_reference_flag = h->adaptive_ref_pic_marking_mode_flag = false;
+    h->no_output_of_prior_pics_flag = h->long_term_reference_flag =
+        h->adaptive_ref_pic_marking_mode_flag = false;
     h->n_mmco = 0;
     h->cabac_init_idc = h->QSY = 0;
     h->sp_for_switch_flag = false;
     h->slice_group_change_cycle = 0;
 }
 
-/* The PPS named, and the SPS it names: the active copy, unless an IDR picture or a recovery point may bring another. */
+/* The PPS named, and the SPS it names: the active copy, unless an IDR picture or a recovery point
+ * may bring another. */
 static int parameter_sets(h264_decoder *const dec, const slice_header *const h) {
     stream_state *const s = dec->stream;
     s->next_pps = &dec->pps[h->pic_parameter_set_id];
     s->next_sps = &dec->sps[s->next_pps->seq_parameter_set_id];
     if (!s->next_pps->valid || !s->next_sps->valid) {
         dec->warnings[H264_WARN_NO_PARAMETER_SET]++;
-        return h264_error(dec, H264_CORRUPT, "slice names parameter set %d, which never came", h->pic_parameter_set_id);
+        return h264_error(dec, H264_CORRUPT, "slice names parameter set %d, which never came",
+                          h->pic_parameter_set_id);
     }
     const sps *const active = &dec->active_sps;
     const bool may_change = h->IdrPicFlag || s->recovery.pending;
@@ -230,7 +239,8 @@ int h264_parse_slice_header(h264_decoder *const dec, const nal_unit *const nal, 
     h->slice_type = ue_max(&r, 9) % 5;
     h->pic_parameter_set_id = ue_max(&r, MAX_PPS - 1);
     if (r.bad || bits_overrun(b))
-        return h264_error(dec, H264_CORRUPT, "NAL unit type %d: bad slice header", nal->nal_unit_type);
+        return h264_error(dec, H264_CORRUPT, "NAL unit type %d: bad slice header",
+                          nal->nal_unit_type);
     const int rc = parameter_sets(dec, h);
     if (rc < 0)
         return rc;
@@ -251,18 +261,22 @@ int h264_parse_slice_header(h264_decoder *const dec, const nal_unit *const nal, 
     quantiser_and_filter(&r, h, s, p);
     slice_group_change_cycle(&r, h, s, p);
 
-    const uint32_t units = (uint32_t)(s->PicWidthInMbs * s->FrameHeightInMbs) >> (h->field_pic_flag || h->MbaffFrameFlag);
-    const bool idr_ok = h->nal_ref_idc != 0 && (h->slice_type == SLICE_I || h->slice_type == SLICE_SI);
+    const uint32_t units = (uint32_t)(s->PicWidthInMbs * s->FrameHeightInMbs) >>
+                           (h->field_pic_flag || h->MbaffFrameFlag);
+    const bool idr_ok =
+        h->nal_ref_idc != 0 && (h->slice_type == SLICE_I || h->slice_type == SLICE_SI);
     if (r.bad || bits_overrun(b) || h->first_mb_in_slice >= units || (h->IdrPicFlag && !idr_ok))
-        return h264_error(dec, H264_CORRUPT, "NAL unit type %d: bad slice header", nal->nal_unit_type);
+        return h264_error(dec, H264_CORRUPT, "NAL unit type %d: bad slice header",
+                          nal->nal_unit_type);
     return H264_OK;
 }
 
-/* 7.4.1.2.4, except that another PPS alone begins no new picture: legal pictures always differ elsewhere too, and
- * encoders that change the PPS from slice to slice exist. */
-bool h264_first_of_picture(const slice_header *const last, const slice_header *const h, const sps *const s) {
-    if (last->frame_num != h->frame_num || last->structure != h->structure || last->IdrPicFlag != h->IdrPicFlag ||
-        (last->nal_ref_idc == 0) != (h->nal_ref_idc == 0))
+/* 7.4.1.2.4, except that another PPS alone begins no new picture: legal pictures always differ
+ * elsewhere too, and encoders that change the PPS from slice to slice exist. */
+bool h264_first_of_picture(const slice_header *const last, const slice_header *const h,
+                           const sps *const s) {
+    if (last->frame_num != h->frame_num || last->structure != h->structure ||
+        last->IdrPicFlag != h->IdrPicFlag || (last->nal_ref_idc == 0) != (h->nal_ref_idc == 0))
         return true;
     if (h->IdrPicFlag && last->idr_pic_id != h->idr_pic_id)
         return true;

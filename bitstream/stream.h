@@ -1,10 +1,12 @@
-/* What the stream level keeps and shares: NAL units, parameter sets, slice headers, reference lists, the decoded
- * picture buffer, frame slots. Read internal.h first; the macroblock layer does not need this header.
+/* What the stream level keeps and shares: NAL units, parameter sets, slice headers, reference
+ * lists, the decoded picture buffer, frame slots. Read internal.h first; the macroblock layer does
+ * not need this header.
  *
- * Note [Life of a picture]. decoder.c parses a slice header; when it begins a new picture (7.4.1.2.4) the old one is
- * finished: concealed where slices are missing, deblocked, marked (8.2.5), stored and output (C.4). Then the new one is
- * started: parameter sets activated, frame_num gaps filled, slot and taps taken from the pools, PicOrderCnt derived.
- * After the first field of a frame the slot stays `dec->cur` for the second; stream_state.field_open says so.
+ * Note [Life of a picture]. decoder.c parses a slice header; when it begins a new picture
+ * (7.4.1.2.4) the old one is finished: concealed where slices are missing, deblocked, marked
+ * (8.2.5), stored and output (C.4). Then the new one is started: parameter sets activated,
+ * frame_num gaps filled, slot and taps taken from the pools, PicOrderCnt derived. After the first
+ * field of a frame the slot stays `dec->cur` for the second; stream_state.field_open says so.
  */
 #ifndef DAVD_STREAM_H
 #define DAVD_STREAM_H
@@ -12,9 +14,11 @@
 #include "internal.h"
 
 enum {
-    // DPB, frames that one IDR picture sends to the queue, the current one, one lent, one substitute
+    // DPB, frames that one IDR picture sends to the queue, the current one, one lent, one
+    // substitute
     MAX_PICTURES = 2 * (MAX_DPB_FRAMES + 2) + 4,
-    POC_LIMIT = (1 << 30) - 1, // PicOrderCnt is kept within +-POC_LIMIT, so that differences fit an int32_t
+    POC_LIMIT = (1 << 30) -
+        1, // PicOrderCnt is kept within +-POC_LIMIT, so that differences fit an int32_t
 };
 
 // 8.2.1: what the derivation of PicOrderCnt remembers of earlier pictures
@@ -25,8 +29,8 @@ typedef struct poc_state {
 } poc_state;
 
 typedef struct recovery_sei {
-    bool pending;            // received, and its picture has not begun
-    uint32_t frame_cnt;      // recovery_frame_cnt
+    bool pending;       // received, and its picture has not begun
+    uint32_t frame_cnt; // recovery_frame_cnt
 } recovery_sei;
 
 typedef struct stream_state {
@@ -35,7 +39,7 @@ typedef struct stream_state {
     // what is left of a packet while frames wait to be received
     uint8_t *rest;
     size_t rest_pos, rest_size, rest_capacity;
-    int64_t pts; // of the packet being decoded
+    int64_t pts;       // of the packet being decoded
     int nal_unit_type; // of the NAL unit being decoded, for error texts; 0: none
     int failure;       // H264_UNSUPPORTED or H264_NOMEM: nothing is decoded any more
     bool flushing;     // h264_flush() was called; nothing sent since
@@ -45,7 +49,7 @@ typedef struct stream_state {
     int n_pictures;
     uint32_t geometry; // counts changes of picture size and sample type
     struct taps *free_taps;
-    picture *substitute;   // mid-grey frame for missing references; made when first needed
+    picture *substitute; // mid-grey frame for missing references; made when first needed
     int32_t next_decode_order, next_artificial_uid;
     // output order: frames that h264_receive() will hand out
     picture *queue[MAX_PICTURES];
@@ -54,26 +58,32 @@ typedef struct stream_state {
 
     // the current picture
     slice_header next, first; // header just parsed; header of the first slice of dec->cur
-    const sps *next_sps;      // SPS that `next` was parsed with: the active one, or one to be activated
+    const sps *next_sps; // SPS that `next` was parsed with: the active one, or one to be activated
     const pps *next_pps;
     int n_slices;
-    bool field_open;          // dec->cur is a first field waiting for its second; no slice of that has come yet
-    bool unit_boundary;       // an AUD, parameter set or SEI came since the last slice
-    bool sequence_ended;      // after end_of_seq: the next picture must be IDR
+    bool field_open; // dec->cur is a first field waiting for its second; no slice of that has come
+                     // yet
+    bool unit_boundary;  // an AUD, parameter set or SEI came since the last slice
+    bool sequence_ended; // after end_of_seq: the next picture must be IDR
 
     poc_state poc;
     int PrevRefFrameNum;
     recovery_sei recovery;
-    bool started;             // a picture to start from has come
-    bool recovered;           // pictures from now on are exact
-    int recovery_frame_num, recovery_frames_left; // D.2.8: frame_num of the picture before, and how far it must still go
-    int32_t recovery_poc;     // pictures before it in output order are not shown; INT32_MIN after an IDR picture
+    bool started;                                 // a picture to start from has come
+    bool recovered;                               // pictures from now on are exact
+    int recovery_frame_num, recovery_frames_left; // D.2.8: frame_num of the picture before, and how
+                                                  // far it must still go
+    int32_t recovery_poc; // pictures before it in output order are not shown; INT32_MIN after an
+                          // IDR picture
 } stream_state;
 
-// nal.c (7.3.1, Annex B): data[0..size) is one NAL unit without start code. H264_OK, H264_CORRUPT, H264_NOMEM
+// nal.c (7.3.1, Annex B): data[0..size) is one NAL unit without start code. H264_OK, H264_CORRUPT,
+// H264_NOMEM
 int h264_nal_parse(h264_decoder *dec, const uint8_t *data, size_t size, nal_unit *nal);
-// The next NAL unit of a packet from *pos on, without start code or length; false when there is none left.
-bool h264_nal_next(h264_decoder *dec, const uint8_t *data, size_t size, size_t *pos, const uint8_t **nal, size_t *nal_size);
+// The next NAL unit of a packet from *pos on, without start code or length; false when there is
+// none left.
+bool h264_nal_next(h264_decoder *dec, const uint8_t *data, size_t size, size_t *pos,
+                   const uint8_t **nal, size_t *nal_size);
 
 // params.c (7.3.2). A set that breaks the syntax is counted and ignored.
 void h264_parse_sps(h264_decoder *dec, bits *b);
@@ -87,12 +97,14 @@ void h264_stream_info_fill(const sps *s, h264_stream_info *info);
 // sei.c (7.3.2.3, Annex D)
 void h264_parse_sei(h264_decoder *dec, bits *b);
 
-// slice.c (7.3.3): fills stream->next, next_sps, next_pps; b is left at slice_data(). H264_OK, H264_CORRUPT
+// slice.c (7.3.3): fills stream->next, next_sps, next_pps; b is left at slice_data(). H264_OK,
+// H264_CORRUPT
 int h264_parse_slice_header(h264_decoder *dec, const nal_unit *nal, bits *b);
-bool h264_first_of_picture(const slice_header *last, const slice_header *h, const sps *s); // 7.4.1.2.4
+bool h264_first_of_picture(const slice_header *last, const slice_header *h,
+                           const sps *s); // 7.4.1.2.4
 
 // refs.c
-void h264_poc_decode(h264_decoder *dec, picture *pic, const slice_header *h); // 8.2.1
+void h264_poc_decode(h264_decoder *dec, picture *pic, const slice_header *h);     // 8.2.1
 void h264_poc_done(h264_decoder *dec, const picture *pic, const slice_header *h); // after marking
 int h264_ref_lists(h264_decoder *dec); // 8.2.4: dec->slice.RefPicList. H264_OK, H264_NOMEM
 void h264_frame_num_wrap(h264_decoder *dec, int frame_num); // 8.2.4.1
@@ -100,19 +112,21 @@ int32_t h264_field_poc(const picture *pic, int structure);
 int32_t h264_limit_poc(int64_t poc);
 
 // dpb.c
-void h264_dpb_empty(h264_decoder *dec);  // all frames output in order, none reference any more
-void h264_dpb_mark(h264_decoder *dec);   // 8.2.5 for the field or frame just decoded
+void h264_dpb_empty(h264_decoder *dec); // all frames output in order, none reference any more
+void h264_dpb_mark(h264_decoder *dec);  // 8.2.5 for the field or frame just decoded
 int h264_dpb_fill_gap(h264_decoder *dec, const slice_header *h); // 8.2.5.2. H264_OK, H264_NOMEM
 void h264_dpb_insert(h264_decoder *dec, picture *pic);
-void h264_dpb_bump(h264_decoder *dec);   // C.4.5.3
+void h264_dpb_bump(h264_decoder *dec); // C.4.5.3
 void h264_dpb_size_init(h264_decoder *dec);
 
 // picture.c
-int h264_activate(h264_decoder *dec, const sps *s);   // H264_OK, H264_NOMEM
-picture *h264_picture_get(h264_decoder *dec);         // NULL: out of memory
-void h264_picture_release(h264_decoder *dec, picture *pic); // gives slot and taps back when nobody holds them
+int h264_activate(h264_decoder *dec, const sps *s); // H264_OK, H264_NOMEM
+picture *h264_picture_get(h264_decoder *dec);       // NULL: out of memory
+void h264_picture_release(h264_decoder *dec,
+                          picture *pic); // gives slot and taps back when nobody holds them
 int h264_taps_get(h264_decoder *dec, picture *pic);
-void h264_picture_copy_samples(h264_decoder *dec, picture *to, const picture *from); // NULL: mid-grey
+void h264_picture_copy_samples(h264_decoder *dec, picture *to,
+                               const picture *from); // NULL: mid-grey
 void h264_pictures_free(h264_decoder *dec);
 void h264_frame_fill(const picture *pic, h264_frame *f);
 

@@ -1,15 +1,19 @@
-/* Decodes Annex B files with every tap on and prints the MD5 of all cropped frames, for runs under sanitizers:
+/* Decodes Annex B files with every tap on and prints the MD5 of all cropped frames, for runs under
+ * sanitizers:
  *
- *     decode_main [-p] [-s SEED] FILE...      -p: packets of one NAL unit; -s: damage the data first
+ *     decode_main [-p] [-s SEED] FILE...      -p: packets of one NAL unit; -s: damage the data
+ * first
  *
- * One line a file: MD5, frames, concealed macroblocks, result, name. Exit status 0 unless a file cannot be read. */
+ * One line a file: MD5, frames, concealed macroblocks, result, name. Exit status 0 unless a file
+ * cannot be read. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "h264.h"
 
-// ------------------------------------------------------------------------------------------------ MD5 (RFC 1321)
+// ------------------------------------------------------------------------------------------------
+// MD5 (RFC 1321)
 
 typedef struct md5 {
     uint32_t state[4];
@@ -28,7 +32,8 @@ static const uint32_t md5_sines[64] = {
     0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
 
 static void md5_block(md5 *const m) {
-    static const uint8_t turns[4][4] = {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
+    static const uint8_t turns[4][4] = {
+        {7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
     uint32_t a = m->state[0], b = m->state[1], c = m->state[2], d = m->state[3];
     for (int i = 0; i < 64; i++) {
         static const int step[4] = {1, 5, 3, 7}, start[4] = {0, 1, 5, 0};
@@ -83,7 +88,8 @@ static void md5_print(md5 *const m) {
         printf("%02x", (unsigned)(m->state[i / 4] >> (8 * (i % 4)) & 255));
 }
 
-// -------------------------------------------------------------------------------------------------------- frames
+// --------------------------------------------------------------------------------------------------------
+// frames
 
 typedef struct totals {
     md5 md5;
@@ -100,7 +106,9 @@ static void add_frame(totals *const t, const h264_frame *const f) {
         const size_t bottom = (size_t)(f->height[p] - f->info.crop_bottom / sy);
         const size_t n = (size_t)f->width[p] * (size_t)f->height[p];
         for (size_t y = top; y < bottom; y++)
-            md5_add(&t->md5, (const uint8_t *)f->decoded[p] + (ptrdiff_t)y * f->decoded_stride[p] + left * sample,
+            md5_add(&t->md5,
+                    (const uint8_t *)f->decoded[p] + (ptrdiff_t)y * f->decoded_stride[p] +
+                        left * sample,
                     w * sample);
         for (size_t i = 0; i < n * sample; i++)
             t->touched += ((const uint8_t *)f->prediction[p])[i];
@@ -149,9 +157,10 @@ static void damage(uint8_t *const data, const size_t size, uint32_t seed) {
     }
 }
 
-static int decode(const uint8_t *const data, const size_t size, const int by_unit, totals *const t) {
-    const h264_settings settings = {.taps = H264_TAP_PREDICTION | H264_TAP_RESIDUAL | H264_TAP_LEVEL |
-                                            H264_TAP_MOTION | H264_TAP_MODES};
+static int decode(const uint8_t *const data, const size_t size, const int by_unit,
+                  totals *const t) {
+    const h264_settings settings = {.taps = H264_TAP_PREDICTION | H264_TAP_RESIDUAL |
+                                            H264_TAP_LEVEL | H264_TAP_MOTION | H264_TAP_MODES};
     h264_decoder *dec;
     int rc = h264_open(&dec, &settings);
     for (size_t pos = 0; rc == H264_OK && pos < size;) {
@@ -180,7 +189,8 @@ static int decode(const uint8_t *const data, const size_t size, const int by_uni
     if (getenv("DECODE_WARNINGS") != NULL)
         for (int w = 0; w < H264_N_WARNINGS; w++)
             if (h264_warning_count(dec, w) > 0)
-                fprintf(stderr, "  %s %llu\n", h264_warning_name(w), (unsigned long long)h264_warning_count(dec, w));
+                fprintf(stderr, "  %s %llu\n", h264_warning_name(w),
+                        (unsigned long long)h264_warning_count(dec, w));
     h264_close(dec);
     return rc;
 }
