@@ -4,20 +4,21 @@
 #             VENV=.venv       where it is made
 #             SHARED=../shared folder of test vectors; what needs it is skipped where it is missing
 #             ONLY='x_*'       conformance: only streams whose name matches
-#             CC=cc            compiler of the sanitizer builds
+#             CC=cc            compiler of the sanitizer builds; SEEDS="1 2 3": of the damage that fuzz does
 #             SOURCE= WORK=    dataset: raw videos, and where to make things; more in data/Makefile
 
 PYTHON ?= python3
 VENV   ?= .venv
 SHARED ?= ../shared
 ONLY   ?= *
+SEEDS  ?= 1 2 3
 BIN    := $(VENV)/bin
 CORE   := $(filter-out bitstream/_core.c,$(wildcard bitstream/*.c bitstream/*.h)) bitstream/_core.pyx
 export DAVD_SHARED := $(abspath $(SHARED))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test check-c lint types conformance bench dataset wheel clean
+.PHONY: help setup test check-c fuzz lint types conformance bench dataset wheel clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -40,6 +41,16 @@ check-c: build/core_test  ## unit checks of the C core under address and undefin
 	build/core_test
 
 build/core_test: $(filter %.c %.h,$(CORE)) $(wildcard tests/core*)
+	mkdir -p build
+	$(CC) -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
+		-fno-sanitize-recover=undefined -Ibitstream $(filter %.c,$^) -o $@
+
+fuzz: build/decode_main  ## every stream of SHARED/vectors under sanitizers, whole and damaged (SEEDS="1 2 3")
+	build/decode_main $(SHARED)/vectors/streams/*.*
+	build/decode_main -p $(SHARED)/vectors/streams/*.*
+	for seed in $(SEEDS); do build/decode_main -s $$seed $(SHARED)/vectors/streams/*.* || exit 1; done
+
+build/decode_main: $(filter %.c %.h,$(CORE)) tests/decode_main.c
 	mkdir -p build
 	$(CC) -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
 		-fno-sanitize-recover=undefined -Ibitstream $(filter %.c,$^) -o $@
