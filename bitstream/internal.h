@@ -157,6 +157,7 @@ typedef struct taps {
     uint8_t *tu, *mb_type, *cbp, *field;
     int8_t *qp[3];
     uint16_t *slice;
+    uint8_t *dirty; // [PicSizeInMbs] residual and level of the macroblock may not be all zero
     int8_t *intra_luma, *intra_chroma;
     int16_t *mv;
     int32_t *ref;
@@ -236,7 +237,7 @@ typedef struct ref_entry {
     int structure;      // FRAME, TOP_FIELD or BOTTOM_FIELD
     int32_t poc;        // PicOrderCnt of the frame or field
     bool long_term;
-    bool missing;       // "no reference picture": pic is a substitute
+    bool missing;       // pic is a substitute for "no reference picture", or a "non-existing" frame
 } ref_entry;
 
 // ----------------------------------------------------------------------------------------- macroblocks (7.3.5)

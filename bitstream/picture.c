@@ -196,6 +196,7 @@ static void lay_out_taps(const h264_decoder *const dec, taps *const t, carver *c
     t->cbp = carve(c, mbs);
     t->field = carve(c, mbs);
     t->slice = carve(c, mbs * sizeof *t->slice);
+    t->dirty = carve(c, mbs);
     if (want & H264_TAP_MODES) {
         t->intra_luma = carve(c, mbs * 16);
         t->intra_chroma = carve(c, mbs);

@@ -117,19 +117,16 @@ static void clear_rows(uint8_t *to, const size_t step, const int rows, const siz
     }
 }
 
-// Residual and levels of the macroblock start at zero. Most are zero from the last use of the
-// buffers: clearing only the others saves most of the memory traffic of a picture that is mostly
-// skipped. Field macroblocks share their rows of the residual with the other one of the pair.
+/* Residual and levels of the macroblock start at zero. Buffers come zeroed and are used again, so
+ * only what an earlier picture wrote needs clearing. (Field macroblocks of an earlier picture lie
+ * in other rows: no such thrift there.) */
 static void clear_taps(const h264_decoder *const dec) {
     const taps *const t = dec->cur->taps;
     const mb_ctx *const m = &dec->slice.mb;
-    if (!m->mb->field && !t->written[m->addr])
-        return;
-    t->written[m->addr] = m->mb->field;
-    if (m->mb->field)
-        t->written[m->addr + (m->mb_y & 1 ? -dec->PicWidthInMbs : dec->PicWidthInMbs)] = 1;
     const size_t size = dec->k->sample_size == 1 ? sizeof(int16_t) : sizeof(int32_t);
-    for (int plane = 0; plane < 3; plane++) {
+    const bool dirty = t->dirty[m->addr] || !dec->active_sps.frame_mbs_only_flag;
+    t->dirty[m->addr] = (m->coded[0] | m->coded[1] | m->coded[2]) != 0;
+    for (int plane = 0; plane < 3 && dirty; plane++) {
         const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
         uint8_t *const residual = t->residual[plane], *const level = t->level[plane];
         if (residual)
@@ -756,6 +753,7 @@ static void conceal_mb(h264_decoder *const dec, const picture *const from) {
     h264_motion_clear(m->motion, 1);
     dec->cur->mb_field[m->addr] = field;
     m->transform_size_8x8_flag = m->TransformBypassModeFlag = false;
+    m->coded[0] = m->coded[1] = m->coded[2] = 0;
     if (dec->cur->taps) {
         clear_taps(dec);
         tap_maps(dec);
