@@ -270,8 +270,13 @@ static void differ_from_list0(const ref_entry *const list0, const int n0, ref_en
 // ----------------------------------------------------------------------------------------------
 // substitution
 
-/* A frame to stand in for one that is missing: that of the buffer nearest in output order, else a
- * mid-grey one. */
+static int64_t distance(const picture *const a, const picture *const b) {
+    const int64_t d = (int64_t)a->PicOrderCnt - b->PicOrderCnt;
+    return d < 0 ? -d : d;
+}
+
+/* A frame to stand in for one that is missing: that of the buffer nearest in output order, rather
+ * one that was decoded; else a mid-grey one. */
 static picture *substitute(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     picture *best = NULL;
@@ -279,13 +284,9 @@ static picture *substitute(h264_decoder *const dec) {
         picture *const pic = dec->dpb.frames[i];
         if (pic == dec->cur)
             continue;
-        const int32_t distance = pic->PicOrderCnt - dec->cur->PicOrderCnt;
         if (best == NULL || (best->non_existing && !pic->non_existing) ||
             (best->non_existing == pic->non_existing &&
-             (distance < 0 ? -distance : distance) <
-                 (best->PicOrderCnt < dec->cur->PicOrderCnt
-                      ? dec->cur->PicOrderCnt - best->PicOrderCnt
-                      : best->PicOrderCnt - dec->cur->PicOrderCnt)))
+             distance(pic, dec->cur) < distance(best, dec->cur)))
             best = pic;
     }
     if (best != NULL)
@@ -303,8 +304,10 @@ static picture *substitute(h264_decoder *const dec) {
 
 static int fill_missing(h264_decoder *const dec, ref_entry *const list, const int n) {
     for (int i = 0; i < n; i++) {
-        if (list[i].pic != NULL)
+        if (list[i].pic != NULL) {
+            list[i].missing = list[i].pic->non_existing;
             continue;
+        }
         picture *const pic = substitute(dec);
         if (pic == NULL)
             return H264_NOMEM;
