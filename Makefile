@@ -6,19 +6,28 @@
 #             ONLY='x_*'       conformance: only streams whose name matches
 #             CC=cc            compiler of the sanitizer builds; SEEDS="1 2 3": of the damage that fuzz does
 #             SOURCE= WORK=    dataset: raw videos, and where to make things; more in data/Makefile
+#             VIDEO=my.mp4     demo: the video to repair; REFERENCE=its.mp4 where a clean one is at hand
+#             OUT=demo-out     demo: where to
 
 PYTHON ?= python3
 VENV   ?= .venv
 SHARED ?= ../shared
 ONLY   ?= *
 SEEDS  ?= 1 2 3
+CLIP   := demo/talking-head.mp4
+VIDEO  ?= $(CLIP)
+OUT    ?= demo-out
+REFERENCE ?= $(if $(filter $(CLIP),$(VIDEO)),demo/talking-head-clean.mp4)
 BIN    := $(VENV)/bin
 CORE   := $(filter-out bitstream/_core.c,$(wildcard bitstream/*.c bitstream/*.h)) bitstream/_core.pyx
 export DAVD_SHARED := $(abspath $(SHARED))
+SANITIZE := -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined -Ibitstream
+CHECKED := $(patsubst bitstream/%.c,build/checked/%.o,$(filter %.c,$(CORE)))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test check-c fuzz lint types conformance bench dataset wheel clean
+.PHONY: help setup demo test check-c fuzz lint types conformance bench dataset wheel clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -26,39 +35,50 @@ help:  ## this list
 setup: $(VENV)/.davd-built  ## virtual environment with davd built in it (other targets call it)
 
 $(VENV)/.davd-env: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) and building davd: a few minutes the first time."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt "setuptools>=77" wheel "Cython>=3.1" "numpy>=2.0"
 	touch $@
 
 $(VENV)/.davd-built: $(VENV)/.davd-env setup.py $(CORE)
-	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e ".[all,dev]"
+	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e ".[data,dask,train,dev]"
 	touch $@
 
-test: setup  ## all tests
+demo: setup  ## extract, inspect and restore the bundled clip (VIDEO=my.mp4: yours) into demo-out/
+	@BIN="$(BIN)" OUT="$(OUT)" REFERENCE="$(REFERENCE)" demo/run.sh "$(VIDEO)"
+
+test: setup  ## all tests, the sanitizer run of the C core among them
+	@$(MAKE) --no-print-directory -j2 check-c
 	$(BIN)/python -m pytest
 
-check-c: build/core_test  ## unit checks of the C core under address and undefined-behaviour sanitizers
+check-c: build/core_test build/decode_main setup  ## the C core under address and undefined-behaviour sanitizers
 	build/core_test
-
-build/core_test: $(filter %.c %.h,$(CORE)) $(wildcard tests/core*)
-	mkdir -p build
-	$(CC) -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
-		-fno-sanitize-recover=undefined -Ibitstream $(filter %.c,$^) -o $@
+	$(BIN)/python tests/sanitize.py build/decode_main $(CLIP)
 
 fuzz: build/decode_main  ## every stream of SHARED/vectors under sanitizers, whole and damaged (SEEDS="1 2 3")
 	build/decode_main $(SHARED)/vectors/streams/*.*
 	build/decode_main -p $(SHARED)/vectors/streams/*.*
 	for seed in $(SEEDS); do build/decode_main -s $$seed $(SHARED)/vectors/streams/*.* || exit 1; done
 
-build/decode_main: $(filter %.c %.h,$(CORE)) tests/decode_main.c
-	mkdir -p build
-	$(CC) -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
-		-fno-sanitize-recover=undefined -Ibitstream $(filter %.c,$^) -o $@
+build/core_test: $(wildcard tests/core*) $(CHECKED)
+	$(CC) $(SANITIZE) $(filter %.c %.o,$^) -o $@
+
+build/decode_main: tests/decode_main.c $(CHECKED)
+	$(CC) $(SANITIZE) $(filter %.c %.o,$^) -o $@
+
+build/checked/%.o: bitstream/%.c $(filter %.h,$(CORE))
+	@mkdir -p $(@D)
+	@$(CC) $(SANITIZE) -c $< -o $@
 
 lint: setup  ## style of Python and C
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(CORE))
+	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(CORE)) $(wildcard tests/*.c tests/*.h)
+
+types: wheel  ## mypy on the wheel as installed (through an editable install it sees no mapped folder)
+	rm -rf build/site
+	$(BIN)/pip install -q --no-deps --no-compile --target build/site dist/*.whl
+	MYPYPATH=build/site $(BIN)/mypy --cache-dir build/mypy build/site/davd
 
 conformance: setup  ## every stream of SHARED/vectors against its golden digests (ONLY='x_*' for some)
 	$(BIN)/python -m benchmarks.conformance --vectors $(SHARED)/vectors --only '$(ONLY)'
@@ -71,7 +91,9 @@ dataset: setup  ## raw videos to priors: SOURCE=dir WORK=dir [SIZE=128] [CRF="42
 	@$(MAKE) --no-print-directory -f data/Makefile PREPARE=$(BIN)/davd-prepare
 
 wheel: setup  ## source distribution and wheel in dist/
-	$(BIN)/python -m build --outdir dist .
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist . >build/wheel.log 2>&1 || (cat build/wheel.log; exit 1)
+	@ls -l dist
 
 clean:  ## what was built, not the virtual environment
 	rm -rf build dist *.egg-info bitstream/_core.c bitstream/_core.*.so .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# From a video to a restored one and a report; `make demo` calls it with the bundled clip.
+#
+#     [BIN=folder of the commands] [OUT=demo-out] [REFERENCE=clean.mp4] demo/run.sh VIDEO
+set -euo pipefail
+
+video=$1
+out=${OUT:-demo-out}
+name=$(basename "${video%.*}")
+priors=$out/$name.h5
+
+run() {  # print the command as one would type it, then do it
+    printf '\n$ '
+    printf '%q ' "$@"
+    printf '\n'
+    "${BIN:+$BIN/}$@"
+}
+
+mkdir -p "$out"
+run davd-extract "$video" -o "$priors" --force --verify
+run davd-inspect "$priors"
+run davd-inspect "$priors" --frame -1 -o "$out/$name.frame.png"
+run davd-restore --priors "$priors" -o "$out/$name.restored.mp4" --force \
+    ${REFERENCE:+--reference "$REFERENCE"} \
+    --compare "$out/$name.compare.mp4" --report "$out/$name.html"
+
+cat <<END
+
+Where to look:
+  $out/$name.html            the report: open it in a browser and move the slider
+  $out/$name.restored.mp4    the restored video, with the sound it had
+  $out/$name.compare.mp4     before and after, side by side
+  $out/$name.frame.png       what the bitstream says about the last frame
+END
