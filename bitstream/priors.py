@@ -90,6 +90,17 @@ class PriorsFile:
         self._file()
         return self._sets[path]
 
+    def dataset(self, path: str) -> h5py.Dataset:
+        """A dataset of this process's handle, for reading parts of what has no row per frame.
+
+        Raises:
+            KeyError: it is not stored.
+        """
+        self._file()
+        if path not in self._sets:
+            raise KeyError(f"{self.path} has no {path!r}")
+        return self._sets[path]
+
     def close(self) -> None:
         """Close the handle; the next use opens the file again."""
         if self._handle is not None and self._pid == os.getpid():

@@ -144,13 +144,20 @@ def find_checkpoint(name: str | Path) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    shipped = sorted(WEIGHTS.glob("davd-*.safetensors"))
-    for candidate in shipped:
-        match = _NAME.fullmatch(candidate.name)
-        if match and str(name) in (match["variant"], candidate.name, candidate.stem):
+    shipped = shipped_checkpoints()
+    for variant, candidate in shipped.items():
+        if str(name) in (variant, candidate.name, candidate.stem):
             return candidate
-    names = ", ".join(match["variant"] for p in shipped if (match := _NAME.fullmatch(p.name)))
-    raise CheckpointError(f"no checkpoint {str(name)!r}; shipped: {names or 'none'}")
+    raise CheckpointError(f"no checkpoint {str(name)!r}; shipped: {', '.join(shipped) or 'none'}")
+
+
+def shipped_checkpoints() -> dict[str, Path]:
+    """Checkpoints that came with davd, by variant."""
+    found = {}
+    for path in sorted(WEIGHTS.glob("davd-*.safetensors")):
+        if match := _NAME.fullmatch(path.name):
+            found[match["variant"]] = path
+    return found
 
 
 def read_checkpoint(path: str | Path) -> CheckpointInfo:
