@@ -161,7 +161,6 @@ typedef struct taps {
     int8_t *intra_luma, *intra_chroma;
     int16_t *mv;
     int32_t *ref;
-    uint8_t *written; // per macroblock: its residual or level may be other than 0, from this use of the buffers or the last
     void *memory; // one block holds them all
     size_t size;
     struct taps *next; // free list

@@ -10,8 +10,8 @@
 
 enum {
     ALIGN = 64,
-    PLANE_GUARD = 64
-}; // bytes; PLANE_GUARD may be read, not written, before and after each plane
+    PLANE_GUARD = 64, // bytes before and after each plane that may be read, not written
+};
 
 static size_t aligned(const size_t size) {
     return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
@@ -190,7 +190,6 @@ static void lay_out_taps(const h264_decoder *const dec, taps *const t, carver *c
             t->level[p] = carve(c, n * sample_size * 2);
         t->qp[p] = carve(c, mbs);
     }
-    t->written = carve(c, mbs);
     t->tu = carve(c, mbs * 16);
     t->mb_type = carve(c, mbs);
     t->cbp = carve(c, mbs);
@@ -263,7 +262,9 @@ static bool same_geometry(const sps *const a, const sps *const b) {
     const bool a16 = a->BitDepthY > 8 || a->BitDepthC > 8,
                b16 = b->BitDepthY > 8 || b->BitDepthC > 8;
     return a->PicWidthInMbs == b->PicWidthInMbs && a->FrameHeightInMbs == b->FrameHeightInMbs &&
-           a->chroma_format_idc == b->chroma_format_idc && a16 == b16;
+           a->chroma_format_idc == b->chroma_format_idc && a16 == b16 &&
+           // what fields leave in tap buffers lies in other rows than the frames' (taps.dirty)
+           a->frame_mbs_only_flag == b->frame_mbs_only_flag;
 }
 
 static int change_geometry(h264_decoder *const dec, const sps *const s) {

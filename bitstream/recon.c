@@ -80,7 +80,6 @@ static void tap_residual(const h264_decoder *const dec, const int plane, const i
                          const int n, const int32_t *r) {
     const size_t step = tap_step(dec, plane), at = tap_offset(dec, plane, x, y, true);
     void *const tap = dec->cur->taps->residual[plane];
-    dec->cur->taps->written[dec->slice.mb.addr] = 1;
     for (int j = 0; j < n; j++, r += n) {
         if (dec->k->sample_size == 1) {
             int16_t *const to = (int16_t *)tap + at + (size_t)j * step;
@@ -97,7 +96,6 @@ static void tap_level(const h264_decoder *const dec, const int plane, const int 
     const taps *const t = dec->cur->taps;
     if (!t || !t->level[plane])
         return;
-    t->written[dec->slice.mb.addr] = 1;
     const size_t at = tap_offset(dec, plane, x, y, false);
     if (dec->k->sample_size == 1)
         ((int16_t *)t->level[plane])[at] = (int16_t)iclip(level, INT16_MIN, INT16_MAX);
