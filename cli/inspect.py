@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\
 examples:
-  davd-inspect talk.h5                          what it holds, sizes, types and QP davd-inspect
-  talk.h5 --frame 17 -o 17.png     prediction, residual, transform units and QP of a frame
+  davd-inspect talk.h5                          what it holds, sizes, types and QP
+  davd-inspect talk.h5 --frame 17 -o 17.png     prediction, residual, transforms, QP of a frame
   davd-inspect talk.h5 --yuview talk.csv        statistics to lay over the video in YUView
 """
 _BAR = 40  # characters of the longest bar
@@ -116,11 +116,11 @@ def describe(priors: "PriorsFile") -> str:
     if attrs["encoder"]:
         text = str(attrs["encoder"])
         lines.append(f"encoder   {text if len(text) <= 90 else text[:87] + '...'}")
-    lines += ["", f"{'dataset':18}{'type':8}{'shape':24}{'bytes':>13}{'ratio':>9}"]
+    lines += ["", f"{'dataset':21}{'type':8}{'shape':24}{'bytes':>13}{'ratio':>9}"]
     for path, what in sizes(priors).items():
         shape = "x".join(str(n) for n in what["shape"])  # type: ignore[attr-defined]
         ratio = f"{what['ratio']}:1" if what["ratio"] else "empty"
-        lines.append(f"{path:18}{what['dtype']:8}{shape:24}{what['bytes']:13,}{ratio:>9}")
+        lines.append(f"{path:21}{what['dtype']:8}{shape:24}{what['bytes']:13,}{ratio:>9}")
     titles = {"picture_type": "picture types", "mb_type": "macroblock types"}
     titles |= {"tu": "transforms (4x4 luma blocks)", "qp": "QP of the macroblocks"}
     for name, title in titles.items():
