@@ -122,34 +122,44 @@ static unsigned apart_top(const int16_t (*const q)[2], const int16_t (*const p)[
 
 #endif
 
-// Edges of one direction where motion differs
-typedef struct direction {
-    unsigned (*apart)(const int16_t (*)[2], const int16_t (*)[2], const int16_t (*)[2], int);
-    void (*before)(const int32_t[4], const int32_t[4], int32_t[4]);
-    const uint16_t *spread;
-    int inner; // from the first blocks of a quarter to the others, in bits
-} direction;
+enum { LEFT, TOP };
 
-H264_INLINE unsigned motion_mask(const mb_motion *const own, const mb_motion *const other,
-                                 const reference_keys *const own_keys,
-                                 const reference_keys *const other_keys, const int limit_y,
-                                 const bool two_lists, const direction d) {
-    reference_keys before;
-    d.before(own_keys->list[0], other_keys->list[0], before.list[0]);
-    unsigned straight = differing(own_keys->list[0], before.list[0], d.spread) |
-                        d.apart(own->mv[0], own->mv[0], other->mv[0], limit_y);
+H264_INLINE unsigned apart(const int dir, const int16_t (*const q)[2], const int16_t (*const p)[2],
+                           const int16_t (*const other)[2], const int limit_y) {
+    return dir == LEFT ? apart_left(q, p, other, limit_y) : apart_top(q, p, other, limit_y);
+}
+
+H264_INLINE void before(const int dir, const int32_t own[4], const int32_t other[4], int32_t out[4]) {
+    if (dir == LEFT)
+        before_left(own, other, out);
+    else
+        before_top(own, other, out);
+}
+
+// Edges of one direction across which motion differs; `other` is the neighbour in that direction.
+H264_INLINE unsigned motion_mask(const int dir, const mb_motion *const own,
+                                 const mb_motion *const other, const bool field,
+                                 const bool two_lists) {
+    const uint16_t *const spread = dir == LEFT ? left_blocks : upper_blocks;
+    const int inner = dir == LEFT ? 1 : 4; // from the first blocks of a quarter to the others, in bits
+    const int limit_y = field ? 2 : 4;     // quarter rows of the field are half rows of the frame
+    const reference_keys k = keys_of(own, field), o = keys_of(other, field);
+    reference_keys p;
+    before(dir, k.list[0], o.list[0], p.list[0]);
+    unsigned straight = differing(k.list[0], p.list[0], spread) |
+                        apart(dir, own->mv[0], own->mv[0], other->mv[0], limit_y);
     if (!two_lists)
         return straight;
-    d.before(own_keys->list[1], other_keys->list[1], before.list[1]);
-    straight |= differing(own_keys->list[1], before.list[1], d.spread) |
-                d.apart(own->mv[1], own->mv[1], other->mv[1], limit_y);
+    before(dir, k.list[1], o.list[1], p.list[1]);
+    straight |= differing(k.list[1], p.list[1], spread) |
+                apart(dir, own->mv[1], own->mv[1], other->mv[1], limit_y);
     if (!straight)
         return 0;
-    return straight & (differing(own_keys->list[0], before.list[1], d.spread) |
-                       differing(own_keys->list[1], before.list[0], d.spread) |
-                       differing(own_keys->list[0], own_keys->list[1], d.spread) << d.inner |
-                       d.apart(own->mv[0], own->mv[1], other->mv[1], limit_y) |
-                       d.apart(own->mv[1], own->mv[0], other->mv[0], limit_y));
+    return straight & (differing(k.list[0], p.list[1], spread) |
+                       differing(k.list[1], p.list[0], spread) |
+                       differing(k.list[0], k.list[1], spread) << inner |
+                       apart(dir, own->mv[0], own->mv[1], other->mv[1], limit_y) |
+                       apart(dir, own->mv[1], own->mv[0], other->mv[0], limit_y));
 }
 
 static bool uses_list1(const mb_motion *const m) {
@@ -165,27 +175,46 @@ static unsigned transposed(unsigned m) {
     return m ^ t ^ t << 6;
 }
 
+// One motion for the whole macroblock?
+static bool moves_as_one(const mb_info *const mb) {
+    return mb->type == H264_P_SKIP || mb->type == H264_P_16X16 || mb->type == H264_B_16X16;
+}
+
+// The same references and vectors in the same lists: the commonest case where nothing differs
+static bool same_motion(const mb_motion *const a, const mb_motion *const b) {
+    bool same = true;
+    for (int list = 0; list < 2; list++)
+        same = same && a->uid[list][0] == b->uid[list][0] &&
+               a->ref_parity[list][0] == b->ref_parity[list][0] &&
+               memcmp(a->mv[list][0], b->mv[list][0], sizeof(a->mv[list][0])) == 0;
+    return same;
+}
+
+// motion_mask, only where it must be looked at block by block. first: blocks at the edge to the neighbour.
+H264_INLINE unsigned direction_mask(const h264_decoder *const dec, const int dir, const int addr,
+                                    const int neighbour, const bool field, const unsigned first) {
+    const mb_motion *const own = &dec->cur->motion[addr];
+    const mb_motion *const other = neighbour < 0 ? own : &dec->cur->motion[neighbour];
+    const unsigned wanted = neighbour < 0 ? 0xffff ^ first : 0xffff;
+    if (moves_as_one(&dec->mb[addr]) &&
+        (neighbour < 0 || (moves_as_one(&dec->mb[neighbour]) && same_motion(own, other))))
+        return 0;
+    if (uses_list1(own) || uses_list1(other))
+        return motion_mask(dir, own, other, field, true) & wanted;
+    return motion_mask(dir, own, other, field, false) & wanted;
+}
+
 void h264_edge_masks(const h264_decoder *const dec, const int addr, const int left, const int top,
                      const bool field, edge_masks *const out) {
     const mb_info *const mb = dec->mb;
-    const mb_motion *const motion = dec->cur->motion;
-    const unsigned wanted[2] = {left < 0 ? 0xffff ^ FIRST_COLUMN : 0xffff,
-                                top < 0 ? 0xffff ^ FIRST_ROW : 0xffff};
     const unsigned own = mb[addr].nonzero;
-    const unsigned before_v = (own << 1 & 0xeeee) | (left < 0 ? 0u : mb[left].nonzero >> 3 & FIRST_COLUMN);
-    const unsigned before_h = (own << 4 & 0xfff0) | (top < 0 ? 0u : (unsigned)mb[top].nonzero >> 12);
-    out->coefficients[0] = (uint16_t)transposed((own | before_v) & wanted[0]);
-    out->coefficients[1] = (uint16_t)((own | before_h) & wanted[1]);
-
-    const direction across = {apart_left, before_left, left_blocks, 1};
-    const direction down = {apart_top, before_top, upper_blocks, 4};
-    const mb_motion *const m = &motion[addr], *const l = left < 0 ? m : &motion[left];
-    const mb_motion *const t = top < 0 ? m : &motion[top];
-    const reference_keys mk = keys_of(m, field), lk = keys_of(l, field), tk = keys_of(t, field);
-    const int limit_y = field ? 2 : 4; // quarter rows of the field are half rows of the frame
-    const bool two_lists = uses_list1(m) || uses_list1(l) || uses_list1(t);
-    const unsigned v = motion_mask(m, l, &mk, &lk, limit_y, two_lists, across) & wanted[0];
-    const unsigned h = motion_mask(m, t, &mk, &tk, limit_y, two_lists, down) & wanted[1];
-    out->motion[0] = (uint16_t)transposed(v);
-    out->motion[1] = (uint16_t)h;
+    const unsigned from_left = left < 0 ? 0 : mb[left].nonzero >> 3 & FIRST_COLUMN;
+    const unsigned from_top = top < 0 ? 0 : (unsigned)mb[top].nonzero >> 12;
+    const unsigned v = own | (own << 1 & (0xffff ^ FIRST_COLUMN)) | from_left;
+    const unsigned h = own | (own << 4 & (0xffff ^ FIRST_ROW)) | from_top;
+    out->coefficients[0] = (uint16_t)transposed(left < 0 ? v & (0xffff ^ FIRST_COLUMN) : v);
+    out->coefficients[1] = (uint16_t)(top < 0 ? h & (0xffff ^ FIRST_ROW) : h);
+    out->motion[0] =
+        (uint16_t)transposed(direction_mask(dec, LEFT, addr, left, field, FIRST_COLUMN));
+    out->motion[1] = (uint16_t)direction_mask(dec, TOP, addr, top, field, FIRST_ROW);
 }
