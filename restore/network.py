@@ -17,8 +17,8 @@
 `full` is the paper's: features at luma's own size, residual blocks per frame, one deformable
 convolution per neighbour. `lite` is ours, for CPUs and short training: luma folded two by two
 beside chroma, a quarter of the positions; a neighbour is moved as it was decoded, by a motion
-search with whole folded samples, and enters as its difference from the centre; all frames meet in
-the first convolution (`front_blocks = 0`), so that nearly all work is done once per output.
+search with whole folded samples, and enters as its difference from the centre and its QP; all
+frames meet in the first convolution (`front_blocks = 0`): nearly all work is once per output.
 
 Source:
     Zhang et al., DAVD-Net: Deep Audio-aided Video Decompression of Talking Heads, CVPR 2020,
@@ -32,12 +32,12 @@ from torch.nn import functional as F
 from ..data.sample import FEATURES, Sample
 from .align import DeformAlign, motion_search, warp
 from .config import NetworkConfig
-from .picture import channels, input_channels
+from .picture import GAIN, channels, input_channels
 from .restorer import Features, Restorer, grid_multiple
 
 UPSAMPLINGS = 5  # "DAVD-Net, 3.2": five upsampling residual blocks
 LSTM_LAYERS = 3  # "DAVD-Net, 3.2"
-NEAR = 3.0  # what a neighbour's difference is multiplied by, so that it is about one in size
+NEAR = 3.0  # a neighbour's difference is small and is multiplied by this
 CELL = 4  # side of the squares of the motion search, samples of the folded picture
 
 
@@ -210,7 +210,9 @@ class DavdNet(Restorer):
             self.front = blocks(config.front_blocks, width)
             self.fuse = joining_conv(window * width, config.radius * width, width)
         else:
-            self.fuse = nn.Conv2d(window * seen, width, 3, padding=1)
+            beside = self.pictures + (config.priors or config.qp)
+            self.fuse = nn.Conv2d(seen + (window - 1) * beside, width, 3, padding=1)
+            self._begin_with_the_picture(config.radius * beside)
         self.align: DeformAlign | None = None
         if config.align and not lite:
             self.align = DeformAlign(width if self.head else seen, reach=config.reach)
@@ -228,6 +230,18 @@ class DavdNet(Restorer):
         reach = config.reach + (2 * CELL if lite else 3) if config.align else 0
         self.margin = grid_multiple(self.scale * (convolutions + reach))
 
+    @torch.no_grad()
+    def _begin_with_the_picture(self, first: int) -> None:
+        """Let the first layer see the decoded picture alone; the rest grows as it proves useful.
+
+        Random weights on forty channels of side information drown the picture's six: training
+        then takes three times as long to the same gain.
+        """
+        share = self.pictures / self.fuse.weight.shape[1]
+        kept = self.fuse.weight[:, first : first + self.pictures] / share**0.5
+        self.fuse.weight.zero_()
+        self.fuse.weight[:, first : first + self.pictures] = kept
+
     def features(self, sample: Sample) -> Features:
         """What each frame brings: front features, and luma where a motion search will want it."""
         seen = channels(sample, self.config, self.scale)  # [B, T, C, h, w]
@@ -236,7 +250,7 @@ class DavdNet(Restorer):
             flat = seen.flatten(0, 1).contiguous(memory_format=torch.channels_last)
             front = self.front(F.relu(self.head(flat))).unflatten(0, seen.shape[:2])
         if self.config.align and self.align is None:
-            return front, seen[:, :, :4].mean(2)
+            return front, seen[:, :, :4].mean(2) / GAIN
         return (front,)
 
     def correction(self, features: Features, sample: Sample) -> Tensor:
@@ -251,15 +265,20 @@ class DavdNet(Restorer):
                 part = front[:, step : step + middle].flatten(0, 1)
                 if self.config.align:
                     part = self._aligned(part, centre, features, step)
-                if self.head is None:  # the picture as its difference, which is small
-                    change = NEAR * (part[:, : self.pictures] - centre[:, : self.pictures])
-                    part = torch.cat([change, part[:, self.pictures :]], dim=1)
+                if self.head is None:
+                    part = self._beside(part, centre)
             parts.append(part)
         x = self.fuse(torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last))
         x = self.video(F.relu(x) if self.head is None else x)
         if self.sound is not None:
             x = self.join(x, self._heard(sample, x))
         return self.tail(self.rebuild(x)).unflatten(0, (batch, middle))
+
+    def _beside(self, part: Tensor, centre: Tensor) -> Tensor:
+        """Of a neighbour's channels the picture, as its difference, and QP."""
+        change = NEAR * (part[:, : self.pictures] - centre[:, : self.pictures])
+        place = 3 * self.pictures if self.config.priors else self.pictures
+        return torch.cat([change, part[:, place : place + 1]], dim=1)
 
     def _aligned(self, part: Tensor, centre: Tensor, features: Features, step: int) -> Tensor:
         """A neighbour's maps in the centre's place; `step` is its place in the window."""

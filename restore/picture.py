@@ -18,6 +18,8 @@ from .config import NetworkConfig
 # ITU-R BT.601, limited range: R'G'B' in 0..1 from Y, Cb, Cr in 0..1 less their offsets.
 _RGB = ((1.164384, 0.0, 1.596027), (1.164384, -0.391762, -0.812968), (1.164384, 2.017232, 0.0))
 _OFFSET = (16 / 255, 128 / 255, 128 / 255)
+GAIN = 1.0  # of the picture's channels over samples in [0, 1]
+MAP_GAIN = 1 / 16  # of the maps, which are about one in size
 MAPS = 8  # channels that `_maps` makes
 
 
@@ -107,25 +109,27 @@ def channels(sample: Sample, config: NetworkConfig, scale: int) -> Tensor:
         scale: 1 or 2.
 
     Returns:
-        `[B, T, C, H/scale, W/scale]`: the picture less 1/2; with priors prediction less decoded,
-        residual and the maps, each about one in size.
+        `[B, T, C, H/scale, W/scale]`: the picture; with priors prediction less decoded, residual
+        and the maps, QP first of them. Pictures come out about one in size and maps a quarter:
+        where maps are as large as pictures, the first layer sees little else and learns slowly.
 
     Raises:
         ValueError: Planes or maps that the network reads are not in the sample.
     """
     decoded = picture(normal(sample.decoded, sample.bit_depth), scale, config.colour)
     size = decoded.shape[-2:]
-    parts = [decoded - 0.5]
+    parts = [GAIN * (decoded - 0.5)]
     if config.priors:
         if sample.prediction is None or sample.residual is None or sample.tu is None:
             raise ValueError("this network reads prediction, residual and TU: not in the priors")
         predicted = picture(normal(sample.prediction, sample.bit_depth), scale, config.colour)
         residual = normal(sample.residual, sample.bit_depth)
-        parts += [4 * (predicted - decoded), 4 * picture(residual, scale), _maps(sample, size)]
+        parts += [2 * GAIN * (predicted - decoded), 2 * GAIN * picture(residual, scale)]
+        parts.append(_maps(sample, size) * MAP_GAIN)
     elif config.qp:
         if sample.qp_y is None:
             raise ValueError("this network reads QP: not in the priors")
-        parts.append(_spread(_qp(sample.qp_y), size).unsqueeze(-3))
+        parts.append(_spread(_qp(sample.qp_y), size).unsqueeze(-3) * MAP_GAIN)
     return torch.cat(parts, dim=-3)
 
 

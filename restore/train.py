@@ -103,6 +103,7 @@ class _Run:
         self.optimizer = Optimizer(self.network, settings)
         self.average = Average(self.network, settings.ema)
         self.progress = Progress()
+        self.errors = [0.0, 0.0]
         self.best: Path | None = None
         self.amp = settings.amp and fast_bf16(group.device)
         if (last := self.folder / "last.safetensors").exists():
@@ -206,7 +207,18 @@ class _Run:
             )
         self.optimizer.step()
         self.average.update(self.network, self.progress.step)
+        self._count_errors(restored, sample)
         return float(loss.detach()), float(norm)
+
+    @torch.no_grad()
+    def _count_errors(self, restored: Planes, sample: Sample) -> None:
+        """Squared luma errors of decoded and restored training crops, for the log."""
+        radius = self.config.network.radius
+        middle = sample.cut(radius, sample.frames - radius)
+        assert middle.clean is not None
+        clean, decoded = (normal(p, sample.bit_depth).y for p in (middle.clean, middle.decoded))
+        for kind, plane in enumerate((decoded, restored.y)):
+            self.errors[kind] += float((plane - clean).square().mean())
 
     def _validate(self) -> None:
         """Gain over decoded on the validation clips, with the averaged weights."""
@@ -258,11 +270,15 @@ class _Run:
             self.board = SummaryWriter(self.folder)
 
     def _log(self, loss: float, norm: float, rate: float, speed: float) -> None:
+        decoded, restored = self.errors
+        self.errors = [0.0, 0.0]
         if self.group.rank:
             return
         row = {
             "step": self.progress.step, "seconds": round(self.progress.seconds, 1),
-            "loss": f"{loss:.6f}", "gradient": f"{norm:.4f}", "rate": f"{rate:.3g}",
+            "loss": f"{loss:.6f}",
+            "gain": f"{10 * math.log10(max(decoded, 1e-12) / max(restored, 1e-12)):.3f}",
+            "gradient": f"{norm:.4f}", "rate": f"{rate:.3g}",
             "samples_per_second": f"{speed:.1f}", "offset": f"{_offset(self.network):.3f}",
         }  # fmt: skip
         self._row("train.csv", row)

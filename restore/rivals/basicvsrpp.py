@@ -21,7 +21,7 @@ from ...data.sample import Sample
 from ..align import DeformAlign, motion_search, warp
 from ..config import NetworkConfig
 from ..network import CELL, blocks
-from ..picture import channels, input_channels
+from ..picture import GAIN, channels, input_channels
 from ..restorer import Features, Restorer, grid_multiple
 
 PASSES = 4  # backward and forward, twice
@@ -62,7 +62,7 @@ class BasicVsrPlusPlus(Restorer):
         """Front features, and the folded picture's mean luma for the motion search."""
         seen = channels(sample, self.config, self.scale)
         x = self.front(F.relu(self.head(seen.flatten(0, 1))))
-        return x.unflatten(0, (seen.shape[0], -1)), seen[:, :, :4].mean(2)
+        return x.unflatten(0, (seen.shape[0], -1)), seen[:, :, :4].mean(2) / GAIN
 
     def correction(self, features: Features, sample: Sample) -> Tensor:
         """Carry features through every window."""

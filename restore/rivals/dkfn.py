@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from ...data.sample import Sample
 from ..config import NetworkConfig
 from ..network import blocks
-from ..picture import input_channels
+from ..picture import GAIN, input_channels
 from ..restorer import Features, Restorer, grid_multiple
 
 START = 1.0  # covariance of the decoded frame that the recursion begins with
@@ -59,7 +59,7 @@ class Dkfn(Restorer):
             gain = spread / (spread + F.softplus(doubt) + 1e-6)
             state = before + gain * (now[:, :3] + update - before)
             covariance = (1 - gain) * spread
-        return (state - at(self.radius)[:, :3]).unflatten(0, (batch, middle))
+        return (state - at(self.radius)[:, :3]).unflatten(0, (batch, middle)) / GAIN
 
 
 class _Branch(nn.Module):
