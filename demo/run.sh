@@ -19,16 +19,16 @@ run() {  # print the command as one would type it, then do it
 mkdir -p "$out"
 run davd-extract "$video" -o "$priors" --force --verify
 run davd-inspect "$priors"
-run davd-inspect "$priors" --frame -1 -o "$out/$name.frame.png"
+run davd-inspect "$priors" --frame 0 -o "$out/$name.frame.png"
 run davd-restore --priors "$priors" -o "$out/$name.restored.mp4" --force \
-    ${REFERENCE:+--reference "$REFERENCE"} \
-    --compare "$out/$name.compare.mp4" --report "$out/$name.html"
+    ${REFERENCE:+--reference "$REFERENCE"} --report "$out/$name.html"
+run davd-restore --priors "$priors" -o "$out/$name.compare.mp4" --force --compare --end 5
 
 cat <<END
 
 Where to look:
   $out/$name.html            the report: open it in a browser and move the slider
   $out/$name.restored.mp4    the restored video, with the sound it had
-  $out/$name.compare.mp4     before and after, side by side
-  $out/$name.frame.png       what the bitstream says about the last frame
+  $out/$name.compare.mp4     before and after, side by side (the first five seconds)
+  $out/$name.frame.png       what the bitstream says about the first frame
 END
