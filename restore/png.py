@@ -1,0 +1,85 @@
+"""Pictures for a page: planes as RGB, values as colours, RGB as PNG."""
+
+import base64
+import struct
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+# Weights of red and blue in luma, Table E-5 of H.264.
+_WEIGHTS = {"bt709": (0.2126, 0.0722), "smpte240m": (0.212, 0.087), "fcc": (0.30, 0.11)}
+_WEIGHTS |= {"bt2020nc": (0.2627, 0.0593), "bt2020c": (0.2627, 0.0593)}
+_BT601 = (0.299, 0.114)
+
+# Stops of the colour scales, R G B: nothing to much, and less - nothing - more.
+HEAT = ((12, 10, 24), (74, 21, 92), (168, 41, 84), (236, 104, 52), (252, 190, 80), (255, 250, 214))
+LESS_MORE = ((36, 92, 214), (120, 164, 240), (250, 250, 248), (244, 150, 96), (200, 52, 24))
+WORSE_BETTER = ((178, 44, 60), (236, 158, 150), (250, 250, 248), (122, 196, 176), (10, 118, 104))
+
+
+def to_rgb(
+    planes: Sequence[np.ndarray], *, depth: int, matrix: str, full_range: bool
+) -> np.ndarray:
+    """Planes of a shown picture as 8-bit RGB.
+
+    Args:
+        planes: Y, Cb, Cr as codes, chroma of any format; Y alone for 4:0:0.
+        depth: Bits of a sample.
+        matrix: Name of the colour matrix; unknown ones are taken for BT.601's.
+        full_range: Whether the codes use their whole range.
+
+    Returns:
+        uint8 `[H, W, 3]`.
+    """
+    height, width = planes[0].shape
+    unit = float(1 << (depth - 8))
+    values = [torch.from_numpy(plane.astype(np.float32)) / unit for plane in planes]
+    black, luma, chroma = (0.0, 255.0, 255.0) if full_range else (16.0, 219.0, 224.0)
+    y = (values[0] - black) / luma
+    if len(values) == 1:
+        rgb = y.expand(3, height, width)
+    else:
+        small = torch.stack(values[1:])[None]
+        cb, cr = F.interpolate((small - 128) / chroma, (height, width), mode="bilinear")[0]
+        if matrix == "gbr":
+            rgb = torch.stack([cr + 0.5, y, cb + 0.5])
+        else:
+            red, blue = _WEIGHTS.get(matrix, _BT601)
+            r, b = y + 2 * (1 - red) * cr, y + 2 * (1 - blue) * cb
+            rgb = torch.stack([r, (y - red * r - blue * b) / (1 - red - blue), b])
+    return (rgb.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+
+
+def colours(values: np.ndarray, scale: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    """Values in 0..1 along a colour scale, uint8 `[H, W, 3]`."""
+    stops = np.array(scale, np.float64)
+    place = np.clip(values, 0, 1) * (len(stops) - 1)
+    return np.stack(
+        [np.interp(place, np.arange(len(stops)), stops[:, c]) for c in range(3)], axis=-1
+    ).round().astype(np.uint8)  # fmt: skip
+
+
+def png(rgb: np.ndarray) -> bytes:
+    """A PNG file of uint8 `[H, W, 3]`, lossless.
+
+    Source:
+        PNG, third edition: 5 (chunks), 9 (filter type 2, Up).
+    """
+    height, width, _ = rgb.shape
+    rows = rgb.reshape(height, width * 3)
+    above = np.concatenate([np.zeros((1, width * 3), np.uint8), rows[:-1]])
+    data = np.concatenate([np.full((height, 1), 2, np.uint8), rows - above], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(data.tobytes(), 9)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts
+    )
+
+
+def data_uri(rgb: np.ndarray) -> str:
+    """A picture as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode(png(rgb)).decode()
