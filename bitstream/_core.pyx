@@ -10,7 +10,8 @@ from dataclasses import dataclass
 cimport cython
 cimport numpy as cnp
 from libc.stddef cimport ptrdiff_t
-from libc.stdint cimport INT64_MIN, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int8_t, int16_t, int32_t, int64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 cnp.import_array()
@@ -155,7 +156,8 @@ cdef object _stream_info(const h264_stream_info *i, str encoder):
         i.crop_left, i.crop_right, i.crop_top, i.crop_bottom,
         i.chroma_format_idc, i.bit_depth_luma, i.bit_depth_chroma,
         i.matrix_coefficients, i.colour_primaries, i.transfer_characteristics,
-        bool(i.video_full_range), i.sar_width, i.sar_height, i.num_units_in_tick, i.time_scale, encoder,
+        bool(i.video_full_range), i.sar_width, i.sar_height, i.num_units_in_tick, i.time_scale,
+        encoder,
     )
 
 
@@ -190,7 +192,9 @@ cdef void _run(const Copies *c) noexcept nogil:
             memcpy(k.to + y * k.bytes, k.source + <ptrdiff_t>y * k.stride, k.bytes)
 
 
-cdef object _array(Copies *c, const void *source, int typenum, int ndim, cnp.npy_intp *shape, ptrdiff_t stride):
+cdef object _array(
+    Copies *c, const void *source, int typenum, int ndim, cnp.npy_intp *shape, ptrdiff_t stride
+):
     """A new array; what fills it is added to `c`. A stride of 0: packed."""
     cdef cnp.ndarray array = cnp.PyArray_SimpleNew(ndim, shape, typenum)
     cdef size_t size = <size_t>cnp.PyArray_NBYTES(array)
@@ -204,7 +208,9 @@ cdef object _array(Copies *c, const void *source, int typenum, int ndim, cnp.npy
     return array
 
 
-cdef object _plane(Copies *c, const void *source, int typenum, int height, int width, ptrdiff_t stride):
+cdef object _plane(
+    Copies *c, const void *source, int typenum, int height, int width, ptrdiff_t stride
+):
     cdef cnp.npy_intp[2] shape
     shape[0] = height
     shape[1] = width
@@ -217,7 +223,8 @@ cdef tuple _planes(Copies *c, const h264_frame *f, const void *const *sources, i
     if sources[0] == NULL:
         return None
     return tuple([
-        _plane(c, sources[p], typenum, f.height[p], f.width[p], 0) for p in range(3) if f.width[p] > 0
+        _plane(c, sources[p], typenum, f.height[p], f.width[p], 0)
+        for p in range(3) if f.width[p] > 0
     ])
 
 
@@ -230,7 +237,8 @@ cdef class Frame:
     Attributes:
         decoded, prediction: `[Hc, Wc]` uint8 (uint16 over 8 bits) for Y, Cb, Cr.
         residual, level: `[Hc, Wc]` int16 (int32 over 8 bits) for Y, Cb, Cr.
-        tu: `[H/4, W/4]` uint8, transform in force: none 0, 4x4 1, 8x8 2, Intra16x16 3, PCM 4; +8 bypassed.
+        tu: `[H/4, W/4]` uint8, transform in force: none 0, 4x4 1, 8x8 2, Intra16x16 3, PCM 4; plus 8
+            where it is bypassed.
         mb_type: `[H/16, W/16]` uint8, I_4x4 0 to B_8x8 14.
         qp_y, qp_cb, qp_cr: `[H/16, W/16]` int8.
         cbp, slice, field: `[H/16, W/16]` uint8, uint16, uint8.
@@ -317,7 +325,7 @@ cdef class Decoder:
     """Decoder of one H.264 stream. Not thread-safe; releases the GIL while decoding.
 
     Args:
-        extradata: avcC record (packets are then length-prefixed), or Annex B parameter sets, or None.
+        extradata: avcC record (packets are then length-prefixed), or Annex B parameter sets.
         prediction, residual, level, motion, modes: what to record beside the decoded samples; the
             maps of types, QPs, transforms and slices always are.
         max_pixels: luma samples of the largest picture accepted; 0: 4096x2304.
@@ -329,7 +337,7 @@ cdef class Decoder:
     cdef h264_decoder *_dec
     cdef object _waiting  # packets (or None for a flush) that came while frames had not been taken
     cdef h264_stream_info _info
-    cdef object _stream
+    cdef object _stream, _text
     cdef bint _failed  # receive() has raised for good
 
     def __cinit__(
@@ -389,8 +397,8 @@ cdef class Decoder:
 
         Raises:
             CorruptStreamError: no usable NAL unit in it; the next packet may be sent.
-            UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further. Frames that come before
-                the trouble can be had first: for the packet that brings it, `receive` raises.
+            UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further. Frames
+                before the trouble can be had first: for the packet that brings it, `receive` raises.
         """
         if data is None:
             raise TypeError("data must be bytes")
@@ -451,8 +459,9 @@ cdef class Decoder:
     cdef object _stream_of(self, const h264_frame *f):
         """The StreamInfo of a frame; one object for all frames that share it."""
         cdef bytes text = h264_encoder_text(self._dec)
-        if self._stream is None or self._stream.encoder.encode() != text or not _same(&self._info, &f.info):
+        if self._stream is None or self._text != text or not _same(&self._info, &f.info):
             self._info = f.info
+            self._text = text
             self._stream = _stream_info(&f.info, text.decode("ascii", "replace"))
         return self._stream
 
@@ -474,7 +483,8 @@ cdef bint _same(const h264_stream_info *a, const h264_stream_info *b) noexcept:
         and a.crop_top == b.crop_top and a.crop_bottom == b.crop_bottom
         and a.chroma_format_idc == b.chroma_format_idc
         and a.bit_depth_luma == b.bit_depth_luma and a.bit_depth_chroma == b.bit_depth_chroma
-        and a.matrix_coefficients == b.matrix_coefficients and a.video_full_range == b.video_full_range
+        and a.matrix_coefficients == b.matrix_coefficients
+        and a.video_full_range == b.video_full_range
         and a.colour_primaries == b.colour_primaries
         and a.transfer_characteristics == b.transfer_characteristics
         and a.sar_width == b.sar_width and a.sar_height == b.sar_height
