@@ -28,6 +28,7 @@ from fnmatch import fnmatch
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import av
 import numpy as np
 from davd.bitstream.demux import open_source
 from davd.bitstream.extract import extract, iterate
@@ -61,10 +62,12 @@ class Result:
 
 @dataclass
 class Check:
-    """Compares the frames of one stream with its row and its golden file."""
+    """Compares the frames of one stream with its row, its golden file and FFmpeg's time stamps."""
 
     row: dict[str, str]
     golden: dict | None
+    turns: int = 0
+    times: list[int | None] | None = None
     frames: int = 0
     concealed: int = 0
     first_bad: dict[str, int] = field(default_factory=dict)
@@ -78,13 +81,19 @@ class Check:
             for column, want in zip(self.golden["columns"], (wanted or "").split(), strict=False):
                 if want != "-" and got[column] != want:
                     self.first_bad.setdefault(column, self.frames)
-        for plane in cropped:
-            self.md5.update(np.ascontiguousarray(plane))
+        for plane in cropped:  # FFmpeg turns what a display matrix says; priors are as coded
+            self.md5.update(np.ascontiguousarray(np.rot90(plane, self.turns)))
         if len(cropped) == 1 and self.row["pix_fmt"].startswith("yuv"):  # 4:0:0 shown as 4:2:0
             height, width = cropped[0].shape
             self.md5.update(bytes([128]) * (2 * ((height + 1) // 2) * ((width + 1) // 2)))
+        if self.times is not None and record.pts != self._time():
+            self.first_bad.setdefault("pts", self.frames)
         self.frames += 1
         self.concealed += record.concealed
+
+    def _time(self) -> int | None:
+        assert self.times is not None
+        return self.times[self.frames] if self.frames < len(self.times) else None
 
     def result(self, seconds: float) -> Result:
         """The verdict, after the last frame."""
@@ -149,6 +158,12 @@ def frames_through_file(stream: Path) -> Iterator[tuple[FrameRecord, list[np.nda
                     yield record, shown
 
 
+def ffmpeg_times(stream: Path) -> list[int | None]:
+    """Time stamps of the frames of a container, as FFmpeg's decoder hands them out."""
+    with av.open(str(stream)) as container:
+        return [frame.pts for frame in container.decode(video=0)]
+
+
 def run(row: dict[str, str], vectors: Path, direct: bool) -> Result:
     """One stream, in this process."""
     from davd.bitstream import DavdError, UnsupportedStreamError
@@ -157,7 +172,9 @@ def run(row: dict[str, str], vectors: Path, direct: bool) -> Result:
     stream = vectors / "streams" / row["file"]
     path = vectors / "golden" / f"{row['file']}.json"
     golden = json.loads(path.read_text()) if path.exists() else None
-    check = Check(row, golden)
+    source = open_source(stream)
+    times = None if source.bare or row["kind"] == "damaged" else ffmpeg_times(stream)
+    check = Check(row, golden, source.rotation // 90, times)
     began = time.perf_counter()
     try:
         for record, cropped in (frames_direct if direct else frames_through_file)(stream):

@@ -3,14 +3,19 @@
 import os
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
-from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from .priors import PriorsFile
 from .schema import FrameRecord
+
+Box = tuple[int, int, int, int]  # left, right, bottom, top of what is shown, luma samples
 
 _INK, _FAINT = "#1f2430", "#767c8c"
 # Transform unit -> side in 4x4 blocks, colour, name. The order is the drawing order.
@@ -74,7 +79,7 @@ def unit_edges(tu: np.ndarray, kind: int, side: int) -> np.ndarray:
     )
 
 
-def _panel(figure: Figure, place: int, title: str, note: str = ""):  # noqa: ANN202 - matplotlib's
+def _panel(figure: Figure, place: int, title: str, note: str = "") -> Axes:
     axes = figure.add_subplot(2, 3, place)
     axes.set_title(title, loc="left", fontsize=11, color=_INK, fontweight="bold", pad=6)
     axes.set_title(note, loc="right", fontsize=8.5, color=_FAINT, pad=6)
@@ -85,11 +90,15 @@ def _panel(figure: Figure, place: int, title: str, note: str = ""):  # noqa: ANN
     return axes
 
 
-def _missing(axes, name: str) -> None:  # noqa: ANN001
+def _missing(axes: Axes, name: str) -> None:
+    _note(axes, f"{name} is not stored\nin this file")
+
+
+def _note(axes: Axes, text: str) -> None:
     axes.text(
         0.5,
         0.5,
-        f"{name} is not stored\nin this file",
+        text,
         ha="center",
         va="center",
         color=_FAINT,
@@ -107,11 +116,11 @@ def frame_figure(priors: PriorsFile, index: int) -> Figure:
     rows, columns = priors.crop
     height, width = rows.stop - rows.start, columns.stop - columns.start
     panel = 4.6
-    figure = Figure(figsize=(3 * panel + 0.6, 2 * (panel * height / width + 0.42) + 0.95), dpi=150)
+    figure = Figure(figsize=(3 * panel + 1.9, 2 * (panel * height / width + 0.42) + 0.95), dpi=150)
     FigureCanvasAgg(figure)
     figure.set_facecolor("white")
     figure.subplots_adjust(
-        left=0.02, right=0.98, top=1 - 0.95 / figure.get_figheight(), bottom=0.03, wspace=0.06
+        left=0.02, right=0.955, top=1 - 0.95 / figure.get_figheight(), bottom=0.03, wspace=0.13
     )
     figure.subplots_adjust(hspace=0.42 / (panel * height / width))
     _heading(figure, priors, record)
@@ -134,10 +143,10 @@ def _heading(figure: Figure, priors: PriorsFile, record: FrameRecord) -> None:
     y = 1 - 0.32 / figure.get_figheight()
     name = f"{priors.attrs['source']}"
     figure.text(0.02, y, name, fontsize=15, fontweight="bold", color=_INK, va="center")
-    figure.text(0.98, y, text, fontsize=10.5, color=_FAINT, va="center", ha="right")
+    figure.text(0.955, y, text, fontsize=10.5, color=_FAINT, va="center", ha="right")
 
 
-def _pictures(figure: Figure, priors: PriorsFile, record: FrameRecord, box: tuple) -> None:
+def _pictures(figure: Figure, priors: PriorsFile, record: FrameRecord, box: Box) -> None:
     axes = _panel(figure, 1, "Decoded", "as a player shows it")
     shown = record.decoded or record.prediction
     if record.decoded is not None:
@@ -149,19 +158,17 @@ def _pictures(figure: Figure, priors: PriorsFile, record: FrameRecord, box: tupl
         grey = to_rgb(shown, priors).mean(axis=-1)
         axes.imshow(0.12 + 0.55 * grey, extent=box, cmap="gray", vmin=0, vmax=1)
     handles = []
+    width = float(np.clip(300 / (box[1] - box[0]), 0.12, 0.9))  # lines of large pictures are thin
     for kind, (side, colour, name) in _UNITS.items():
         edges = unit_edges(record.tu, kind, side)
         if not len(edges):
             continue
-        thin = kind == 0
-        axes.add_collection(
-            LineCollection(
-                list(edges),
-                colors=colour,
-                linewidths=0.35 if thin else 0.7,
-                alpha=0.3 if thin else 0.95,
-            )
-        )
+        if kind:
+            _tint(axes, (record.tu & 7) == kind, colour)
+        lines = LineCollection(list(edges), colors=colour, linewidths=width, alpha=0.9)
+        if kind == 0:
+            lines.set(linewidths=width / 2, alpha=0.35)
+        axes.add_collection(lines)
         handles.append(Line2D([], [], color=colour, lw=2.4, label=name))
     axes.set_xlim(box[0], box[1])
     axes.set_ylim(box[2], box[3])
@@ -185,7 +192,15 @@ def _pictures(figure: Figure, priors: PriorsFile, record: FrameRecord, box: tupl
         _missing(axes, "prediction")
 
 
-def _qp_panel(figure: Figure, record: FrameRecord, box: tuple) -> None:
+def _tint(axes: Axes, where: np.ndarray, colour: str) -> None:
+    """Colour some 4x4 blocks lightly."""
+    image = np.zeros((*where.shape, 4))
+    image[where] = to_rgba(colour, 0.28)
+    height, width = where.shape
+    axes.imshow(image, extent=(0, width * 4, height * 4, 0), interpolation="nearest")
+
+
+def _qp_panel(figure: Figure, record: FrameRecord, box: Box) -> None:
     axes = _panel(figure, 3, "Quantisation", "QP of each macroblock")
     qp = record.qp_y.astype(int)
     low, high = int(qp.min()), int(qp.max())
@@ -211,9 +226,9 @@ def _qp_panel(figure: Figure, record: FrameRecord, box: tuple) -> None:
     _bar(figure, axes, image)
 
 
-def _bar(figure: Figure, axes, image) -> None:  # noqa: ANN001
+def _bar(figure: Figure, axes: Axes, image: AxesImage) -> None:
     inset = axes.inset_axes((1.015, 0.0, 0.022, 1.0))
-    bar = figure.colorbar(image, cax=inset)
+    bar = figure.colorbar(image, cax=inset, ticks=MaxNLocator(integer=True))
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=7.5, colors=_FAINT, length=0, pad=2)
 
@@ -223,7 +238,7 @@ def _signed_panel(
     place: int,
     title: str,
     planes: tuple[np.ndarray, ...] | None,
-    box: tuple,
+    box: Box,
     note: str,
 ) -> None:
     axes = _panel(figure, place, title, note)
@@ -234,6 +249,8 @@ def _signed_panel(
     coded = np.abs(luma[luma != 0])
     limit = max(4.0, float(np.percentile(coded, 98)) if coded.size else 4.0)
     extent = (0, luma.shape[1], luma.shape[0], 0)
+    if not coded.size:
+        _note(axes, "all zero in this frame")
     image = axes.imshow(
         luma, extent=extent, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest"
     )
@@ -242,16 +259,16 @@ def _signed_panel(
     _bar(figure, axes, image)
 
 
-def _level_panel(figure: Figure, record: FrameRecord, box: tuple) -> None:
-    """How many levels are not zero in each 4x4 block: where the bits went."""
-    axes = _panel(figure, 6, "Coded levels", "nonzero per 4x4 luma block")
+def _level_panel(figure: Figure, record: FrameRecord, box: Box) -> None:
+    """How many levels are not zero in each 8x8 block: where the bits went."""
+    axes = _panel(figure, 6, "Coded levels", "nonzero per 8x8 luma block")
     if record.level is None:
         _missing(axes, "level")
         return
     luma = record.level[0]
     height, width = luma.shape
-    count = (luma.reshape(height // 4, 4, width // 4, 4) != 0).sum(axis=(1, 3))
-    bounds = [0, 1, 2, 3, 5, 9, 17]
+    count = (luma.reshape(height // 8, 8, width // 8, 8) != 0).sum(axis=(1, 3))
+    bounds = [0, 1, 2, 4, 8, 16, 65]
     colours = ["#f3f4f7", "#cfe8f3", "#93cde4", "#4aa3cc", "#1d6fa5", "#0b3c6f"]
     image = axes.imshow(
         count,
@@ -269,9 +286,11 @@ def _level_panel(figure: Figure, record: FrameRecord, box: tuple) -> None:
     names = [
         str(a) if b == a + 1 else f"{a}-{b - 1}" for a, b in zip(bounds, bounds[1:], strict=False)
     ]
+    names[-1] = f"{bounds[-2]}+"
     bar.ax.set_yticklabels(names)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=7.5, colors=_FAINT, length=0, pad=2)
+    bar.ax.minorticks_off()
 
 
 def save_figure(priors: PriorsFile, index: int, path: str | os.PathLike[str]) -> None:
