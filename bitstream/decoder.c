@@ -38,6 +38,8 @@ static void complete_frame(h264_decoder *const dec) {
     pic->current = false;
     if (pic->fields_decoded != FRAME)
         dec->warnings[H264_WARN_UNPAIRED_FIELD]++;
+    // slices sent twice may count twice
+    pic->concealed_mbs = imin(pic->concealed_mbs, dec->PicWidthInMbs * dec->FrameHeightInMbs);
     pic->needed_for_output = s->recovered && pic->PicOrderCnt >= s->recovery_poc;
     if (!pic->needed_for_output)
         dec->warnings[H264_WARN_DISCARDED_PICTURE]++;

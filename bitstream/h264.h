@@ -79,7 +79,7 @@ enum {
 enum {
     H264_WARN_CONCEALED_MB,      /* macroblocks that had to be invented */
     H264_WARN_CORRUPT_SLICE,     /* slices with a syntax error */
-    H264_WARN_MISSING_REFERENCE, /* reference list entries without a picture */
+    H264_WARN_MISSING_REFERENCE, /* macroblocks predicted from a picture that never came */
     H264_WARN_FRAME_NUM_GAP,     /* frame_num jumps where the SPS allows none */
     H264_WARN_BAD_PARAMETER_SET, /* SPS or PPS that broke the syntax, ignored */
     H264_WARN_BAD_NAL, /* NAL units with forbidden_zero_bit or of impossible size, ignored */
@@ -140,7 +140,7 @@ typedef struct h264_frame {
     int picture_type;     /* H264_PICTURE_*: the most general slice type in the picture */
     int keyframe;         /* IDR */
     int recovery_point;   /* a recovery point SEI came with it */
-    int concealed_mbs;
+    int concealed_mbs;    /* macroblocks not decoded, or predicted from a picture that never came */
     int64_t pts; /* as given to h264_send() with the first slice; INT64_MIN when none */
 } h264_frame;
 

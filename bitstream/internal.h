@@ -247,7 +247,7 @@ typedef struct mb_info {
     uint8_t type;                // H264_I_4X4 ...
     bool is_intra, field, transform_size_8x8_flag;
     bool skip;                   // P_Skip or B_Skip
-    bool conceal;                // not decoded: invented
+    bool conceal;                // invented: not decoded, or predicted from a missing picture
     uint8_t direct;              // bit per 8x8 quarter predicted in direct mode (B_Skip, B_Direct, direct sub-macroblock)
     int8_t QPY;                  // QP_Y in force; 0 for I_PCM (as the deblocking filter takes it, 8.7.2.2)
     int8_t QPC[2];               // QP_C for Cb, Cr; for I_PCM that of QP_Y = 0

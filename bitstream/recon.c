@@ -598,6 +598,16 @@ static void set_weights(const h264_decoder *const dec, inter_block *const b, con
     }
 }
 
+// A macroblock predicted from a picture that never came is invented too.
+static void note_missing_reference(h264_decoder *const dec) {
+    mb_info *const mb = dec->slice.mb.mb;
+    if (mb->conceal)
+        return;
+    mb->conceal = true;
+    dec->cur->concealed_mbs++;
+    dec->warnings[H264_WARN_MISSING_REFERENCE]++;
+}
+
 // w x h luma samples at (x, y) of the macroblock; all their motion is that of the 4x4 block there
 static void predict_part(h264_decoder *const dec, const int x, const int y, const int w,
                          const int h) {
@@ -610,6 +620,8 @@ static void predict_part(h264_decoder *const dec, const int x, const int y, cons
         const int ref_idx = m->motion->ref_idx[list][quarter];
         b.ref[list] = ref_idx >= 0 ? &s->RefPicList[list][ref_idx] : NULL;
         memcpy(b.mv[list], m->motion->mv[list][block], sizeof b.mv[list]);
+        if (ref_idx >= 0 && H264_UNLIKELY(b.ref[list]->missing))
+            note_missing_reference(dec);
     }
     set_weights(dec, &b, m->motion->ref_idx[0][quarter], m->motion->ref_idx[1][quarter]);
     uint8_t *dst[3] = {sample_at(dec, 0, x, y), NULL, NULL};

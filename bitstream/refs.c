@@ -376,8 +376,6 @@ static void modify_list(h264_decoder *const dec, const int list, ref_entry *cons
             entry = find_picture(dec, picNumPred > CurrPicNum ? picNumPred - MaxPicNum : picNumPred,
                                  false);
         }
-        if (entry.pic == NULL)
-            dec->warnings[H264_WARN_MISSING_REFERENCE]++;
         move_to(entries, h->num_ref_idx_active[list], i, &entry);
     }
 }
@@ -408,11 +406,8 @@ int h264_ref_lists(h264_decoder *const dec) {
     if (h->num_ref_idx_active[0] == 0)
         return H264_OK;
     h264_frame_num_wrap(dec, h->frame_num);
-    for (int list = 0; list < 2 && h->num_ref_idx_active[list] > 0; list++) {
+    for (int list = 0; list < 2 && h->num_ref_idx_active[list] > 0; list++)
         n[list] = initial_list(dec, list, initial[list]);
-        if (n[list] == 0)
-            dec->warnings[H264_WARN_MISSING_REFERENCE]++;
-    }
     differ_from_list0(initial[0], n[0], initial[1], n[1]);
     for (int list = 0; list < 2; list++) {
         const int active = h->num_ref_idx_active[list];
