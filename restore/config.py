@@ -42,7 +42,7 @@ class DataConfig:
     """What a training sample is cut from."""
 
     index: tuple[str, ...] = ()  # work folders made by davd-prepare, or their index.json
-    crf: tuple[int, ...] = (42,)  # encodes to draw from ("DAVD-Net, 4.1": 42, or 45)
+    crf: tuple[int, ...] = (42,)  # encodes to draw from; named twice, twice as often (paper: one)
     crop: int = 64  # samples, a multiple of 16, so that no transform unit is cut
     frames: int = 7  # frames read per sample; `frames - 2 * radius` of them are restored
     flip: bool = True  # horizontal flips, where no levels are asked for

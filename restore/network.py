@@ -217,7 +217,7 @@ class DavdNet(Restorer):
         if config.align and not lite:
             self.align = DeformAlign(width if self.head else seen, reach=config.reach)
         self.video = blocks(config.video_blocks, width)
-        self.sound = SoundBranch(config.sound_channels, 2 if lite else 4) if config.audio else None
+        self.sound = SoundBranch(config.sound_channels, 1 if lite else 4) if config.audio else None
         if config.audio:
             self.join = Fusion(width, config.sound_channels, attention=config.attention)
         self.rebuild = blocks(config.blocks, width)

@@ -150,7 +150,7 @@ class _Run:
         return open_segments(
             data.index,
             split,
-            crf=data.crf,
+            crf=data.crf if split == "train" else tuple(dict.fromkeys(data.crf)),
             listen=features if network.audio else None,
             sound=data.sound,
             fix_delay=data.fix_delay,

@@ -4,7 +4,14 @@ import math
 
 import pytest
 import torch
-from davd.restore.align import DeformAlign, _bilinear_rows, bilinear, deform_conv2d, motion_search, warp
+from davd.restore.align import (
+    DeformAlign,
+    _bilinear_rows,
+    bilinear,
+    deform_conv2d,
+    motion_search,
+    warp,
+)
 from torch import Tensor
 
 
@@ -35,7 +42,9 @@ def slow_deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor) 
                         place = 2 * (group * taps + tap)
                         y = i + tap // side - side // 2 + float(offset[b, place, i, j])
                         z = j + tap % side - side // 2 + float(offset[b, place + 1, i, j])
-                        value = slow_sample(x[b, c], y, z) * float(mask[b, group * taps + tap, i, j])
+                        value = slow_sample(x[b, c], y, z) * float(
+                            mask[b, group * taps + tap, i, j]
+                        )
                         out[b, :, i, j] += value * weight[:, c, tap // side, tap % side].double()
     return out.float()
 

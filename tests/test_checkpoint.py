@@ -19,6 +19,7 @@ from davd.restore.config import Config, config_from_dict, load_config
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 SMALL = {"channels": 4, "sound_channels": 4, "front_blocks": 1, "video_blocks": 1, "blocks": 1}
 
 

@@ -20,6 +20,7 @@ from davd.restore.restorer import Features, Restorer
 from davd.restore.tables import Row, as_csv, as_json, as_text, multiply_adds
 from tinywork import make_work
 
+torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 SMALL = {"channels": 8, "sound_channels": 4, "front_blocks": 1, "video_blocks": 1, "blocks": 1}
 
 

@@ -11,6 +11,7 @@ from davd.restore.network import SoundBranch, lay_over_face
 from davd.restore.picture import apply_correction, channels, input_channels, normal, picture
 from davd.restore.restorer import Restorer, Stream
 
+torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 SMALL = {"channels": 8, "sound_channels": 4, "front_blocks": 1, "video_blocks": 2, "blocks": 1}
 NAMES = ["davd-lite", "davd-full", "dscnn", "dkfn", "mfqe", "edvr", "basicvsrpp"]
 
@@ -23,7 +24,10 @@ def make_sample(
     def planes(low: int, high: int, kind: torch.dtype) -> Planes:
         sizes = [(height, width), (height // 2, width // 2), (height // 2, width // 2)]
         return Planes(
-            *(torch.randint(low, high, (batch, frames, *s), generator=random).to(kind) for s in sizes)
+            *(
+                torch.randint(low, high, (batch, frames, *s), generator=random).to(kind)
+                for s in sizes
+            )
         )
 
     def blocks(high: int, step: int, kind: torch.dtype) -> torch.Tensor:
@@ -106,7 +110,9 @@ def test_stream_equals_windows(name: str) -> None:
 
 def collate_repeated(sample: Sample) -> Sample:
     """The window of the first frame, which is repeated before itself."""
-    return sample.apply(lambda t: torch.cat([t[:, :1], t[:, :1], t[:, :3]], 1) if t.dim() > 2 else t)
+    return sample.apply(
+        lambda t: torch.cat([t[:, :1], t[:, :1], t[:, :3]], 1) if t.dim() > 2 else t
+    )
 
 
 def test_stream_shorter_than_a_window() -> None:

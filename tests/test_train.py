@@ -151,7 +151,9 @@ def test_two_processes_train_as_one(work: Path, tmp_path: Path) -> None:
         processes.append(
             subprocess.Popen(
                 [*line, f"--set=train.out={tmp_path / 'two'}"],
-                env=environment, stderr=subprocess.PIPE, text=True,
+                env=environment,
+                stderr=subprocess.PIPE,
+                text=True,
             )  # fmt: skip
         )
     for process in processes:
