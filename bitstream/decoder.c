@@ -488,6 +488,8 @@ int h264_send(h264_decoder *const dec, const uint8_t *const data, const size_t s
     unlock_lent(dec);
     if (s->failure != 0)
         return s->failure;
+    if (s->flushing && s->queue_length == 0)
+        decode_rest(dec); // the end of the stream before comes first
     if (s->rest_pos < s->rest_size || s->queue_length > 0)
         return H264_AGAIN;
     if (size == 0)
