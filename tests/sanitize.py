@@ -57,7 +57,9 @@ def main() -> None:
                 sys.exit(f"{video}: {md5} of {frames} frames, FFmpeg has {expected} of {count}")
         for seed in range(1, copies + 1):
             run(program, "-p", "-s", str(seed), str(stream))
-    print(f"{program}: {video.name}: {count} frames equal FFmpeg's, {copies} damaged copies endured")
+    print(
+        f"{program}: {video.name}: {count} frames equal FFmpeg's, {copies} damaged copies endured"
+    )
 
 
 if __name__ == "__main__":
