@@ -10,11 +10,35 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import explain, version_text
+
+if TYPE_CHECKING:
+    from davd.data.work import Settings
+
+_EXAMPLES = """\
+examples:
+  davd-prepare all talk.mp4 --work work --crf 42        one video, all steps
+  davd-prepare crop talk.mp4 --work work --size 224     or step by step
+  davd-prepare encode talk --work work --crf 42
+  davd-prepare extract talk --work work --crf 42
+  davd-prepare run raw work --workers 8 --crf 42 45     a folder of videos, eight processes
+  davd-prepare run raw work --scheduler tcp://head:8786 ... or a Dask cluster
+  davd-prepare retry work                               try again what failed
+make dataset SOURCE=raw WORK=work does the same as run, by make. docs/data.md has it all.
+"""
 
 
 def get_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="davd-prepare", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="davd-prepare",
+        description="Take raw talking-head videos to training-ready priors: face crops, H.264 at "
+        "chosen rate factors, priors files and an index; one step of one clip at a time, or all.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="store_true", help="versions, and the ffmpeg in use")
     commands = parser.add_subparsers(dest="command", metavar="STEP")
 
@@ -95,20 +119,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(arguments)
     except (OSError, ValueError) as error:
-        print(f"davd-prepare: {error}", file=sys.stderr)
+        print(f"davd-prepare: {explain(error)}", file=sys.stderr)
         return 1
 
 
 def _version() -> int:
-    from importlib.metadata import version
-
     from davd.data.media import ffmpeg_path, ffmpeg_version
 
-    from davd import __version__
-
-    print(f"davd {__version__}")
-    for package in ("av", "numpy", "opencv-python-headless", "ffmpeg-python"):
-        print(f"{package} {version(package)}")
+    print(version_text())
     print(f"{ffmpeg_version()} ({ffmpeg_path()})")
     return 0
 
@@ -154,7 +172,7 @@ def _told(failed: list[dict[str, str]]) -> str:
     return f"{told} (failed.csv)" if told else "nothing failed"
 
 
-def _chosen(arguments: argparse.Namespace):  # noqa: ANN202 - Settings, imported late
+def _chosen(arguments: argparse.Namespace) -> Settings:
     """Return the settings of the command line over those of the folder over the defaults."""
     from davd.data.work import Settings, read_result
 

@@ -7,10 +7,16 @@ found by its time and costs one seek and one decode: 1.3 ms at 224x224.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import av
+    import av.video.plane
 
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -28,17 +34,11 @@ class CleanVideo:
             path: a clip that `crop.crop_clip` wrote.
         """
         self.path = Path(path)
-        self._owner = 0
-        self._container = None
-        self._next = 0  # frame that the decoder gives next without a seek
+        self._opened: _Opened | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the open file behind."""
-        return {"path": self.path}
-
-    def __setstate__(self, state: dict[str, Path]) -> None:
-        """Start closed."""
-        self.__init__(state["path"])  # type: ignore[misc]
+        return {"path": self.path, "_opened": None}
 
     def __enter__(self) -> CleanVideo:
         """Return the reader itself."""
@@ -50,65 +50,29 @@ class CleanVideo:
 
     def close(self) -> None:
         """Close the file; reading again opens it again."""
-        if self._container is not None and self._owner == os.getpid():
-            self._container.close()
-        self._container = None
+        if self._opened is not None and self._opened.owner == os.getpid():
+            self._opened.container.close()
+        self._opened = None
 
-    def _open(self) -> None:
-        import av
-
-        self._container = av.open(str(self.path))
-        self._owner = os.getpid()
-        self._video = self._container.streams.video[0]
-        self._video.codec_context.thread_count = 1
-        self._rate = Fraction(self._video.average_rate)
-        self._decoder = self._container.decode(self._video)
-        self._next = 0
-        self._count: int | None = None
-
-    def _ready(self) -> None:
-        if self._container is None or self._owner != os.getpid():
-            self._open()
+    def _file(self) -> _Opened:
+        if self._opened is None or self._opened.owner != os.getpid():
+            self._opened = _Opened(self.path)
+        return self._opened
 
     @property
     def fps(self) -> Fraction:
         """Frames a second."""
-        self._ready()
-        return self._rate
+        return self._file().rate
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        self._ready()
-        return self._video.codec_context.width, self._video.codec_context.height
+        video = self._file().video
+        return video.width, video.height
 
     def __len__(self) -> int:
         """Return the number of frames."""
-        self._ready()
-        if self._count is None:
-            self._container.seek(0)
-            self._count = sum(1 for packet in self._container.demux(self._video) if packet.size)
-            self._seek(0)
-        return self._count
-
-    def _seek(self, frame: int) -> None:
-        time = int(frame / self._rate / self._video.time_base + Fraction(1, 2))
-        self._container.seek(time, stream=self._video)
-        self._decoder = self._container.decode(self._video)
-        self._next = frame
-
-    def _decode(self, frame: int) -> Planes:
-        if frame != self._next:
-            self._seek(frame)
-        for picture in self._decoder:
-            at = round(picture.pts * picture.time_base * self._rate)
-            if at >= frame:
-                self._next = at + 1
-                if at > frame:
-                    break
-                return _planes(picture)
-        self._next = -1
-        raise IndexError(f"{self.path.name} has no frame {frame}; it has {len(self)}")
+        return self._file().count()
 
     def __getitem__(self, frame: int) -> Planes:
         """Return frame `frame` as `[H, W]`, `[H/2, W/2]`, `[H/2, W/2]` uint8: Y, Cb, Cr.
@@ -116,9 +80,12 @@ class CleanVideo:
         Raises:
             IndexError: there is no such frame.
         """
-        self._ready()
-        frame = frame + len(self) if frame < 0 else frame
-        return self._decode(frame)
+        at = frame + len(self) if frame < 0 else frame
+        picture = self._file().decode(at)
+        if picture is None:
+            raise IndexError(f"{self.path.name} has no frame {frame}; it has {len(self)}")
+        y, cb, cr = (plane_array(plane) for plane in picture.planes)
+        return y, cb, cr
 
     def read(self, start: int, stop: int) -> Planes:
         """Return frames `start` to `stop - 1` as `[T, H, W]` and two `[T, H/2, W/2]` uint8.
@@ -134,10 +101,51 @@ class CleanVideo:
         return y, cb, cr
 
 
-def _planes(picture) -> Planes:  # noqa: ANN001 - av.VideoFrame, imported late
-    """Copy the three planes of a yuv420p frame."""
-    out = []
-    for plane in picture.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        out.append(rows[: plane.height, : plane.width].copy())
-    return out[0], out[1], out[2]
+class _Opened:
+    """The open file of one process."""
+
+    def __init__(self, path: Path) -> None:
+        import av
+
+        self.owner = os.getpid()
+        self.container = av.open(str(path))
+        self.video = self.container.streams.video[0]
+        self.video.codec_context.thread_count = 1
+        self.rate = Fraction(self.video.average_rate or 0)
+        self._frames: int | None = None
+        self._next = -1  # frame that the decoder gives next without a seek
+        self._decoder: Iterator[av.VideoFrame] = iter(())
+
+    def count(self) -> int:
+        """Return the number of frames."""
+        if self._frames is None:
+            self._seek(0)
+            packets = self.container.demux(self.video)
+            self._frames = sum(1 for packet in packets if packet.size > 0)
+            self._next = -1
+        return self._frames
+
+    def _seek(self, frame: int) -> None:
+        base = Fraction(self.video.time_base or 1)
+        self.container.seek(int(frame / self.rate / base + Fraction(1, 2)), stream=self.video)
+        self._decoder = self.container.decode(self.video)
+        self._next = frame
+
+    def decode(self, frame: int) -> av.VideoFrame | None:
+        """Return a frame, or None if there is none of that number."""
+        if frame != self._next:
+            self._seek(frame)
+        for picture in self._decoder:
+            time = Fraction(picture.pts or 0) * Fraction(picture.time_base or 1)
+            at = round(time * self.rate)
+            if at >= frame:
+                self._next = at + 1
+                return picture if at == frame else None
+        self._next = -1
+        return None
+
+
+def plane_array(plane: av.video.plane.VideoPlane) -> np.ndarray:
+    """Copy a plane of 8-bit samples, `[H, W]`."""
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width].copy()

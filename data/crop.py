@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from . import faces, sync
 from .clean import CleanVideo
 from .media import ClipError, Probe, complete, ffmpeg_version, probe, run_ffmpeg
 from .work import SAMPLE_RATE, Settings, step
+
+if TYPE_CHECKING:
+    from ffmpeg.nodes import FilterableStream
 
 _FFV1 = {"c:v": "ffv1", "level": 3, "g": 1, "slices": 4, "slicecrc": 1, "c:a": "pcm_s16le"}
 _IN_STEP_MS = 40.0  # smaller delays are left: they are within what is measured
@@ -115,7 +119,7 @@ def _span(shot: faces.Shot, fps: Fraction) -> tuple[int, int]:
     return round(shot.start * SAMPLE_RATE / fps), round(shot.stop * SAMPLE_RATE / fps)
 
 
-def _sound(node, start: float, span: tuple[int, int]):  # noqa: ANN001, ANN202 - ffmpeg-python
+def _sound(node: FilterableStream, start: float, span: tuple[int, int]) -> FilterableStream:
     """Chain filters: 16 kHz mono with sample 0 at time `start`, gaps filled, samples of `span`."""
     node = node.filter("asetpts", f"PTS-({start:.6f})/TB")
     fill = {"async": 1, "min_hard_comp": 0.005, "first_pts": 0}
@@ -164,7 +168,9 @@ def _public(command: str, source: Path, target: Path) -> str:
     return command.replace(str(part), target.name).replace(str(source), source.name)
 
 
-def _picture(node, shot: faces.Shot, seen: Probe, settings: Settings):  # noqa: ANN001, ANN202
+def _picture(
+    node: FilterableStream, shot: faces.Shot, seen: Probe, settings: Settings
+) -> FilterableStream:
     """Chain filters: frames of the shot, cropped, scaled, 8-bit 4:2:0."""
     node = node.filter("trim", start_frame=shot.start, end_frame=shot.stop)
     node = node.filter("setpts", "PTS-STARTPTS")

@@ -12,14 +12,19 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .media import ClipError, Probe, ffmpeg_path
+
+if TYPE_CHECKING:
+    import cv2
+    from ffmpeg.nodes import FilterableStream
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
@@ -59,13 +64,6 @@ class Shot:
     dropped: str = ""
 
 
-@dataclass
-class _Track:
-    """One face followed through a shot."""
-
-    boxes: list[tuple[int, int, int, int]] = field(default_factory=list)
-
-
 def grey_frames(
     path: Path, seen: Probe, fps: Fraction, *, short_side: int = _SHORT_SIDE
 ) -> Iterator[np.ndarray]:
@@ -94,17 +92,18 @@ def grey_frames(
             process.terminate()
 
 
-def on_grid(stream, start: float, fps: Fraction):  # noqa: ANN001, ANN201 - ffmpeg-python's nodes
+def on_grid(stream: FilterableStream, start: float, fps: Fraction) -> FilterableStream:
     """Put a video stream on a constant frame rate that begins with its first frame."""
     moved = stream.filter("setpts", f"PTS-{start:.6f}/TB")
     return moved.filter("fps", fps=str(fps), start_time=0, round="near")
 
 
 @cache
-def _cascade(name: str):  # noqa: ANN202 - cv2.CascadeClassifier, imported late
+def _cascade(name: str) -> cv2.CascadeClassifier:
     import cv2
+    import cv2.data
 
-    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + f"haarcascade_{name}.xml")
+    cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_{name}.xml")
     assert not cascade.empty(), name
     return cascade
 
@@ -121,7 +120,7 @@ def detect(grey: np.ndarray) -> list[Box]:
             grey, scaleFactor=1.12, minNeighbors=4, minSize=(least, least)
         )
         if len(found):
-            boxes = [tuple(int(v) for v in box) for box in found]
+            boxes: list[Box] = [(int(x), int(y), int(w), int(h)) for x, y, w, h in found]
             return sorted(boxes, key=lambda box: (-box[2] * box[3], box))
     return []
 
@@ -190,6 +189,7 @@ def find_shots(
 
 
 def _too_short(shot: Shot) -> Shot:
+    """Drop a shot."""
     return Shot(shot.start, shot.stop, found=shot.found, dropped="shorter than a second")
 
 
@@ -203,20 +203,18 @@ def _overlap(a: Box, b: Box) -> float:
 
 def steadiest(looks: list[list[Box]]) -> list[Box]:
     """Return the boxes of the face that is seen most, by area times times seen."""
-    tracks: list[_Track] = []
+    tracks: list[list[Box]] = []
     for boxes in looks:
-        free = list(tracks)
+        free = list(range(len(tracks)))
         for box in boxes:
-            near = [t for t in free if _overlap(t.boxes[-1], box) > 0.3]
-            if near:
-                best = max(near, key=lambda t: _overlap(t.boxes[-1], box))
-                best.boxes.append(box)
+            overlaps = {k: _overlap(tracks[k][-1], box) for k in free}
+            best = max(overlaps, key=lambda k: overlaps[k], default=-1)
+            if best >= 0 and overlaps[best] > 0.3:
+                tracks[best].append(box)
                 free.remove(best)
             else:
-                tracks.append(_Track([box]))
-    if not tracks:
-        return []
-    return max(tracks, key=lambda t: sum(w * h for _, _, w, h in t.boxes)).boxes
+                tracks.append([box])
+    return max(tracks, key=lambda t: sum(w * h for _, _, w, h in t), default=[])
 
 
 def _judge(

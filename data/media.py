@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 
 class ClipError(Exception):
@@ -139,7 +143,7 @@ def probe(path: Path) -> Probe:
         raise ClipError(f"not a video that FFmpeg can open: {error.strerror}") from error
 
 
-def _probe(container) -> Probe:  # noqa: ANN001 - av.container.InputContainer, imported late
+def _probe(container: InputContainer) -> Probe:
     video = container.streams.video[0]
     sound = container.streams.audio[0] if container.streams.audio else None
     times = sorted(
@@ -151,7 +155,7 @@ def _probe(container) -> Probe:  # noqa: ANN001 - av.container.InputContainer, i
     first = next(container.decode(video), None)
     if first is None:
         raise ClipError("no frame could be decoded")
-    base = float(video.time_base)
+    base = float(video.time_base or 1)
     span = (times[-1] - times[0]) * base
     rate = Fraction(video.average_rate or 25)
     if len(times) > 1 and span > 0:

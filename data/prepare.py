@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .clean import CleanVideo
+from .clean import CleanVideo, plane_array
 from .crop import crop_clip
 from .media import ClipError, complete, ffmpeg_version, run_ffmpeg
 from .work import SAMPLE_RATE, Settings, read_result, step
 
 __all__ = ["crop_clip", "encode_clip", "extract_clip", "prepare_clip"]
 
-_SOUND = {
+_SOUND: dict[str, dict[str, object]] = {
     "flac": {"c:a": "flac", "compression_level": 5, "strict": "experimental"},
     "aac": {"c:a": "aac", "b:a": "64k"},
 }
@@ -77,7 +77,12 @@ def _encode(work: Path, clip: dict, folder: Path, crf: int, settings: Settings) 
 
     clean, target = work / "clips" / f"{clip['name']}.mkv", folder / f"{clip['name']}.mp4"
     node = ffmpeg.input(str(clean))
-    options = {"c:v": "libx264", "preset": settings.preset, "crf": crf, "pix_fmt": "yuv420p"}
+    options: dict[str, object] = {
+        "c:v": "libx264",
+        "preset": settings.preset,
+        "crf": crf,
+        "pix_fmt": "yuv420p",
+    }
     options |= {"threads": 1, "fflags": "+bitexact", "map_metadata": -1, "f": "mp4"}
     streams = [node.video]
     if clip["audio"]["present"]:
@@ -113,10 +118,8 @@ def psnr_y(coded: Path, clean: Path) -> float:
             container.streams.video[0].codec_context.thread_count = 1
             for picture in container.decode(video=0):
                 y = reference[frames][0]
-                plane = picture.planes[0]
-                rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-                rows = rows[: y.shape[0], : y.shape[1]]
-                squares += float(np.square(rows.astype(np.int32) - y).sum())
+                error = plane_array(picture.planes[0]).astype(np.int32) - y
+                squares += float(np.square(error).sum())
                 samples, frames = samples + y.size, frames + 1
             if frames != len(reference):
                 raise ClipError(f"{frames} frames were coded of {len(reference)}")

@@ -148,9 +148,9 @@ def speak(
     for symbol, start, end in phonemes:
         source, noise, lips = _PHONEMES[symbol]
         stress = rng.uniform(0.6, 1.1)  # a louder vowel opens the jaw further
-        at = slice(int(round(start * CONTROL)), int(round(end * CONTROL)))
-        sound[at] = (stress * source[0], *source[1:], *noise)
-        mouth[at] = (stress * lips[0], *lips[1:])
+        while_said = slice(round(start * CONTROL), round(end * CONTROL))
+        sound[while_said] = (stress * source[0], *source[1:], *noise)
+        mouth[while_said] = (stress * lips[0], *lips[1:])
     sound = _smooth(sound, 0.035)
     mouth = np.clip(_smooth(mouth, 0.09), 0.0, 1.0)
 

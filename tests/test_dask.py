@@ -25,14 +25,21 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    """A work folder with six clips listed and nothing made."""
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six clips of six speakers."""
+    folder = tmp_path_factory.mktemp("dask") / "raw"
     for k in range(6):
-        path = tmp_path / "raw" / f"id{k}" / "a.mkv"
+        path = folder / f"id{k}" / "a.mkv"
         path.parent.mkdir(parents=True)
         write_video(path, synthesise(k, 1.2, size=64, face="drawn"))
-    scan(tmp_path / "raw", tmp_path / "work", Settings(size=64))
+    return folder
+
+
+@pytest.fixture
+def work(raw: Path, tmp_path: Path) -> Path:
+    """A work folder with the clips listed and nothing made."""
+    scan(raw, tmp_path / "work", Settings(size=64))
     return tmp_path / "work"
 
 

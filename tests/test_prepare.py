@@ -167,7 +167,9 @@ def test_killed_run_goes_on_where_it_stopped(raw: Path, made: Path, tmp_path: Pa
 @needs_make
 def test_changed_source_is_made_again_and_no_other(raw: Path, made: Path, tmp_path: Path) -> None:
     shutil.copytree(raw, tmp_path / "raw")
-    assert make(tmp_path / "raw", tmp_path / "work").returncode == 0
+    shutil.copytree(made, tmp_path / "work", symlinks=True)
+    done = make(tmp_path / "raw", tmp_path / "work")
+    assert done.returncode == 0 and " crop " not in done.stdout  # moved, but nothing is new
     before = sums(tmp_path / "work")
     write_video(tmp_path / "raw/id1/v1/00001.mkv", synthesise(9, 1.2, size=64, face="drawn"))
     done = make(tmp_path / "raw", tmp_path / "work")

@@ -81,7 +81,7 @@ def test_sound_fits_the_mouth_at_its_own_time_only(head: TalkingHead, shift: int
 
 
 def test_sound_of_another_does_not_fit(head: TalkingHead) -> None:
-    other = synthesise(11, 8.0, size=32)
+    other = speak(np.random.default_rng(11), 8.0)
     delay = sync.measure(patches(head), other.samples, head.fps)
     assert delay is not None and not delay.sure
 
