@@ -19,7 +19,7 @@ VIDEO  ?= $(CLIP)
 OUT    ?= demo-out
 REFERENCE ?= $(if $(filter $(CLIP),$(VIDEO)),demo/talking-head-clean.mp4)
 BIN    := $(VENV)/bin
-CORE   := $(filter-out bitstream/_core.c,$(wildcard bitstream/*.c bitstream/*.h)) bitstream/_core.pyx
+CORE   := $(filter-out bitstream/_%.c,$(wildcard bitstream/*.c bitstream/*.h)) $(wildcard bitstream/*.pyx)
 export DAVD_SHARED := $(abspath $(SHARED))
 SANITIZE := -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -Ibitstream
@@ -96,5 +96,5 @@ wheel: setup  ## source distribution and wheel in dist/
 	@ls -l dist
 
 clean:  ## what was built, not the virtual environment
-	rm -rf build dist *.egg-info bitstream/_core.c bitstream/_core.*.so .pytest_cache .ruff_cache .mypy_cache
+	rm -rf build dist *.egg-info bitstream/_*.c bitstream/_*.so .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
