@@ -50,6 +50,14 @@ void check_samples(const char *const what, const void *const got, const void *co
     }
 }
 
+void check_true(const char *const what, const bool ok) {
+    n_checks++;
+    if (ok)
+        return;
+    n_failures++;
+    printf("FAIL %s\n", what);
+}
+
 static void check_int(const char *const what, const int32_t *const got, const int32_t *const want,
                       const int n) {
     n_checks++;
@@ -541,6 +549,7 @@ int main(void) {
     test_intra_large();
     test_inter();
     test_deblock();
+    test_stream();
     printf("%d checks, %d failures\n", n_checks, n_failures);
     return n_failures != 0;
 }

@@ -17,6 +17,8 @@ void put(void *p, int size, ptrdiff_t i, int v);
 // Equal w x h samples? If not, prints ours with the differing entries marked.
 void check_samples(const char *what, const void *got, const void *want, int size, ptrdiff_t stride, int w, int h);
 
+void check_true(const char *what, bool ok);
+
 // Pictures of PIC_W x PIC_H luma samples, of exactly the size they need; contrast 0: full range
 h264_decoder *new_decoder(int format, int size, int depth_y, int depth_c);
 picture *new_picture(const h264_decoder *dec, int contrast);
@@ -25,5 +27,6 @@ void free_decoder(h264_decoder *dec);
 
 void test_inter(void);   // core_inter_test.c
 void test_deblock(void); // core_deblock_test.c
+void test_stream(void);  // core_stream_test.c
 
 #endif
