@@ -1,7 +1,7 @@
 """Frame stacks in HDF5, read and written chunk by chunk around HDF5's own filter pipeline.
 
 zlib inside HDF5 is the slowest step of an extraction and runs under one global lock. The chunks are
-therefore compressed here, in any thread, by ISA-L's deflate (about four times as fast), and handed
+therefore compressed here, in any thread, by ISA-L's deflate (about five times as fast), and handed
 over whole (H5Dwrite_chunk). What lies in the file is what HDF5's shuffle and gzip filters would
 have written, so every HDF5 reads it. A chunk that holds nothing but the fill value is not stored at
 all: HDF5 reads it back as the fill value, and most of a residual at low bit rates is such.
@@ -18,7 +18,9 @@ import numpy as np
 from isal import isal_zlib
 
 COMPRESSIONS = ("gzip", "blosc", "none")
-_GZIP_LEVEL = 1  # of ISA-L: denser than its 0, as fast as its 2
+# Of ISA-L. Its level 1 makes files a fifth smaller, but where memory is touched for the first time
+# its bytes were seen to differ from run to run (never the content); level 0 gives the same always.
+_GZIP_LEVEL = 0
 _TILE = 160  # largest side of a tile of a plane, samples
 _WHOLE = 128  # planes up to this side are not tiled
 _DEEP = 16384  # bytes that a chunk of a small map should have

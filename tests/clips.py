@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import h5py
 import numpy as np
 
 WIDTH, HEIGHT, RATE, FRAMES = 174, 138, 25, 60  # the crop is 2 columns and 6 rows
@@ -69,6 +70,24 @@ def _encode_tone(
         frame.rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
         out.mux(stream.encode(frame))
     out.mux(stream.encode(None))
+
+
+def same_content(a: Path, b: Path) -> None:
+    """Two HDF5 files have the same datasets, values and attributes."""
+    with h5py.File(a) as one, h5py.File(b) as other:
+        assert dict(one.attrs) == dict(other.attrs)
+        names: list[str] = []
+        one.visit(names.append)
+        found: list[str] = []
+        other.visit(found.append)
+        assert names == found
+        for name in names:
+            if isinstance(one[name], h5py.Dataset):
+                assert (
+                    one[name].dtype == other[name].dtype and one[name].chunks == other[name].chunks
+                )
+                assert dict(one[name].attrs) == dict(other[name].attrs)
+                np.testing.assert_array_equal(one[name][:], other[name][:], name)
 
 
 def ffmpeg_frames(path: Path) -> list[tuple[int | None, np.ndarray]]:
