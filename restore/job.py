@@ -93,7 +93,9 @@ class _Work:
             stack.enter_context(Reference(request.reference, priors)) if request.reference else None
         )
         self.metrics = Metrics(priors) if self.reference else None
-        self.report = Report(priors, self.hearing, frames, network) if request.report else None
+        self.report = None
+        if request.report:
+            self.report = Report(priors, self.hearing, frames, network, cell=outcome.cell)
         self._notes()
 
     def _notes(self) -> None:

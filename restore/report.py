@@ -48,23 +48,29 @@ class Report:
         priors: The file that is restored.
         hearing: Its sound.
         frames: Those that will come.
-        network: For its cells.
+        network: That restores it.
+        cell: Of its projection; for "none" contradictions are counted with "auto".
 
     Attributes:
         wants_level: Frames have to be read with levels, for the share of contradicted coefficients.
     """
 
     def __init__(
-        self, priors: PriorsFile, hearing: Hearing, frames: range, network: Restorer
+        self,
+        priors: PriorsFile,
+        hearing: Hearing,
+        frames: range,
+        network: Restorer,
+        *,
+        cell: str = "none",
     ) -> None:
         """Begin without frames."""
         self._priors, self._hearing, self._frames = priors, hearing, frames
         self.wants_level = all(g in priors for g in ("prediction", "residual", "level"))
         self._depth = int(priors.attrs["bit_depth_luma"])
-        self._cell = "auto" if network.config.cell == "none" else network.config.cell
-        self._table = network.cells
-        if self._cell == "calibrated" and self._table is None:
-            self._cell = "auto"
+        self._cell, self._table = cell if cell != "none" else "auto", network.cells
+        self._cell_used = self._cell  # what "auto" turns out to be
+        self._listens = network.config.audio
         count = min(SPACED, len(frames))
         self._spaced = {frames[(2 * k + 1) * len(frames) // (2 * count)] for k in range(count)}
         self._kept: dict[str, _Kept] = {}
@@ -134,6 +140,7 @@ class Report:
         cells = make_cells(
             PriorsTensors.from_sample(sample), self._cell, encoder=encoder, table=self._table
         )
+        self._cell_used = cells.name
         shares = []
         for planes in (frame.decoded, frame.restored):
             codes = [torch.from_numpy(plane.astype(np.int32))[None] for plane in planes]
@@ -193,8 +200,8 @@ class Report:
         if math.isfinite(wrong):
             before = self._mean("wrong_decoded")
             cards.append((
-                "Contradicted", f"{wrong:.3%}",
-                f"of the coefficients, cell “{self._cell}” (decoded: {before:.3%})",
+                "Contradicted", _percent(wrong),
+                f"of the coefficients, cell “{self._cell_used}” (decoded: {_percent(before)})",
             ))  # fmt: skip
         cards.append(("Mean QP", f"{self._mean('qp'):.1f}", "as read from the bitstream"))
         cards.append((
@@ -224,8 +231,8 @@ class Report:
                 for n in ("decoded", "restored")
             ]
             remark = (
-                f"Transform coefficients outside the cell “{self._cell}” of the level that was "
-                "coded; the decoded picture has its share from the deblocking filter."
+                f"Transform coefficients outside the cell “{self._cell_used}” of the coded level; "
+                "the decoded picture has its share from the deblocking filter."
             )
             out.append(plot("Contradicted by the bitstream", remark, "%", share, times, zero=True))
         kinds = self._priors.column("picture_type")[list(chosen)]
@@ -237,7 +244,10 @@ class Report:
         out.append(plot("Change", remark, "levels", change, times, zero=True))
         if not self._hearing.silent:
             loud = [Curve("level", "plain", columns["loud"])]
-            out.append(plot("Sound", "Level of what the network hears.", "dB", loud, times))
+            remark = "Level of the sound."
+            if not self._listens:
+                remark = "Level of the sound; this network does not hear it."
+            out.append(plot("Sound", remark, "dB", loud, times))
         return out
 
     def _pictures(self) -> list[Picture]:
@@ -294,3 +304,8 @@ class Report:
                 f"frames: green is closer to the source, red farther (full colour: {top:.1f}).",
             ))  # fmt: skip
         return maps
+
+
+def _percent(share: float) -> str:
+    """A share, with two digits that count."""
+    return f"{100 * share:.2g} %"
