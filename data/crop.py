@@ -143,7 +143,7 @@ def _cut(
     import ffmpeg
 
     node = ffmpeg.input(str(source), copyts=None)
-    pictures = faces.on_grid(node.video, seen.start, fps).filter_multi_output("split", len(shots))
+    pictures = faces.on_grid(node.video, seen, fps).filter_multi_output("split", len(shots))
     sounds = node.audio.filter_multi_output("asplit", len(shots)) if seen.sound else None
     with contextlib.ExitStack() as stack:
         outputs = []

@@ -79,7 +79,7 @@ def grey_frames(
     scale = short_side / min(seen.width, seen.height)
     width, height = (max(2, round(n * scale)) for n in (seen.width, seen.height))
     stream = ffmpeg.input(str(path), copyts=None).video
-    stream = on_grid(stream, seen.start, fps).filter("scale", width, height, flags="area")
+    stream = on_grid(stream, seen, fps).filter("scale", width, height, flags="area")
     command = stream.output("pipe:", format="rawvideo", pix_fmt="gray", fps_mode="passthrough")
     arguments = [ffmpeg_path(), "-hide_banner", "-nostdin", "-v", "error", *command.get_args()]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -92,9 +92,14 @@ def grey_frames(
             process.terminate()
 
 
-def on_grid(stream: FilterableStream, start: float, fps: Fraction) -> FilterableStream:
-    """Put a video stream on a constant frame rate that begins with its first frame."""
-    moved = stream.filter("setpts", f"PTS-{start:.6f}/TB")
+def on_grid(stream: FilterableStream, seen: Probe, fps: Fraction) -> FilterableStream:
+    """Put a video stream on a constant frame rate that begins with its first frame.
+
+    Interlaced video is made progressive first: a comb of two moments would be learnt as truth.
+    """
+    if seen.interlaced:
+        stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
+    moved = stream.filter("setpts", f"PTS-{seen.start:.6f}/TB")
     return moved.filter("fps", fps=str(fps), start_time=0, round="near")
 
 

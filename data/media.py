@@ -36,6 +36,7 @@ class Probe:
         pix_fmt: "yuv420p".
         rate: average frames a second.
         constant: every frame lies on the grid of `rate` to within 1 ms.
+        interlaced: the first frame says that it is two fields.
         frames: number of frames.
         start: time of the first frame in the container's clock, seconds.
         stop: end of the last frame.
@@ -48,6 +49,7 @@ class Probe:
     pix_fmt: str
     rate: Fraction
     constant: bool
+    interlaced: bool
     frames: int
     start: float
     stop: float
@@ -176,6 +178,7 @@ def _probe(container: InputContainer) -> Probe:
         pix_fmt=first.format.name,
         rate=rate,
         constant=constant,
+        interlaced=bool(first.interlaced_frame),
         frames=len(times),
         start=float(first.time if first.time is not None else times[0] * base),
         stop=times[-1] * base + 1 / float(rate),

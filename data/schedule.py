@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from .prepare import prepare_clip
 from .sources import load_sources
 from .work import Settings, read_result
+
+_AT_ONCE = 2000  # tasks that the scheduler holds; a million at once would make it slow
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def run_all(
         ModuleNotFoundError: dask is not installed.
         OSError: the scheduler does not answer.
     """
-    from distributed import Client, LocalCluster, as_completed
+    from distributed import Client, Future, LocalCluster, as_completed
     from tqdm import tqdm
 
     crfs = tuple(crfs)
@@ -81,20 +84,25 @@ def run_all(
                 n_workers=workers or 1, threads_per_worker=1, dashboard_address=None
             )
         with Client(scheduler or here) as client:
-            # The key makes a source one task, however often it is asked for.
-            keys = [f"prepare-{name}-{'-'.join(map(str, crfs))}" for name in todo]
-            futures = client.map(
-                prepare_source,
-                [str(work)] * len(todo),
-                todo,
-                [crfs] * len(todo),
-                key=keys,
-                retries=retries,
-            )
-            names = dict(zip((f.key for f in futures), todo, strict=True))
-            for future in tqdm(as_completed(futures), total=len(todo), unit="clip", disable=None):
+
+            def submit(name: str) -> Future:
+                # The key makes a source one task, however often it is asked for.
+                key = f"prepare-{work}-{name}-{'-'.join(map(str, crfs))}"
+                arguments = (str(work), name, crfs)
+                return client.submit(prepare_source, *arguments, key=key, retries=retries)
+
+            waiting, names = iter(todo), {}
+            ended = as_completed()
+            for name in islice(waiting, _AT_ONCE):
+                ended.add(future := submit(name))
+                names[future.key] = name
+            for future in tqdm(ended, total=len(todo), unit="clip", disable=None):
+                name = names.pop(future.key)
                 if future.status != "finished":
-                    errors[names[future.key]] = repr(future.exception())
+                    errors[name] = repr(future.exception())
+                for name in islice(waiting, 1):
+                    ended.add(future := submit(name))
+                    names[future.key] = name
         if here is not None:
             here.close()
     return Done(len(todo) - len(errors), len(errors), errors)

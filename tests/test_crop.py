@@ -219,6 +219,39 @@ def test_turned_video_stands_upright(tmp_path: Path) -> None:
     assert (result["clips"][0]["width"], result["clips"][0]["height"]) == (48, 64)
 
 
+def test_interlaced_video_is_made_progressive(tmp_path: Path) -> None:
+    fields = "testsrc2=size=128x96:rate=50:duration=1.2,interlace"
+    run("-f", "lavfi", "-i", fields, "-c:v", "libx264", "-flags", "+ildct", tmp_path / "tv.mp4")
+    result = crop(tmp_path / "tv.mp4", tmp_path / "work")
+    assert result["probe"]["interlaced"] and result["clips"][0]["frames"] == 30
+
+    def combing(y: np.ndarray) -> float:
+        """Return how much neighbouring rows differ, against rows two apart."""
+        y = y.astype(float)
+        return np.abs(np.diff(y, axis=0)).mean() / np.abs(y[2:] - y[:-2]).mean()
+
+    with CleanVideo(tmp_path / "work/clips/tv.mkv") as clean:
+        made = np.mean([combing(clean[k][0]) for k in range(5, 25)])
+    import av
+
+    with av.open(str(tmp_path / "tv.mp4")) as container:
+        raw = [combing(f.to_ndarray()[:96]) for f in container.decode(video=0)]
+    assert made < 0.9 * np.mean(raw[5:25])
+
+
+def test_file_that_was_cut_off_gives_what_is_there(tmp_path: Path) -> None:
+    whole = flashing(tmp_path / "whole.mkv")
+    run(
+        "-i", whole, "-c:v", "libx264", "-c:a", "aac", "-movflags", "+faststart", tmp_path / "a.mp4"
+    )
+    content = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[: len(content) * 2 // 3])
+    result = crop(tmp_path / "cut.mp4", tmp_path / "work")
+    frames = result["clips"][0]["frames"]
+    assert 25 <= frames < 75
+    assert len(samples_of(tmp_path / "work/clips/cut.mkv")) == frames * 640
+
+
 def test_sound_has_exactly_the_samples_of_the_frames(tmp_path: Path) -> None:
     source = flashing(tmp_path / "source.mkv")
     run("-i", source, "-t", "1.3", "-c:v", "ffv1", "-c:a", "copy", tmp_path / "short.mkv")
