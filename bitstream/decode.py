@@ -110,8 +110,8 @@ def select(
     if frames is None:
         zero = shown[0] if shown else 0
         unit = source.time_base
-        low = bisect_left(shown, zero + _ceil(Fraction(start or 0.0) / unit))
-        high = bisect_left(shown, zero + _ceil(Fraction(end) / unit)) if end is not None else None
+        low = bisect_left(shown, zero + _ceil(_exact(start or 0.0) / unit))
+        high = bisect_left(shown, zero + _ceil(_exact(end) / unit)) if end is not None else None
     if low >= len(shown):
         raise ValueError(f"the range begins after the last of {len(shown)} frames")
     begin = 0
@@ -128,14 +128,19 @@ def _select_bare(
     """A bare stream has no index: it is decoded from its beginning."""
     if start is not None or end is not None:
         rate = bare_frame_rate(next(_frames(source, Taps(()), source.packets())).stream)[0]
-        low = _ceil(Fraction(start or 0.0) * rate)
-        high = _ceil(Fraction(end) * rate) if end is not None else None
+        low = _ceil(_exact(start or 0.0) * rate)
+        high = _ceil(_exact(end) * rate) if end is not None else None
     return Selection(0, low, high, low)
 
 
 def _times(source: Source) -> Iterator[tuple[int, bool, bool]]:
     for packet in source.packets():
         yield packet.pts or 0, packet.idr, packet.hidden
+
+
+def _exact(seconds: float) -> Fraction:
+    """What was meant by a decimal number of seconds."""
+    return Fraction(seconds).limit_denominator(1_000_000)
 
 
 def _ceil(value: Fraction) -> int:

@@ -117,6 +117,19 @@ def test_a_range_is_a_part_of_the_whole(
         np.testing.assert_array_equal(got.read("motion/ref"), ref)
 
 
+@pytest.mark.parametrize(("start", "end"), [(0.4, 0.8), (0.36, 1.2), (0.0, 0.12)])
+@pytest.mark.parametrize("suffix", ["mp4", "ts", "mkv", "264"])
+def test_decimal_times_mean_what_they_say(
+    tmp_path: Path, suffix: str, start: float, end: float
+) -> None:
+    video = encode(tmp_path / f"a.{suffix}", frames=40, sound=False)
+    first = next(iterate(video))[0].time
+    times = [record.time - first for record, _ in iterate(video, start=start, end=end)]
+    np.testing.assert_allclose(
+        times, np.arange(round(start * 25), round(end * 25)) / RATE, atol=1e-6
+    )
+
+
 def test_times_select_frames_and_sound(clip: Path, tmp_path: Path) -> None:
     extract(clip, tmp_path / "part.h5", start=0.5, end=1.0)
     with PriorsFile(tmp_path / "part.h5") as part:
