@@ -205,6 +205,10 @@ def _read_chunk(dataset: h5py.Dataset, place: tuple[int, ...]) -> np.ndarray | N
         raise OSError(f"{dataset.name}: chunk {place} was written with filters left out")
     data = np.frombuffer(isal_zlib.decompress(raw), np.uint8)
     size = dataset.dtype.itemsize
-    if size > 1:
-        data = np.ascontiguousarray(data.reshape(size, -1).T)
-    return data.view(dataset.dtype).reshape(-1)
+    if size > 1:  # the reverse of HDF5's shuffle
+        parts = data.reshape(size, -1)
+        whole = parts[0].astype(f"<u{size}")
+        for k in range(1, size):
+            whole |= parts[k].astype(whole.dtype) << (8 * k)
+        data = whole
+    return data.view(dataset.dtype.newbyteorder("<") if size > 1 else dataset.dtype).reshape(-1)
