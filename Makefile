@@ -35,8 +35,12 @@ help:  ## this list
 setup: $(VENV)/.davd-built  ## virtual environment with davd built in it (other targets call it)
 
 $(VENV)/.davd-env: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c "import ensurepip, os, sysconfig as s; os.stat(s.get_path('include') + '/Python.h')" 2>/dev/null || \
+		{ echo "On Debian and Ubuntu: apt-get install python3-venv python3-dev"; exit 1; }
 	@echo "Setting up $(VENV) and building davd: a few minutes the first time."
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt "setuptools>=77" wheel "Cython>=3.1" "numpy>=2.0"
 	touch $@
 
