@@ -246,7 +246,7 @@ def _network(request: Request) -> tuple[Restorer, Path]:
         if not shipped:
             raise CheckpointError("no weights came with this davd: give --checkpoint PATH")
         first = ("generic", "lite") if device == "cuda" else ("lite", "generic")
-        name = next((n for n in first if n in shipped), shipped[0])
+        name = next(n for n in (*first, *shipped) if n in shipped)
     path = find_checkpoint(name)
     return load_checkpoint(path, device=device), path
 
