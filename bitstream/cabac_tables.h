@@ -1,10 +1,12 @@
-/* Tables 9-12 to 9-33: m and n of every context variable, {I slices, cabac_init_idc 0, 1, 2}, by ctxIdx. Contexts that
- * I slices do not use have 0, 0 there; ctxIdx 276 (end_of_slice_flag, mb_type I_PCM) is not adaptive (9.3.1.2).
- * Tables 9-44 and 9-45 live in cabac.c. */
+/* Tables 9-12 to 9-33: m and n of every context variable, {I slices, cabac_init_idc 0, 1, 2}, by
+ * ctxIdx. Contexts that I slices do not use have 0, 0 there; ctxIdx 276 (end_of_slice_flag, mb_type
+ * I_PCM) is not adaptive (9.3.1.2). Tables 9-44 and 9-45 live in cabac.c. */
 #ifndef DAVD_CABAC_TABLES_H
 #define DAVD_CABAC_TABLES_H
 
 #include <stdint.h>
+
+// clang-format off: rows as in the standard
 
 static const int8_t table_9_12_context_init[1024][4][2] = {
     {{20, -15}, {20, -15}, {20, -15}, {20, -15}}, {{2, 54}, {2, 54}, {2, 54}, {2, 54}},
@@ -521,5 +523,6 @@ static const int8_t table_9_12_context_init[1024][4][2] = {
     {{-3, 70}, {-3, 74}, {-2, 73}, {-5, 79}}, {{-8, 93}, {-9, 92}, {-12, 104}, {-11, 104}},
     {{-10, 90}, {-8, 87}, {-9, 91}, {-11, 91}}, {{-30, 127}, {-23, 126}, {-31, 127}, {-30, 127}},
 };
+// clang-format on
 
 #endif

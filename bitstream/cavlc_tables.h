@@ -1,9 +1,12 @@
-/* Decoding tables of 9.2, made from Tables 9-5, 9-7, 9-8, 9-9 and 9-10. A code word is looked up by its number of leading
- * zeros and the bits behind the first 1. Entries hold the length of the code word (0: no such code word). */
+/* Decoding tables of 9.2, made from Tables 9-5, 9-7, 9-8, 9-9 and 9-10. A code word is looked up by
+ * its number of leading zeros and the bits behind the first 1. Entries hold the length of the code
+ * word (0: no such code word). */
 #ifndef DAVD_CAVLC_TABLES_H
 #define DAVD_CAVLC_TABLES_H
 
 #include <stdint.h>
+
+// clang-format off: rows as in the standard
 
 // Table 9-5, 0 <= nC < 2, 2 <= nC < 4, 4 <= nC < 8: [table][leading zeros * 8 + next 3 bits]
 // = length << 8 | TotalCoeff << 2 | TrailingOnes
@@ -239,5 +242,6 @@ static const uint8_t table_9_10_run_before[7][8] = {
     {49, 50, 52, 51, 54, 53, 32, 32},
     {0, 54, 53, 52, 51, 50, 49, 48},
 };
+// clang-format on
 
 #endif

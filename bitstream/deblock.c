@@ -1,10 +1,12 @@
-/* Deblocking filter (8.7), over a whole picture once all its macroblocks are decoded: macroblock by macroblock, first
- * the vertical edges from left to right, then the horizontal ones from top to bottom, as the standard orders them
- * (later edges read what earlier ones wrote). Works on the planes of dec->cur alone; taps are not touched.
+/* Deblocking filter (8.7), over a whole picture once all its macroblocks are decoded: macroblock by
+ * macroblock, first the vertical edges from left to right, then the horizontal ones from top to
+ * bottom, as the standard orders them (later edges read what earlier ones wrote). Works on the
+ * planes of dec->cur alone; taps are not touched.
  *
- * Note [Chroma edges]. Chroma has an edge wherever its own 4x4 transform blocks meet, with the strength of the luma edge
- * at the same place: 4:2:0 takes every second luma edge in both directions, 4:2:2 every second vertical and every
- * horizontal one (those inside 8x8 luma transforms too), 4:4:4 is filtered as luma is. */
+ * Note [Chroma edges]. Chroma has an edge wherever its own 4x4 transform blocks meet, with the
+ * strength of the luma edge at the same place: 4:2:0 takes every second luma edge in both
+ * directions, 4:2:2 every second vertical and every horizontal one (those inside 8x8 luma
+ * transforms too), 4:4:4 is filtered as luma is. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +14,8 @@
 
 // Table 8-16
 static const uint8_t table_8_16_alpha[52] = {
-    0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  4,  4,
-    5,  6,  7,  8,  9,  10, 12, 13, 15, 17, 20, 22, 25, 28, 32, 36, 40, 45,
+    0,  0,  0,  0,  0,  0,  0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   4,  4,
+    5,  6,  7,  8,  9,  10, 12,  13,  15,  17,  20,  22,  25,  28,  32,  36,  40, 45,
     50, 56, 63, 71, 80, 90, 101, 113, 127, 144, 162, 182, 203, 226, 255, 255,
 };
 
@@ -24,28 +26,32 @@ static const uint8_t table_8_16_beta[52] = {
 
 // Table 8-17: tC0 by indexA and bS; -1 marks samples that bS 0 leaves alone
 static const int8_t table_8_17_tc0[52][4] = {
-    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},
-    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},
-    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},
-    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 1},    {-1, 0, 0, 1},    {-1, 0, 0, 1},
-    {-1, 0, 0, 1},    {-1, 0, 1, 1},    {-1, 0, 1, 1},    {-1, 1, 1, 1},    {-1, 1, 1, 1},
-    {-1, 1, 1, 1},    {-1, 1, 1, 1},    {-1, 1, 1, 2},    {-1, 1, 1, 2},    {-1, 1, 1, 2},
-    {-1, 1, 1, 2},    {-1, 1, 2, 3},    {-1, 1, 2, 3},    {-1, 2, 2, 3},    {-1, 2, 2, 4},
-    {-1, 2, 3, 4},    {-1, 2, 3, 4},    {-1, 3, 3, 5},    {-1, 3, 4, 6},    {-1, 3, 4, 6},
-    {-1, 4, 5, 7},    {-1, 4, 5, 8},    {-1, 4, 6, 9},    {-1, 5, 7, 10},   {-1, 6, 8, 11},
-    {-1, 6, 8, 13},   {-1, 7, 10, 14},  {-1, 8, 11, 16},  {-1, 9, 12, 18},  {-1, 10, 13, 20},
+    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},   {-1, 0, 0, 0},   {-1, 0, 0, 0},
+    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},   {-1, 0, 0, 0},   {-1, 0, 0, 0},
+    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 0},   {-1, 0, 0, 0},   {-1, 0, 0, 0},
+    {-1, 0, 0, 0},    {-1, 0, 0, 0},    {-1, 0, 0, 1},   {-1, 0, 0, 1},   {-1, 0, 0, 1},
+    {-1, 0, 0, 1},    {-1, 0, 1, 1},    {-1, 0, 1, 1},   {-1, 1, 1, 1},   {-1, 1, 1, 1},
+    {-1, 1, 1, 1},    {-1, 1, 1, 1},    {-1, 1, 1, 2},   {-1, 1, 1, 2},   {-1, 1, 1, 2},
+    {-1, 1, 1, 2},    {-1, 1, 2, 3},    {-1, 1, 2, 3},   {-1, 2, 2, 3},   {-1, 2, 2, 4},
+    {-1, 2, 3, 4},    {-1, 2, 3, 4},    {-1, 3, 3, 5},   {-1, 3, 4, 6},   {-1, 3, 4, 6},
+    {-1, 4, 5, 7},    {-1, 4, 5, 8},    {-1, 4, 6, 9},   {-1, 5, 7, 10},  {-1, 6, 8, 11},
+    {-1, 6, 8, 13},   {-1, 7, 10, 14},  {-1, 8, 11, 16}, {-1, 9, 12, 18}, {-1, 10, 13, 20},
     {-1, 11, 15, 23}, {-1, 13, 17, 25},
 };
 
-enum { VERTICAL_EDGES, HORIZONTAL_EDGES };
+enum {
+    VERTICAL_EDGES,
+    HORIZONTAL_EDGES
+};
 
 // What holds for all macroblocks of the picture (frame or field)
 typedef struct picture_edges {
     const h264_decoder *dec;
-    uint8_t *plane[3];    // first row of the picture
-    ptrdiff_t stride[3];  // between its rows
-    int row_step, parity; // map row of macroblock row r: r * row_step + parity, Note [Macroblock addresses]
-    int format;           // ChromaArrayType
+    uint8_t *plane[3];   // first row of the picture
+    ptrdiff_t stride[3]; // between its rows
+    int row_step,
+        parity; // map row of macroblock row r: r * row_step + parity, Note [Macroblock addresses]
+    int format; // ChromaArrayType
     int depth[3];
     bool field;
 } picture_edges;
@@ -69,8 +75,7 @@ H264_INLINE thresholds thresholds_for(const mb_info *const q, const int qPp, con
     const int qPav = (qPp + qPq + 1) >> 1;
     const int indexA = iclip(qPav + q->FilterOffsetA, 0, 51);
     const int indexB = iclip(qPav + q->FilterOffsetB, 0, 51);
-    return (thresholds){table_8_16_alpha[indexA], table_8_16_beta[indexB],
-                        table_8_17_tc0[indexA]};
+    return (thresholds){table_8_16_alpha[indexA], table_8_16_beta[indexB], table_8_17_tc0[indexA]};
 }
 
 H264_INLINE unsigned edge_bits(const uint16_t mask, const int edge) {
@@ -107,7 +112,8 @@ H264_INLINE void edge_tc0(const mb_edges *const m, const int dir, const int edge
         tc0[i] = table[two >> i & 1 ? 2 : one >> i & 1];
 }
 
-// ------------------------------------------------------------------------------------- filtering, 8.7.2
+// -------------------------------------------------------------------------------------
+// filtering, 8.7.2
 
 // Luma, or a plane of 4:4:4
 static void filter_full_plane(const picture_edges *const c, const mb_edges *const m,
@@ -138,11 +144,12 @@ static void filter_full_plane(const picture_edges *const c, const mb_edges *cons
     }
 }
 
-// Eight lines of a chroma edge of 4:2:0 or 4:2:2, in both planes. quarters: which quarters of the edge's strengths the
-// lines lie in, two lines to each entry.
+// Eight lines of a chroma edge of 4:2:0 or 4:2:2, in both planes. quarters: which quarters of the
+// edge's strengths the lines lie in, two lines to each entry.
 static void filter_chroma_edge(const picture_edges *const c, const mb_edges *const m, const int dir,
                                const int edge, const ptrdiff_t offset, const uint8_t quarters[4]) {
-    edge_pair e = {.intra = intra_edge(m, dir, edge) && strongest(c, dir, edge), .depth = c->depth[1]};
+    edge_pair e = {.intra = intra_edge(m, dir, edge) && strongest(c, dir, edge),
+                   .depth = c->depth[1]};
     for (int i = 0; i < 2; i++) {
         const mb_info *const p = edge ? m->q : m->p[dir];
         const thresholds t = thresholds_for(m->q, p->QPC[i], m->q->QPC[i]);
@@ -154,7 +161,8 @@ static void filter_chroma_edge(const picture_edges *const c, const mb_edges *con
             e.tc0[i][j] = tc0[quarters[j]];
     }
     if ((e.alpha[0] && e.beta[0]) || (e.alpha[1] && e.beta[1]))
-        c->dec->k->deblock_chroma[dir](m->origin[1] + offset, m->origin[2] + offset, c->stride[1], &e);
+        c->dec->k->deblock_chroma[dir](m->origin[1] + offset, m->origin[2] + offset, c->stride[1],
+                                       &e);
 }
 
 // Both chroma planes of 4:2:0 or 4:2:2, Note [Chroma edges]
@@ -175,9 +183,11 @@ static void filter_chroma(const picture_edges *const c, const mb_edges *const m)
             filter_chroma_edge(c, m, HORIZONTAL_EDGES, edge, (tall ? 4 : 2) * edge * stride, all);
 }
 
-// ----------------------------------------------------------------------------------- macroblocks, 8.7
+// -----------------------------------------------------------------------------------
+// macroblocks, 8.7
 
-// filterLeftMbEdgeFlag, filterTopMbEdgeFlag: the neighbour, or NULL where the edge is not to be filtered
+// filterLeftMbEdgeFlag, filterTopMbEdgeFlag: the neighbour, or NULL where the edge is not to be
+// filtered
 H264_INLINE const mb_info *neighbour_across(const mb_info *const q, const bool inside,
                                             const int distance) {
     if (!inside)
@@ -252,8 +262,8 @@ static picture_edges edges_of_picture(const h264_decoder *const dec) {
     return c;
 }
 
-// 8.7, for the frame or the field just decoded. MBAFF frames, whose pairs have edges of their own kind, never come here:
-// the slice header refuses them.
+// 8.7, for the frame or the field just decoded. MBAFF frames, whose pairs have edges of their own
+// kind, never come here: the slice header refuses them.
 void h264_deblock_picture(h264_decoder *const dec) {
     const picture_edges c = edges_of_picture(dec);
     const int rows = dec->FrameHeightInMbs / c.row_step;

@@ -1,8 +1,9 @@
-/* Edge filters of 8.7.2.3 and 8.7.2.4 for 8-bit samples, 16 lines at a time in SSE2; the plain twin is
- * deblock_template.h. Lines across a vertical edge are transposed first.
+/* Edge filters of 8.7.2.3 and 8.7.2.4 for 8-bit samples, 16 lines at a time in SSE2; the plain twin
+ * is deblock_template.h. Lines across a vertical edge are transposed first.
  *
- * All comparisons are on unsigned bytes: a < b is "b minus a, saturated at 0, is not 0". Everything is compiled a second
- * time for AVX2, which saves the register copies of two-operand instructions. */
+ * All comparisons are on unsigned bytes: a < b is "b minus a, saturated at 0, is not 0". Everything
+ * is compiled a second time for AVX2, which saves the register copies of two-operand instructions.
+ */
 #include "internal.h"
 
 #if H264_X86_SIMD
@@ -16,9 +17,15 @@ typedef struct lines {
     v16 p3, p2, p1, p0, q0, q1, q2, q3;
 } lines;
 
-H264_INLINE v16 load16(const void *const p) { return _mm_loadu_si128(p); }
-H264_INLINE void store16(void *const p, const v16 v) { _mm_storeu_si128(p, v); }
-H264_INLINE v16 splat(const int v) { return _mm_set1_epi8((char)v); }
+H264_INLINE v16 load16(const void *const p) {
+    return _mm_loadu_si128(p);
+}
+H264_INLINE void store16(void *const p, const v16 v) {
+    _mm_storeu_si128(p, v);
+}
+H264_INLINE v16 splat(const int v) {
+    return _mm_set1_epi8((char)v);
+}
 
 H264_INLINE v16 distance(const v16 a, const v16 b) {
     return _mm_or_si128(_mm_subs_epu8(a, b), _mm_subs_epu8(b, a));
@@ -31,12 +38,16 @@ H264_INLINE v16 far_apart(const v16 a, const v16 b, const v16 limit) {
 
 // filterSamplesFlag (8-460), less the part of bS: 0xff where the line is left alone
 H264_INLINE v16 lines_off(const lines *const s, const v16 alpha, const v16 beta) {
-    return _mm_or_si128(far_apart(s->p0, s->q0, alpha), _mm_or_si128(far_apart(s->p1, s->p0, beta),
-                                                                   far_apart(s->q1, s->q0, beta)));
+    return _mm_or_si128(far_apart(s->p0, s->q0, alpha),
+                        _mm_or_si128(far_apart(s->p1, s->p0, beta), far_apart(s->q1, s->q0, beta)));
 }
 
-H264_INLINE v16 low16(const v16 v) { return _mm_unpacklo_epi8(v, _mm_setzero_si128()); }
-H264_INLINE v16 high16(const v16 v) { return _mm_unpackhi_epi8(v, _mm_setzero_si128()); }
+H264_INLINE v16 low16(const v16 v) {
+    return _mm_unpacklo_epi8(v, _mm_setzero_si128());
+}
+H264_INLINE v16 high16(const v16 v) {
+    return _mm_unpackhi_epi8(v, _mm_setzero_si128());
+}
 
 // (4 * (q0 - p0) + (p1 - q1) + 4) >> 3 of (8-463), in 16 bits
 H264_INLINE v16 step_of_half(const v16 p1, const v16 p0, const v16 q0, const v16 q1) {
@@ -50,14 +61,14 @@ H264_INLINE void move_middle(lines *const s, const v16 tc) {
     const v16 low = step_of_half(low16(s->p1), low16(s->p0), low16(s->q0), low16(s->q1));
     const v16 high = step_of_half(high16(s->p1), high16(s->p0), high16(s->q0), high16(s->q1));
     const v16 up = _mm_min_epu8(_mm_packus_epi16(low, high), tc);
-    const v16 down = _mm_min_epu8(
-        _mm_packus_epi16(_mm_sub_epi16(zero, low), _mm_sub_epi16(zero, high)), tc);
+    const v16 down =
+        _mm_min_epu8(_mm_packus_epi16(_mm_sub_epi16(zero, low), _mm_sub_epi16(zero, high)), tc);
     s->p0 = _mm_subs_epu8(_mm_adds_epu8(s->p0, up), down);
     s->q0 = _mm_adds_epu8(_mm_subs_epu8(s->q0, up), down);
 }
 
-// (8-466), (8-467): x1 + Clip3(-tc0, tc0, (x2 + middle - 2 * x1) >> 1), which is the mean of x2 and middle, rounded
-// down, kept within tc0 of x1
+// (8-466), (8-467): x1 + Clip3(-tc0, tc0, (x2 + middle - 2 * x1) >> 1), which is the mean of x2 and
+// middle, rounded down, kept within tc0 of x1
 H264_INLINE v16 move_second(const v16 x2, const v16 x1, const v16 middle, const v16 tc0) {
     const v16 odd = _mm_and_si128(_mm_xor_si128(x2, middle), _mm_set1_epi8(1));
     const v16 mean = _mm_sub_epi8(_mm_avg_epu8(x2, middle), odd);
@@ -105,16 +116,16 @@ H264_INLINE void strong_side(const v16 s3, const v16 s2, const v16 s1, const v16
                              const v16 o1, v16 out[4]) {
     const v16 two = _mm_set1_epi16(2), four = _mm_set1_epi16(4);
     const v16 sum = _mm_add_epi16(sum3(s2, s1, s0), o0), outer = _mm_add_epi16(s3, s2);
-    out[0] = _mm_srli_epi16(
-        sum3(_mm_add_epi16(sum, sum), _mm_sub_epi16(o1, s2), four), 3);
+    out[0] = _mm_srli_epi16(sum3(_mm_add_epi16(sum, sum), _mm_sub_epi16(o1, s2), four), 3);
     out[1] = _mm_srli_epi16(_mm_add_epi16(sum, two), 2);
     out[2] = _mm_srli_epi16(sum3(_mm_add_epi16(outer, outer), sum, four), 3);
     out[3] = _mm_srli_epi16(_mm_add_epi16(sum3(s1, s1, s0), _mm_add_epi16(o1, two)), 2);
 }
 
-// (8-468) to (8-473) for one side of the edge; `smooth`: ap < beta and a small step, `on`: filterSamplesFlag
-H264_INLINE void filter_side(v16 *const s2, v16 *const s1, v16 *const s0, const v16 s3, const v16 o0,
-                             const v16 o1, const v16 smooth, const v16 on) {
+// (8-468) to (8-473) for one side of the edge; `smooth`: ap < beta and a small step, `on`:
+// filterSamplesFlag
+H264_INLINE void filter_side(v16 *const s2, v16 *const s1, v16 *const s0, const v16 s3,
+                             const v16 o0, const v16 o1, const v16 smooth, const v16 on) {
     v16 low[4], high[4];
     strong_side(low16(s3), low16(*s2), low16(*s1), low16(*s0), low16(o0), low16(o1), low);
     strong_side(high16(s3), high16(*s2), high16(*s1), high16(*s0), high16(o0), high16(o1), high);
@@ -156,7 +167,8 @@ H264_INLINE bool filter_chroma_intra(lines *const s, const v16 alpha, const v16 
     return true;
 }
 
-// ------------------------------------------------------------------------------------ lines in memory
+// ------------------------------------------------------------------------------------ lines in
+// memory
 
 // Bytes of each of four values of tc0, four or two times
 H264_INLINE v16 spread_tc0(const int8_t tc0[4]) {
@@ -172,7 +184,9 @@ H264_INLINE v16 load4(const uint8_t *const p) {
     return _mm_cvtsi32_si128(v);
 }
 
-H264_INLINE v16 load8(const uint8_t *const p) { return _mm_loadl_epi64((const __m128i *)p); }
+H264_INLINE v16 load8(const uint8_t *const p) {
+    return _mm_loadl_epi64((const __m128i *)p);
+}
 
 // One row of a pair of planes: 8 samples of each
 H264_INLINE v16 load_pair(const uint8_t *const a, const uint8_t *const b) {
@@ -184,7 +198,8 @@ H264_INLINE void store_pair(uint8_t *const a, uint8_t *const b, const v16 v) {
     _mm_storel_epi64((__m128i *)b, _mm_unpackhi_epi64(v, v));
 }
 
-// 16 lines of 8 samples p3 ... q3 become 8 vectors. Rows i and i + 8 are interleaved, then what is 4 apart, 2, 1.
+// 16 lines of 8 samples p3 ... q3 become 8 vectors. Rows i and i + 8 are interleaved, then what is
+// 4 apart, 2, 1.
 H264_INLINE void load_transposed(lines *const s, const uint8_t *const pix, const ptrdiff_t stride) {
     v16 t[8], u[8];
     const uint8_t *const row = pix - 4;
@@ -210,7 +225,8 @@ H264_INLINE void load_transposed(lines *const s, const uint8_t *const pix, const
 }
 
 // p1 p0 q0 q1 of 16 lines back to their rows
-H264_INLINE void store_transposed4(const lines *const s, uint8_t *const pix, const ptrdiff_t stride) {
+H264_INLINE void store_transposed4(const lines *const s, uint8_t *const pix,
+                                   const ptrdiff_t stride) {
     const v16 p_low = _mm_unpacklo_epi8(s->p1, s->p0), p_high = _mm_unpackhi_epi8(s->p1, s->p0);
     const v16 q_low = _mm_unpacklo_epi8(s->q0, s->q1), q_high = _mm_unpackhi_epi8(s->q0, s->q1);
     const v16 rows[4] = {_mm_unpacklo_epi16(p_low, q_low), _mm_unpackhi_epi16(p_low, q_low),
@@ -225,7 +241,8 @@ H264_INLINE void store_transposed4(const lines *const s, uint8_t *const pix, con
 }
 
 // All 8 samples of 16 lines back to their rows
-H264_INLINE void store_transposed8(const lines *const s, uint8_t *const pix, const ptrdiff_t stride) {
+H264_INLINE void store_transposed8(const lines *const s, uint8_t *const pix,
+                                   const ptrdiff_t stride) {
     const v16 pairs[4][2] = {
         {_mm_unpacklo_epi8(s->p3, s->p2), _mm_unpackhi_epi8(s->p3, s->p2)},
         {_mm_unpacklo_epi8(s->p1, s->p0), _mm_unpackhi_epi8(s->p1, s->p0)},
@@ -246,8 +263,8 @@ H264_INLINE void store_transposed8(const lines *const s, uint8_t *const pix, con
 }
 
 // p1 p0 q0 q1 of 8 rows of each of two planes
-H264_INLINE void load_transposed_pair(lines *const s, const uint8_t *const a, const uint8_t *const b,
-                                      const ptrdiff_t stride) {
+H264_INLINE void load_transposed_pair(lines *const s, const uint8_t *const a,
+                                      const uint8_t *const b, const ptrdiff_t stride) {
     v16 t[8], u[4];
     for (int i = 0; i < 8; i++)
         t[i] = _mm_unpacklo_epi8(load4(a - 2 + i * stride), load4(b - 2 + i * stride));
@@ -274,7 +291,8 @@ H264_INLINE void store_transposed_pair(const lines *const s, uint8_t *const a, u
     }
 }
 
-// ------------------------------------------------------------------------------------------- filters
+// -------------------------------------------------------------------------------------------
+// filters
 
 H264_INLINE void luma_vertical(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
                                const int beta, const int8_t tc0[4]) {
@@ -286,9 +304,12 @@ H264_INLINE void luma_vertical(uint8_t *const pix, const ptrdiff_t stride, const
 
 H264_INLINE void luma_horizontal(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
                                  const int beta, const int8_t tc0[4]) {
-    lines s = {.p2 = load16(pix - 3 * stride), .p1 = load16(pix - 2 * stride),
-               .p0 = load16(pix - stride),     .q0 = load16(pix),
-               .q1 = load16(pix + stride),     .q2 = load16(pix + 2 * stride)};
+    lines s = {.p2 = load16(pix - 3 * stride),
+               .p1 = load16(pix - 2 * stride),
+               .p0 = load16(pix - stride),
+               .q0 = load16(pix),
+               .q1 = load16(pix + stride),
+               .q2 = load16(pix + 2 * stride)};
     if (!filter_luma(&s, alpha, beta, spread_tc0(tc0)))
         return;
     store16(pix - 2 * stride, s.p1);
@@ -307,9 +328,14 @@ H264_INLINE void luma_intra_vertical(uint8_t *const pix, const ptrdiff_t stride,
 
 H264_INLINE void luma_intra_horizontal(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
                                        const int beta) {
-    lines s = {load16(pix - 4 * stride), load16(pix - 3 * stride), load16(pix - 2 * stride),
-               load16(pix - stride),     load16(pix),              load16(pix + stride),
-               load16(pix + 2 * stride), load16(pix + 3 * stride)};
+    lines s = {load16(pix - 4 * stride),
+               load16(pix - 3 * stride),
+               load16(pix - 2 * stride),
+               load16(pix - stride),
+               load16(pix),
+               load16(pix + stride),
+               load16(pix + 2 * stride),
+               load16(pix + 3 * stride)};
     if (!filter_luma_intra(&s, alpha, beta))
         return;
     store16(pix - 3 * stride, s.p2);
@@ -345,7 +371,8 @@ H264_INLINE void chroma_pair(uint8_t *const a, uint8_t *const b, const ptrdiff_t
         load_transposed_pair(&s, a, b, stride);
     else
         s = load_rows_pair(a, b, stride);
-    const v16 alpha = splat_pair(e->alpha[0], e->alpha[1]), beta = splat_pair(e->beta[0], e->beta[1]);
+    const v16 alpha = splat_pair(e->alpha[0], e->alpha[1]),
+              beta = splat_pair(e->beta[0], e->beta[1]);
     if (!(e->intra ? filter_chroma_intra(&s, alpha, beta)
                    : filter_chroma(&s, alpha, beta, spread_tc0_pair(e->tc0))))
         return;
@@ -357,7 +384,8 @@ H264_INLINE void chroma_pair(uint8_t *const a, uint8_t *const b, const ptrdiff_t
     }
 }
 
-// ------------------------------------------------------------------------------------ the two builds
+// ------------------------------------------------------------------------------------ the two
+// builds
 
 #define EDGE_FILTERS(target, suffix)                                                               \
     target static void luma_v_##suffix(void *pix, ptrdiff_t stride, int alpha, int beta,           \
@@ -409,6 +437,8 @@ void h264_deblock_kernels_simd(kernels *const k) {
 
 #else
 
-void h264_deblock_kernels_simd(kernels *const k) { (void)k; }
+void h264_deblock_kernels_simd(kernels *const k) {
+    (void)k;
+}
 
 #endif

@@ -1,11 +1,12 @@
-/* Boundary filtering strengths between inter macroblocks (8.7.2.1), all 32 quarters of edges of a macroblock at once:
- * bit 4 * row + column of a mask stands for the 4x4 block there and the edge before it (to its left, or above).
+/* Boundary filtering strengths between inter macroblocks (8.7.2.1), all 32 quarters of edges of a
+ * macroblock at once: bit 4 * row + column of a mask stands for the 4x4 block there and the edge
+ * before it (to its left, or above).
  *
- * Strength 1 asks whether two blocks use other reference pictures, another number of vectors, or vectors at least one
- * frame sample apart. With references p0 p1 and q0 q1 on the two sides ("none" counts as a picture, and its vectors
- * are 0), that is
- *     (not straight, or vectors far apart straight) and (not crossed, or vectors far apart crossed)
- * where straight is p0 = q0 and p1 = q1, crossed is p0 = q1 and p1 = q0. */
+ * Strength 1 asks whether two blocks use other reference pictures, another number of vectors, or
+ * vectors at least one frame sample apart. With references p0 p1 and q0 q1 on the two sides ("none"
+ * counts as a picture, and its vectors are 0), that is (not straight, or vectors far apart
+ * straight) and (not crossed, or vectors far apart crossed) where straight is p0 = q0 and p1 = q1,
+ * crossed is p0 = q1 and p1 = q0. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +16,13 @@
 #include <emmintrin.h>
 #endif
 
-enum { FIRST_COLUMN = 0x1111, FIRST_ROW = 0x000f };
+enum {
+    FIRST_COLUMN = 0x1111,
+    FIRST_ROW = 0x000f
+};
 
-// References of the four quarters of a macroblock, comparable: by picture, and by parity where fields are referred to
+// References of the four quarters of a macroblock, comparable: by picture, and by parity where
+// fields are referred to
 typedef struct reference_keys {
     int32_t list[2][4];
 } reference_keys;
@@ -30,7 +35,8 @@ static reference_keys keys_of(const mb_motion *const m, const bool field) {
     return k;
 }
 
-// Quarters of which a and b differ, as a mask of their blocks' first columns or rows; `spread` says which bits.
+// Quarters of which a and b differ, as a mask of their blocks' first columns or rows; `spread` says
+// which bits.
 H264_INLINE unsigned differing(const int32_t a[4], const int32_t b[4], const uint16_t spread[4]) {
     unsigned mask = 0;
     for (int i = 0; i < 4; i++)
@@ -62,8 +68,8 @@ H264_INLINE void before_top(const int32_t own[4], const int32_t top[4], int32_t 
 // Blocks of a row whose vectors are 4 or more apart in x, or limit_y in y
 H264_INLINE unsigned row_apart(const __m128i a, const __m128i b, const int limit_y) {
     const __m128i limit = _mm_set1_epi32((limit_y - 1) << 16 | 3), d = _mm_subs_epi16(a, b);
-    const __m128i apart = _mm_or_si128(_mm_cmpgt_epi16(d, limit),
-                                       _mm_cmpgt_epi16(_mm_subs_epi16(b, a), limit));
+    const __m128i apart =
+        _mm_or_si128(_mm_cmpgt_epi16(d, limit), _mm_cmpgt_epi16(_mm_subs_epi16(b, a), limit));
     const __m128i near = _mm_cmpeq_epi32(apart, _mm_setzero_si128());
     return (unsigned)_mm_movemask_ps(_mm_castsi128_ps(near)) ^ 15u;
 }
@@ -79,7 +85,8 @@ H264_INLINE __m128i row_before(const int16_t (*const mv)[2], const int16_t left[
     return _mm_or_si128(_mm_slli_si128(load_row(mv), 4), _mm_cvtsi32_si128(first));
 }
 
-// Vectors q of a macroblock against those of the blocks to the left of them: p in the same one, left in its neighbour
+// Vectors q of a macroblock against those of the blocks to the left of them: p in the same one,
+// left in its neighbour
 static unsigned apart_left(const int16_t (*const q)[2], const int16_t (*const p)[2],
                            const int16_t (*const left)[2], const int limit_y) {
     unsigned mask = 0;
@@ -122,14 +129,18 @@ static unsigned apart_top(const int16_t (*const q)[2], const int16_t (*const p)[
 
 #endif
 
-enum { LEFT, TOP };
+enum {
+    LEFT,
+    TOP
+};
 
 H264_INLINE unsigned apart(const int dir, const int16_t (*const q)[2], const int16_t (*const p)[2],
                            const int16_t (*const other)[2], const int limit_y) {
     return dir == LEFT ? apart_left(q, p, other, limit_y) : apart_top(q, p, other, limit_y);
 }
 
-H264_INLINE void before(const int dir, const int32_t own[4], const int32_t other[4], int32_t out[4]) {
+H264_INLINE void before(const int dir, const int32_t own[4], const int32_t other[4],
+                        int32_t out[4]) {
     if (dir == LEFT)
         before_left(own, other, out);
     else
@@ -141,8 +152,9 @@ H264_INLINE unsigned motion_mask(const int dir, const mb_motion *const own,
                                  const mb_motion *const other, const bool field,
                                  const bool two_lists) {
     const uint16_t *const spread = dir == LEFT ? left_blocks : upper_blocks;
-    const int inner = dir == LEFT ? 1 : 4; // from the first blocks of a quarter to the others, in bits
-    const int limit_y = field ? 2 : 4;     // quarter rows of the field are half rows of the frame
+    const int inner =
+        dir == LEFT ? 1 : 4;           // from the first blocks of a quarter to the others, in bits
+    const int limit_y = field ? 2 : 4; // quarter rows of the field are half rows of the frame
     const reference_keys k = keys_of(own, field), o = keys_of(other, field);
     reference_keys p;
     before(dir, k.list[0], o.list[0], p.list[0]);
@@ -155,11 +167,11 @@ H264_INLINE unsigned motion_mask(const int dir, const mb_motion *const own,
                 apart(dir, own->mv[1], own->mv[1], other->mv[1], limit_y);
     if (!straight)
         return 0;
-    return straight & (differing(k.list[0], p.list[1], spread) |
-                       differing(k.list[1], p.list[0], spread) |
-                       differing(k.list[0], k.list[1], spread) << inner |
-                       apart(dir, own->mv[0], own->mv[1], other->mv[1], limit_y) |
-                       apart(dir, own->mv[1], own->mv[0], other->mv[0], limit_y));
+    return straight &
+           (differing(k.list[0], p.list[1], spread) | differing(k.list[1], p.list[0], spread) |
+            differing(k.list[0], k.list[1], spread) << inner |
+            apart(dir, own->mv[0], own->mv[1], other->mv[1], limit_y) |
+            apart(dir, own->mv[1], own->mv[0], other->mv[0], limit_y));
 }
 
 static bool uses_list1(const mb_motion *const m) {
@@ -190,7 +202,8 @@ static bool same_motion(const mb_motion *const a, const mb_motion *const b) {
     return same;
 }
 
-// motion_mask, only where it must be looked at block by block. first: blocks at the edge to the neighbour.
+// motion_mask, only where it must be looked at block by block. first: blocks at the edge to the
+// neighbour.
 H264_INLINE unsigned direction_mask(const h264_decoder *const dec, const int dir, const int addr,
                                     const int neighbour, const bool field, const unsigned first) {
     const mb_motion *const own = &dec->cur->motion[addr];

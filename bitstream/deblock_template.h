@@ -1,5 +1,6 @@
-/* Sample filters of 8.7.2.3 and 8.7.2.4 for one sample type; see deblock.c. alpha, beta and tC0 are those of the tables;
- * here they are scaled to the bit depth. `across` steps over the edge, `along` follows it, both in samples. */
+/* Sample filters of 8.7.2.3 and 8.7.2.4 for one sample type; see deblock.c. alpha, beta and tC0 are
+ * those of the tables; here they are scaled to the bit depth. `across` steps over the edge, `along`
+ * follows it, both in samples. */
 #include "sample.h"
 
 // 8.7.2.3 for one line of samples: bS < 4
@@ -23,7 +24,8 @@ H264_INLINE void FN(filter_line)(SAMPLE *const q, const ptrdiff_t across, const 
     q[0] = (SAMPLE)iclip(q0 - delta, 0, max);
 }
 
-// 8.7.2.4, bS 4: one side of the edge. s0..s3 go away from it, o0 and o1 are the nearest samples of the other side.
+// 8.7.2.4, bS 4: one side of the edge. s0..s3 go away from it, o0 and o1 are the nearest samples of
+// the other side.
 H264_INLINE void FN(strong_side)(SAMPLE *const s, const ptrdiff_t away, const int o0, const int o1,
                                  const bool smooth, const int beta) {
     const int s0 = s[0], s1 = s[away], s2 = s[2 * away];

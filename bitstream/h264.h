@@ -141,7 +141,7 @@ typedef struct h264_frame {
     int keyframe;         /* IDR */
     int recovery_point;   /* a recovery point SEI came with it */
     int concealed_mbs;    /* macroblocks not decoded, or predicted from a picture that never came */
-    int64_t pts; /* as given to h264_send() with the first slice; INT64_MIN when none */
+    int64_t pts;          /* as given to h264_send() with the first slice; INT64_MIN when none */
 } h264_frame;
 
 /* Opens a decoder. H264_OK, H264_NOMEM, H264_BADARG. The caller closes it. */

@@ -1,20 +1,23 @@
-/* Inter prediction samples (8.4.2.2, 8.4.2.3): fractional sample interpolation from one or two reference frames or
- * fields, then default or weighted combination. Motion vectors and weights come ready from mvpred.c.
+/* Inter prediction samples (8.4.2.2, 8.4.2.3): fractional sample interpolation from one or two
+ * reference frames or fields, then default or weighted combination. Motion vectors and weights come
+ * ready from mvpred.c.
  *
- * Note [Reference reads]. Reference pictures have no border. A block that with its filter margin lies inside the
- * reference is read in place; any other is first copied, with coordinates clamped as in (8-239), (8-240), into a small
- * patch. Motion vectors may point anywhere: start coordinates are clamped so far outside that the patch no longer depends
- * on them, which keeps all arithmetic small. Rows are read 32 samples at a time, or some samples past the margin where a
- * vector register is wider than what is needed: never more than the PLANE_GUARD bytes around every plane. */
+ * Note [Reference reads]. Reference pictures have no border. A block that with its filter margin
+ * lies inside the reference is read in place; any other is first copied, with coordinates clamped
+ * as in (8-239), (8-240), into a small patch. Motion vectors may point anywhere: start coordinates
+ * are clamped so far outside that the patch no longer depends on them, which keeps all arithmetic
+ * small. Rows are read 32 samples at a time, or some samples past the margin where a vector
+ * register is wider than what is needed: never more than the PLANE_GUARD bytes around every plane.
+ */
 #include <string.h>
 
 #include "internal.h"
 
 enum {
-    MARGIN_BEFORE = 2,  // samples the 6-tap filter reads before and after a block
+    MARGIN_BEFORE = 2, // samples the 6-tap filter reads before and after a block
     MARGIN_AFTER = 3,
     MAX_BLOCK = 16,
-    FAR_OUTSIDE = 64,   // blocks this far outside a plane see one sample value along that axis
+    FAR_OUTSIDE = 64, // blocks this far outside a plane see one sample value along that axis
     PATCH_ROWS = MAX_BLOCK + MARGIN_BEFORE + MARGIN_AFTER,
     RUN = 32,               // samples moved or filled at a time
     PATCH_STRIDE = 2 * RUN, // a row of a patch: room for the fill before it, and the samples
@@ -27,8 +30,8 @@ typedef struct ref_plane {
     int width, height;
 } ref_plane;
 
-// What to read: integer position and size, fraction in quarters (luma) or eighths (chroma), and how many samples before
-// and after are needed on each side
+// What to read: integer position and size, fraction in quarters (luma) or eighths (chroma), and how
+// many samples before and after are needed on each side
 typedef struct region {
     int x, y, w, h, fx, fy, before, after;
 } region;
@@ -55,7 +58,8 @@ static ref_plane reference_plane(const h264_decoder *const dec, const ref_entry 
                        dec->width[plane], dec->height[plane] / 2};
 }
 
-// 8.4.1.4, Table 8-9: fields of different parity lie half a luma row apart, a quarter of a chroma row in 4:2:0
+// 8.4.1.4, Table 8-9: fields of different parity lie half a luma row apart, a quarter of a chroma
+// row in 4:2:0
 static int chroma_vertical_offset(const h264_decoder *const dec, const ref_entry *const ref) {
     if (H264_LIKELY(ref->structure == FRAME) || dec->active_sps.ChromaArrayType != 1)
         return 0;
@@ -70,7 +74,7 @@ static region luma_region(const inter_block *const b, const int list) {
     const int16_t *const mv = b->mv[list];
     const int fx = mv[0] & 3, fy = mv[1] & 3;
     const bool whole = !(fx | fy);
-    return (region){b->x + (mv[0] >> 2), b->y + (mv[1] >> 2), b->w, b->h, fx, fy,
+    return (region){b->x + (mv[0] >> 2),       b->y + (mv[1] >> 2),     b->w, b->h, fx, fy,
                     whole ? 0 : MARGIN_BEFORE, whole ? 0 : MARGIN_AFTER};
 }
 
@@ -112,8 +116,8 @@ static const uint8_t *fetch(const ref_plane *const ref, const region *const r, c
     return (const uint8_t *)patch->samples + (r->before * PATCH_STRIDE + RUN + r->before) * size;
 }
 
-// 8.4.2.3 for one plane: the first reference's prediction is in place, the second's, if there is one, in `second`.
-// `component` is the plane in the macroblock.
+// 8.4.2.3 for one plane: the first reference's prediction is in place, the second's, if there is
+// one, in `second`. `component` is the plane in the macroblock.
 static void combine(const kernels *const k, const inter_block *const b, const int component,
                     uint8_t *const dst, const ptrdiff_t ds, const void *const second,
                     const ptrdiff_t ss, const region *const r, const int depth) {
@@ -132,7 +136,9 @@ static void combine(const kernels *const k, const inter_block *const b, const in
 }
 
 typedef uint16_t block_samples[MAX_BLOCK * MAX_BLOCK];
-enum { BLOCK_STRIDE = MAX_BLOCK * sizeof(uint16_t) };
+enum {
+    BLOCK_STRIDE = MAX_BLOCK * sizeof(uint16_t)
+};
 
 // One reference's prediction with the luma filters
 static void luma_from(const h264_decoder *const dec, const ref_entry *const entry, const int plane,
@@ -145,8 +151,8 @@ static void luma_from(const h264_decoder *const dec, const ref_entry *const entr
     dec->k->inter_luma(dst, ds, src, ss, r->w, r->h, r->fx, r->fy, depth);
 }
 
-// Luma, and chroma of 4:4:4. `plane` is the plane in the picture, another than `component` where colour planes are coded
-// separately.
+// Luma, and chroma of 4:4:4. `plane` is the plane in the picture, another than `component` where
+// colour planes are coded separately.
 static void predict_luma(const h264_decoder *const dec, const inter_block *const b,
                          const int component, const int plane, uint8_t *const dst,
                          const ptrdiff_t ds) {

@@ -1,13 +1,15 @@
-/* Interpolation and weighting of 8-bit samples (8.4.2.2, 8.4.2.3) in SSE2 and AVX2; the plain twins are in
- * inter_template.h. Blocks are done in columns of 16, 8 or 4 samples held as 16-bit lanes, row by row.
+/* Interpolation and weighting of 8-bit samples (8.4.2.2, 8.4.2.3) in SSE2 and AVX2; the plain twins
+ * are in inter_template.h. Blocks are done in columns of 16, 8 or 4 samples held as 16-bit lanes,
+ * row by row.
  *
- * Note [j in 16 bits]. The second 6-tap filter runs over unrounded results X of the first, -2550..10710, and its sum
- * does not fit 16 bits. With a = X0 + X5, b = X1 + X4, c = X2 + X3, the sum is a - 5b + 20c = (a - b) + 4 (c - b) + 16c,
- * so that, >> rounding down,
- *     (a - 5b + 20c + 512) >> 10 = (((((a - b) >> 2) + (c - b)) >> 2) + c + 32) >> 6
- * exactly: what the two inner shifts drop is less than the 16ths of one unit that the last one drops anyway. Only
- * ((a - b) >> 2) + (c - b) can leave 16 bits, so it is added with saturation. Above 32767 it needs a - b > 24988 and then
- * c >= 21037, below -32768 it needs c <= -4718: there the result is beyond 255 or below 0 either way. */
+ * Note [j in 16 bits]. The second 6-tap filter runs over unrounded results X of the first,
+ * -2550..10710, and its sum does not fit 16 bits. With a = X0 + X5, b = X1 + X4, c = X2 + X3, the
+ * sum is a - 5b + 20c = (a - b) + 4 (c - b) + 16c, so that, >> rounding down, (a - 5b + 20c + 512)
+ * >> 10 = (((((a - b) >> 2) + (c - b)) >> 2) + c + 32) >> 6 exactly: what the two inner shifts drop
+ * is less than the 16ths of one unit that the last one drops anyway. Only
+ * ((a - b) >> 2) + (c - b) can leave 16 bits, so it is added with saturation. Above 32767 it needs
+ * a - b > 24988 and then c >= 21037, below -32768 it needs c <= -4718: there the result is beyond
+ * 255 or below 0 either way. */
 #include "internal.h"
 
 #if H264_X86_SIMD
@@ -41,10 +43,18 @@ H264_INLINE void store_bytes_2(uint8_t *const p, const bytes v) {
     memcpy(p, &two, 2);
 }
 
-H264_INLINE bytes load_bytes_8(const uint8_t *const p) { return _mm_loadl_epi64((const __m128i *)p); }
-H264_INLINE void store_bytes_8(uint8_t *const p, const bytes v) { _mm_storel_epi64((__m128i *)p, v); }
-H264_INLINE bytes load_bytes_16(const uint8_t *const p) { return _mm_loadu_si128((const __m128i *)p); }
-H264_INLINE void store_bytes_16(uint8_t *const p, const bytes v) { _mm_storeu_si128((__m128i *)p, v); }
+H264_INLINE bytes load_bytes_8(const uint8_t *const p) {
+    return _mm_loadl_epi64((const __m128i *)p);
+}
+H264_INLINE void store_bytes_8(uint8_t *const p, const bytes v) {
+    _mm_storel_epi64((__m128i *)p, v);
+}
+H264_INLINE bytes load_bytes_16(const uint8_t *const p) {
+    return _mm_loadu_si128((const __m128i *)p);
+}
+H264_INLINE void store_bytes_16(uint8_t *const p, const bytes v) {
+    _mm_storeu_si128((__m128i *)p, v);
+}
 
 // Constants of a weighted prediction
 typedef struct weighting {
@@ -52,7 +62,11 @@ typedef struct weighting {
 } weighting;
 
 // What a vertical half sample is averaged with
-enum { ALONE, WITH_FULL, WITH_B };
+enum {
+    ALONE,
+    WITH_FULL,
+    WITH_B
+};
 
 #define PASTE3_(a, b, c) a##_##b##_##c
 #define PASTE3(a, b, c) PASTE3_(a, b, c)
@@ -60,10 +74,14 @@ enum { ALONE, WITH_FULL, WITH_B };
 #define PASTE(a, b) PASTE_(a, b)
 
 // The six taps as factors of pairs of bytes, the first in the low byte
-enum { TAPS_01 = -5 * 256 + 1, TAPS_23 = 20 * 256 + 20, TAPS_45 = 1 * 256 + (256 - 5) };
+enum {
+    TAPS_01 = -5 * 256 + 1,
+    TAPS_23 = 20 * 256 + 20,
+    TAPS_45 = 1 * 256 + (256 - 5)
+};
 
-// Unrounded horizontal filters in AVX2: neighbouring samples are brought together, then multiplied and added in pairs.
-// Reads 16 bytes from p - 2.
+// Unrounded horizontal filters in AVX2: neighbouring samples are brought together, then multiplied
+// and added in pairs. Reads 16 bytes from p - 2.
 H264_TARGET_AVX2 H264_INLINE i16x8 across_8_samples(const uint8_t *const p) {
     const __m128i pairs = _mm_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8);
     const __m128i from_2 = _mm_add_epi8(pairs, _mm_set1_epi8(2));
@@ -76,13 +94,15 @@ H264_TARGET_AVX2 H264_INLINE i16x8 across_8_samples(const uint8_t *const p) {
 
 // Eight pairs of neighbouring bytes from the start of each half
 H264_TARGET_AVX2 H264_INLINE __m256i neighbours_from(const __m256i v, const int first) {
-    const __m256i pairs = _mm256_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 0, 1, 1, 2,
-                                           2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8);
+    const __m256i pairs = _mm256_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 0, 1, 1,
+                                           2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8);
     return _mm256_shuffle_epi8(v, _mm256_add_epi8(pairs, _mm256_set1_epi8((char)first)));
 }
 
-H264_TARGET_AVX2 H264_INLINE __m256i two_halves(const uint8_t *const low, const uint8_t *const high) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_bytes_16(low)), load_bytes_16(high), 1);
+H264_TARGET_AVX2 H264_INLINE __m256i two_halves(const uint8_t *const low,
+                                                const uint8_t *const high) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_bytes_16(low)), load_bytes_16(high),
+                                   1);
 }
 
 // Reads 24 bytes from p - 2.
@@ -94,7 +114,8 @@ H264_TARGET_AVX2 H264_INLINE i16x16 across_16_samples(const uint8_t *const p) {
     return (i16x16)_mm256_add_epi16(_mm256_add_epi16(a, b), c);
 }
 
-// Columns of 2, 4 and 8 in SSE2, then again with those of 16 in AVX2. V is a vector of COLUMN or more 16-bit lanes.
+// Columns of 2, 4 and 8 in SSE2, then again with those of 16 in AVX2. V is a vector of COLUMN or
+// more 16-bit lanes.
 #define TARGET
 #define ARCH sse2
 #define V i16x8
@@ -139,7 +160,8 @@ H264_TARGET_AVX2 H264_INLINE i16x16 across_16_samples(const uint8_t *const p) {
 #define V i16x16
 #define WIDEN(b) ((i16x16)_mm256_cvtepu8_epi16(b))
 #define NARROW(v)                                                                                  \
-    _mm_packus_epi16(_mm256_castsi256_si128((__m256i)(v)), _mm256_extracti128_si256((__m256i)(v), 1))
+    _mm_packus_epi16(_mm256_castsi256_si128((__m256i)(v)),                                         \
+                     _mm256_extracti128_si256((__m256i)(v), 1))
 #define ADD_SATURATED(a, b) ((i16x16)_mm256_adds_epi16((__m256i)(a), (__m256i)(b)))
 #define COLUMN 16
 #include "inter_simd_template.h"
@@ -155,6 +177,8 @@ void h264_inter_kernels_simd(kernels *const k) {
 
 #else
 
-void h264_inter_kernels_simd(kernels *const k) { (void)k; }
+void h264_inter_kernels_simd(kernels *const k) {
+    (void)k;
+}
 
 #endif

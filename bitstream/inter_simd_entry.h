@@ -56,14 +56,15 @@ TARGET H264_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t
                                           const uint8_t *const src[2], const ptrdiff_t ss,
                                           const int w, const int h, const int fx, const int fy) {
     const __m256i right = _mm256_set1_epi16((int16_t)(fx * 256 + 8 - fx));
-    const __m256i upper = _mm256_set1_epi16((int16_t)(8 - fy)), lower = _mm256_set1_epi16((int16_t)fy);
+    const __m256i upper = _mm256_set1_epi16((int16_t)(8 - fy)),
+                  lower = _mm256_set1_epi16((int16_t)fy);
     const __m256i round = _mm256_set1_epi16(32);
     __m256i row = _mm256_maddubs_epi16(neighbours_from(two_halves(src[0], src[1]), 0), right);
     for (int y = 0; y < h; y++) {
         const __m256i v = two_halves(src[0] + (y + 1) * ss, src[1] + (y + 1) * ss);
         const __m256i next = _mm256_maddubs_epi16(neighbours_from(v, 0), right);
-        const __m256i sum = _mm256_add_epi16(_mm256_mullo_epi16(row, upper),
-                                             _mm256_mullo_epi16(next, lower));
+        const __m256i sum =
+            _mm256_add_epi16(_mm256_mullo_epi16(row, upper), _mm256_mullo_epi16(next, lower));
         const __m256i out = _mm256_srli_epi16(_mm256_add_epi16(sum, round), 6);
         FN(store_halves)(dst[0] + y * ds, dst[1] + y * ds, _mm256_packus_epi16(out, out), w);
         row = next;
@@ -72,7 +73,8 @@ TARGET H264_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t
 
 #else
 
-// Columns of 2 and 4 take fewer samples into their vectors, so that nothing outside the block is read.
+// Columns of 2 and 4 take fewer samples into their vectors, so that nothing outside the block is
+// read.
 TARGET H264_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t ds,
                                           const uint8_t *const src[2], const ptrdiff_t ss,
                                           const int w, const int h, const int fx, const int fy) {
@@ -151,9 +153,11 @@ TARGET static void FN(weight_one)(void *const dst, const ptrdiff_t ds, const int
 
 // (8-299)
 TARGET static void FN(weight_two)(void *const dst, const ptrdiff_t ds, const void *const src,
-                                  const ptrdiff_t ss, const int w, const int h, const int log2_denom,
-                                  const int weight[2], const int offset, const int depth) {
-    const weighting k = FN(weighting_of)(weight[0], weight[1], 1 << log2_denom, log2_denom + 1, offset);
+                                  const ptrdiff_t ss, const int w, const int h,
+                                  const int log2_denom, const int weight[2], const int offset,
+                                  const int depth) {
+    const weighting k =
+        FN(weighting_of)(weight[0], weight[1], 1 << log2_denom, log2_denom + 1, offset);
     (void)depth;
     FN(weigh)(dst, ds, src, ss, w, h, &k);
 }

@@ -6,7 +6,9 @@
 #define LOAD PASTE(load_bytes, COLUMN)
 #define STORE PASTE(store_bytes, COLUMN)
 
-TARGET H264_INLINE V FN(row)(const uint8_t *const p) { return WIDEN(LOAD(p)); }
+TARGET H264_INLINE V FN(row)(const uint8_t *const p) {
+    return WIDEN(LOAD(p));
+}
 
 TARGET H264_INLINE void FN(copy)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
                                  const ptrdiff_t ss, const int h) {
@@ -15,7 +17,8 @@ TARGET H264_INLINE void FN(copy)(uint8_t *dst, const ptrdiff_t ds, const uint8_t
 }
 
 #ifndef HAVE_AVX2
-// One row of (8-266) less its vertical part: 8 times the samples at p, moved fx eighths to the right
+// One row of (8-266) less its vertical part: 8 times the samples at p, moved fx eighths to the
+// right
 TARGET H264_INLINE V FN(chroma_row)(const bytes here, const bytes next, const int16_t fx) {
     const V a = WIDEN(here), b = WIDEN(next);
     return (a << 3) + (b - a) * fx;
@@ -65,7 +68,9 @@ TARGET H264_INLINE V FN(across)(const uint8_t *const p) {
 }
 
 // Rounded and clipped to samples
-TARGET H264_INLINE bytes FN(rounded)(const V v) { return NARROW((v + 16) >> 5); }
+TARGET H264_INLINE bytes FN(rounded)(const V v) {
+    return NARROW((v + 16) >> 5);
+}
 
 // Note [j in 16 bits]
 TARGET H264_INLINE bytes FN(rounded_twice)(const V x[6]) {
@@ -91,7 +96,8 @@ TARGET H264_INLINE void FN(half_h)(uint8_t *dst, const ptrdiff_t ds, const uint8
     }
 }
 
-// h at src + right (h, m): alone, or its mean with the full samples `below` (d, n), or with b of that row (e, g, p, r)
+// h at src + right (h, m): alone, or its mean with the full samples `below` (d, n), or with b of
+// that row (e, g, p, r)
 TARGET H264_INLINE void FN(half_v)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
                                    const ptrdiff_t ss, const int h, const int mean, const int right,
                                    const ptrdiff_t below) {
@@ -145,39 +151,22 @@ TARGET static void FN(luma)(uint8_t *const dst, const ptrdiff_t ds, const uint8_
     const int right = fx == 3;
     const ptrdiff_t below = fy == 3 ? ss : 0;
     switch (4 * fy + fx) {
-    case 0:
-        FN(copy)(dst, ds, src, ss, h);
-        break;
+    case 0: FN(copy)(dst, ds, src, ss, h); break;
     case 1:
-    case 3:
-        FN(half_h)(dst, ds, src, ss, h, true, right);
-        break;
-    case 2:
-        FN(half_h)(dst, ds, src, ss, h, false, 0);
-        break;
+    case 3: FN(half_h)(dst, ds, src, ss, h, true, right); break;
+    case 2: FN(half_h)(dst, ds, src, ss, h, false, 0); break;
     case 4:
-    case 12:
-        FN(half_v)(dst, ds, src, ss, h, WITH_FULL, 0, below);
-        break;
-    case 8:
-        FN(half_v)(dst, ds, src, ss, h, ALONE, 0, 0);
-        break;
-    case 6:
-        FN(half_hv)(dst, ds, src, ss, h, 2);
-        break;
-    case 10:
-        FN(half_hv)(dst, ds, src, ss, h, 0);
-        break;
-    case 14:
-        FN(half_hv)(dst, ds, src, ss, h, 3);
-        break;
+    case 12: FN(half_v)(dst, ds, src, ss, h, WITH_FULL, 0, below); break;
+    case 8: FN(half_v)(dst, ds, src, ss, h, ALONE, 0, 0); break;
+    case 6: FN(half_hv)(dst, ds, src, ss, h, 2); break;
+    case 10: FN(half_hv)(dst, ds, src, ss, h, 0); break;
+    case 14: FN(half_hv)(dst, ds, src, ss, h, 3); break;
     case 9:
     case 11:
         FN(half_hv)(dst, ds, src, ss, h, 0);
         FN(mean_with_h)(dst, ds, src + right, ss, h);
         break;
-    default:
-        FN(half_v)(dst, ds, src, ss, h, WITH_B, right, below);
+    default: FN(half_v)(dst, ds, src, ss, h, WITH_B, right, below);
     }
 }
 #endif

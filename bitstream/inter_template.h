@@ -1,5 +1,5 @@
-/* 8.4.2.2 and 8.4.2.3 for one sample type, in plain C; see inter.c, and inter_simd.c for the fast twins of the 8-bit set.
- * Strides are in bytes at the entry of each kernel, in samples inside. */
+/* 8.4.2.2 and 8.4.2.3 for one sample type, in plain C; see inter.c, and inter_simd.c for the fast
+ * twins of the 8-bit set. Strides are in bytes at the entry of each kernel, in samples inside. */
 #include "sample.h"
 
 #undef MID
@@ -14,9 +14,10 @@ H264_INLINE void FN(fill_run)(SAMPLE *const p, const SAMPLE value) {
         p[i] = value;
 }
 
-// (8-239): w x h samples from x, y with clamped coordinates, w at most RUN, into rows of PATCH_STRIDE samples. Copies and
-// fills are RUN samples long whatever is needed: a fill before a row lies before its first sample in the patch, and
-// what is too much after a row is overwritten by the next one or lies in between.
+// (8-239): w x h samples from x, y with clamped coordinates, w at most RUN, into rows of
+// PATCH_STRIDE samples. Copies and fills are RUN samples long whatever is needed: a fill before a
+// row lies before its first sample in the patch, and what is too much after a row is overwritten by
+// the next one or lies in between.
 static void FN(copy_clamped)(SAMPLE *patch, const ref_plane *const ref, const int x, const int y,
                              const int w, const int h) {
     const int before = iclip(-x, 0, w), after = iclip(x + w - ref->width, 0, w);
@@ -32,7 +33,8 @@ static void FN(copy_clamped)(SAMPLE *patch, const ref_plane *const ref, const in
     }
 }
 
-// ------------------------------------------------------------------------------ luma, 8.4.2.2.1, Figure 8-4
+// ------------------------------------------------------------------------------ luma, 8.4.2.2.1,
+// Figure 8-4
 
 H264_INLINE int FN(tap6)(const int a, const int b, const int c, const int d, const int e,
                          const int f) {
@@ -51,8 +53,8 @@ H264_INLINE void FN(half_h)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, 
     for (int y = 0; y < h; y++, dst += ds, src += ss)
         for (int x = 0; x < w; x++) {
             const SAMPLE *const s = src + x;
-            dst[x] = (SAMPLE)iclip(
-                (FN(tap6)(s[-2], s[-1], s[0], s[1], s[2], s[3]) + 16) >> 5, 0, max);
+            dst[x] =
+                (SAMPLE)iclip((FN(tap6)(s[-2], s[-1], s[0], s[1], s[2], s[3]) + 16) >> 5, 0, max);
         }
 }
 
@@ -63,7 +65,8 @@ H264_INLINE void FN(half_v)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, 
         for (int x = 0; x < w; x++) {
             const SAMPLE *const s = src + x;
             dst[x] = (SAMPLE)iclip(
-                (FN(tap6)(s[-2 * ss], s[-ss], s[0], s[ss], s[2 * ss], s[3 * ss]) + 16) >> 5, 0, max);
+                (FN(tap6)(s[-2 * ss], s[-ss], s[0], s[ss], s[2 * ss], s[3 * ss]) + 16) >> 5, 0,
+                max);
         }
 }
 
@@ -138,7 +141,8 @@ static void FN(inter_luma)(void *const dst, ptrdiff_t ds, const void *const src,
         FN(luma_block)(dst, ds, src, ss, 4, h, fx, fy, max);
 }
 
-// ---------------------------------------------------------------------------------- chroma, 8.4.2.2.2
+// ----------------------------------------------------------------------------------
+// chroma, 8.4.2.2.2
 
 // (8-266)
 H264_INLINE void FN(chroma_block)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src,
@@ -147,8 +151,9 @@ H264_INLINE void FN(chroma_block)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE 
     const int a = (8 - fx) * (8 - fy), b = fx * (8 - fy), c = (8 - fx) * fy, d = fx * fy;
     for (int y = 0; y < h; y++, dst += ds, src += ss)
         for (int x = 0; x < w; x++)
-            dst[x] = (SAMPLE)((a * src[x] + b * src[x + 1] + c * src[x + ss] +
-                               d * src[x + ss + 1] + 32) >> 6);
+            dst[x] = (SAMPLE)((a * src[x] + b * src[x + 1] + c * src[x + ss] + d * src[x + ss + 1] +
+                               32) >>
+                              6);
 }
 
 static void FN(inter_chroma)(uint8_t *const dst[2], const ptrdiff_t ds, const uint8_t *const src[2],
@@ -158,7 +163,8 @@ static void FN(inter_chroma)(uint8_t *const dst[2], const ptrdiff_t ds, const ui
     for (int i = 0; i < 2; i++) {
         SAMPLE *const to = (SAMPLE *)dst[i];
         const SAMPLE *const from = (const SAMPLE *)src[i];
-        if (fx == 0 && fy == 0) // the only case where the samples to the right and below may not be there
+        if (fx == 0 &&
+            fy == 0) // the only case where the samples to the right and below may not be there
             FN(copy)(to, d, from, s, w, h);
         else if (w == 8)
             FN(chroma_block)(to, d, from, s, 8, h, fx, fy);

@@ -1,6 +1,6 @@
-/* Intra prediction (8.3), samples only: which mode, and which neighbours may be used, is the caller's business.
- * Neighbours that are marked unavailable are not read; a mode that would need them (which no legal stream asks for)
- * sees mid-grey. */
+/* Intra prediction (8.3), samples only: which mode, and which neighbours may be used, is the
+ * caller's business. Neighbours that are marked unavailable are not read; a mode that would need
+ * them (which no legal stream asks for) sees mid-grey. */
 #include <string.h>
 
 #include "internal.h"
@@ -17,8 +17,18 @@ enum { // Tables 8-2 and 8-3: the same numbers for 4x4 and 8x8 blocks
     INTRA_HORIZONTAL_UP,
 };
 
-enum { INTRA16_VERTICAL, INTRA16_HORIZONTAL, INTRA16_DC, INTRA16_PLANE };         // Table 8-4
-enum { CHROMA_DC, CHROMA_HORIZONTAL, CHROMA_VERTICAL, CHROMA_PLANE }; // Table 8-5
+enum {
+    INTRA16_VERTICAL,
+    INTRA16_HORIZONTAL,
+    INTRA16_DC,
+    INTRA16_PLANE
+}; // Table 8-4
+enum {
+    CHROMA_DC,
+    CHROMA_HORIZONTAL,
+    CHROMA_VERTICAL,
+    CHROMA_PLANE
+}; // Table 8-5
 
 #define SAMPLE_SIZE 1
 #include "intra_template.h"

@@ -1,13 +1,18 @@
 /* 8.3 for one sample type; see intra.c.
  *
- * Note [Edge array]. The neighbours of an n x n block stand in one array, walked from the lowest sample on the left up
- * to the corner and on to the right: edge[n] is p[-1, -1], edge[n - 1 - y] is p[-1, y], edge[n + 1 + x] is p[x, -1].
- * In it the directional modes are stencils of two or three adjacent entries, and each row of the prediction is a
- * window that slides along the row of results. Blocks of 4x4 and 8x8 share these formulas (8.3.1.2, 8.3.2.2). */
+ * Note [Edge array]. The neighbours of an n x n block stand in one array, walked from the lowest
+ * sample on the left up to the corner and on to the right: edge[n] is p[-1, -1], edge[n - 1 - y] is
+ * p[-1, y], edge[n + 1 + x] is p[x, -1]. In it the directional modes are stencils of two or three
+ * adjacent entries, and each row of the prediction is a window that slides along the row of
+ * results. Blocks of 4x4 and 8x8 share these formulas (8.3.1.2, 8.3.2.2). */
 #include "sample.h"
 
-H264_INLINE int FN(smooth2)(const int *const e) { return (e[0] + e[1] + 1) >> 1; }
-H264_INLINE int FN(smooth3)(const int *const e) { return (e[-1] + 2 * e[0] + e[1] + 2) >> 2; }
+H264_INLINE int FN(smooth2)(const int *const e) {
+    return (e[0] + e[1] + 1) >> 1;
+}
+H264_INLINE int FN(smooth3)(const int *const e) {
+    return (e[-1] + 2 * e[0] + e[1] + 2) >> 2;
+}
 
 H264_INLINE void FN(fill)(SAMPLE *dst, const ptrdiff_t stride, const int w, const int h,
                           const int value) {
@@ -46,14 +51,10 @@ H264_INLINE int FN(edge_dc)(const int *const edge, const unsigned avail, const i
         top += edge[n + 1 + i];
     }
     switch (avail & (AVAIL_LEFT | AVAIL_TOP)) {
-    case AVAIL_LEFT | AVAIL_TOP:
-        return (left + top + n) >> (shift + 1);
-    case AVAIL_LEFT:
-        return (left + n / 2) >> shift;
-    case AVAIL_TOP:
-        return (top + n / 2) >> shift;
-    default:
-        return 1 << (depth - 1);
+    case AVAIL_LEFT | AVAIL_TOP: return (left + top + n) >> (shift + 1);
+    case AVAIL_LEFT: return (left + n / 2) >> shift;
+    case AVAIL_TOP: return (top + n / 2) >> shift;
+    default: return 1 << (depth - 1);
     }
 }
 
@@ -77,8 +78,8 @@ H264_INLINE void FN(diagonal_down_right)(SAMPLE *const dst, const ptrdiff_t stri
     FN(slide)(dst, stride, line + n - 1, -1, n, n);
 }
 
-// 8.3.1.2.6, 8.3.2.2.7: even and odd rows slide each along their own line; what enters from the left skips every
-// second sample.
+// 8.3.1.2.6, 8.3.2.2.7: even and odd rows slide each along their own line; what enters from the
+// left skips every second sample.
 H264_INLINE void FN(vertical_right)(SAMPLE *const dst, const ptrdiff_t stride,
                                     const int *const edge, const int n) {
     SAMPLE even[12], odd[12];
@@ -121,15 +122,16 @@ H264_INLINE void FN(vertical_left)(SAMPLE *const dst, const ptrdiff_t stride, co
     FN(slide)(dst + stride, 2 * stride, odd, 1, n, n / 2);
 }
 
-// 8.3.1.2.9, 8.3.2.2.10: one line in the order of rising zHU; below the last sample everything equals it
+// 8.3.1.2.9, 8.3.2.2.10: one line in the order of rising zHU; below the last sample everything
+// equals it
 H264_INLINE void FN(horizontal_up)(SAMPLE *const dst, const ptrdiff_t stride, const int *const edge,
                                    const int n) {
     SAMPLE line[24];
     const int last = edge[0];
     for (int y = 0; y < n - 1; y++) {
         line[2 * y] = (SAMPLE)FN(smooth2)(edge + n - 2 - y);
-        line[2 * y + 1] = (SAMPLE)(y < n - 2 ? FN(smooth3)(edge + n - 2 - y)
-                                             : (edge[1] + 3 * last + 2) >> 2);
+        line[2 * y + 1] =
+            (SAMPLE)(y < n - 2 ? FN(smooth3)(edge + n - 2 - y) : (edge[1] + 3 * last + 2) >> 2);
     }
     for (int i = 2 * n - 2; i < 3 * n - 2; i++)
         line[i] = (SAMPLE)last;
@@ -149,26 +151,13 @@ H264_INLINE void FN(predict_block)(SAMPLE *const dst, const ptrdiff_t stride, co
         for (int y = 0; y < n; y++)
             FN(fill)(dst + y * stride, stride, n, 1, edge[n - 1 - y]);
         break;
-    case INTRA_DIAGONAL_DOWN_LEFT:
-        FN(diagonal_down_left)(dst, stride, edge, n);
-        break;
-    case INTRA_DIAGONAL_DOWN_RIGHT:
-        FN(diagonal_down_right)(dst, stride, edge, n);
-        break;
-    case INTRA_VERTICAL_RIGHT:
-        FN(vertical_right)(dst, stride, edge, n);
-        break;
-    case INTRA_HORIZONTAL_DOWN:
-        FN(horizontal_down)(dst, stride, edge, n);
-        break;
-    case INTRA_VERTICAL_LEFT:
-        FN(vertical_left)(dst, stride, edge, n);
-        break;
-    case INTRA_HORIZONTAL_UP:
-        FN(horizontal_up)(dst, stride, edge, n);
-        break;
-    default:
-        FN(fill)(dst, stride, n, n, FN(edge_dc)(edge, avail, n, depth));
+    case INTRA_DIAGONAL_DOWN_LEFT: FN(diagonal_down_left)(dst, stride, edge, n); break;
+    case INTRA_DIAGONAL_DOWN_RIGHT: FN(diagonal_down_right)(dst, stride, edge, n); break;
+    case INTRA_VERTICAL_RIGHT: FN(vertical_right)(dst, stride, edge, n); break;
+    case INTRA_HORIZONTAL_DOWN: FN(horizontal_down)(dst, stride, edge, n); break;
+    case INTRA_VERTICAL_LEFT: FN(vertical_left)(dst, stride, edge, n); break;
+    case INTRA_HORIZONTAL_UP: FN(horizontal_up)(dst, stride, edge, n); break;
+    default: FN(fill)(dst, stride, n, n, FN(edge_dc)(edge, avail, n, depth));
     }
 }
 
@@ -228,7 +217,8 @@ H264_INLINE void FN(copy_left)(SAMPLE *const dst, const ptrdiff_t stride, const 
                  avail & AVAIL_LEFT ? left[y * left_stride] : 1 << (depth - 1));
 }
 
-// 8.3.3.4 and 8.3.4.4: w, h 8 or 16. A side of 8 has the slope factor 34, one of 16 the factor 5 (34 - 29).
+// 8.3.3.4 and 8.3.4.4: w, h 8 or 16. A side of 8 has the slope factor 34, one of 16 the factor 5
+// (34 - 29).
 H264_INLINE void FN(plane)(SAMPLE *const dst, const ptrdiff_t stride, const SAMPLE *const left,
                            const ptrdiff_t left_stride, const int w, const int h,
                            const unsigned avail, const int depth) {
@@ -261,12 +251,9 @@ H264_INLINE int FN(dc16)(const SAMPLE *const above, const SAMPLE *const left,
     for (int i = 0; i < 16 && avail & AVAIL_LEFT; i++)
         sum += left[i * left_stride];
     switch (avail & (AVAIL_LEFT | AVAIL_TOP)) {
-    case AVAIL_LEFT | AVAIL_TOP:
-        return (sum + 16) >> 5;
-    case 0:
-        return 1 << (depth - 1);
-    default:
-        return (sum + 8) >> 4;
+    case AVAIL_LEFT | AVAIL_TOP: return (sum + 16) >> 5;
+    case 0: return 1 << (depth - 1);
+    default: return (sum + 8) >> 4;
     }
 }
 
@@ -277,9 +264,7 @@ static void FN(intra16x16)(void *const dst, ptrdiff_t stride, const void *const 
     stride /= SAMPLE_SIZE;
     left_stride /= SAMPLE_SIZE;
     switch (mode) {
-    case INTRA16_VERTICAL:
-        FN(copy_above)(dst, stride, 16, 16, avail, DEPTH(depth));
-        break;
+    case INTRA16_VERTICAL: FN(copy_above)(dst, stride, 16, 16, avail, DEPTH(depth)); break;
     case INTRA16_HORIZONTAL:
         FN(copy_left)(dst, stride, left, left_stride, 16, 16, avail, DEPTH(depth));
         break;
@@ -292,8 +277,8 @@ static void FN(intra16x16)(void *const dst, ptrdiff_t stride, const void *const 
     }
 }
 
-// 8.3.4.1 to 8.3.4.3: DC of the 4x4 chroma block at x, y. Blocks on the upper edge but not in the corner prefer what
-// is above, blocks on the left edge what is to the left, all others take both.
+// 8.3.4.1 to 8.3.4.3: DC of the 4x4 chroma block at x, y. Blocks on the upper edge but not in the
+// corner prefer what is above, blocks on the left edge what is to the left, all others take both.
 H264_INLINE int FN(chroma_dc)(const SAMPLE *const above, const SAMPLE *const left,
                               const ptrdiff_t left_stride, const int x, const int y,
                               const unsigned avail, const int depth) {
@@ -323,12 +308,8 @@ static void FN(intra_chroma)(void *const dst, ptrdiff_t stride, const void *cons
     case CHROMA_HORIZONTAL:
         FN(copy_left)(d, stride, left, left_stride, 8, h, avail, DEPTH(depth));
         break;
-    case CHROMA_VERTICAL:
-        FN(copy_above)(d, stride, 8, h, avail, DEPTH(depth));
-        break;
-    case CHROMA_PLANE:
-        FN(plane)(d, stride, left, left_stride, 8, h, avail, DEPTH(depth));
-        break;
+    case CHROMA_VERTICAL: FN(copy_above)(d, stride, 8, h, avail, DEPTH(depth)); break;
+    case CHROMA_PLANE: FN(plane)(d, stride, left, left_stride, 8, h, avail, DEPTH(depth)); break;
     default: {
         for (int y = 0; y < h; y += 4)
             for (int x = 0; x < 8; x += 4)

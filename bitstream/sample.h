@@ -1,5 +1,6 @@
-/* Names of the sample type for the *_template.h headers, which are compiled once for planes of uint8_t and once for
- * planes of uint16_t. Included by them with SAMPLE_SIZE set to 1 or 2; meant to be included repeatedly. */
+/* Names of the sample type for the *_template.h headers, which are compiled once for planes of
+ * uint8_t and once for planes of uint16_t. Included by them with SAMPLE_SIZE set to 1 or 2; meant
+ * to be included repeatedly. */
 #undef SAMPLE
 #undef FN
 #undef DEPTH

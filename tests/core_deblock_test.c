@@ -1,5 +1,5 @@
-/* Unit check of deblock.c: whole pictures of random macroblocks against a filter that goes through 8.7 sample line by
- * sample line. */
+/* Unit check of deblock.c: whole pictures of random macroblocks against a filter that goes
+ * through 8.7 sample line by sample line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,18 +9,19 @@
 // Tables 8-16 and 8-17, typed in once more, in rows of bS
 static void ref_thresholds(const int indexA, const int indexB, const int bS, int *const alpha,
                            int *const beta, int *const tc0) {
-    static const int alphas[52] = {[16] = 4,  4,  5,  6,  7,  8,  9,  10, 12,  13,  15,  17,
-                                   20,        22, 25, 28, 32, 36, 40, 45, 50,  56,  63,  71,
-                                   80,        90, 101, 113, 127, 144, 162, 182, 203, 226, 255, 255};
+    static const int alphas[52] = {[16] = 4, 4,  5,   6,   7,   8,   9,   10,  12,  13,  15,  17,
+                                   20,       22, 25,  28,  32,  36,  40,  45,  50,  56,  63,  71,
+                                   80,       90, 101, 113, 127, 144, 162, 182, 203, 226, 255, 255};
     static const int betas[52] = {[16] = 2, 2,  2,  3,  3,  3,  3,  4,  4,  4,  6,  6,
                                   7,        7,  8,  8,  9,  9,  10, 10, 11, 11, 12, 12,
                                   13,       13, 14, 14, 15, 15, 16, 16, 17, 17, 18, 18};
-    static const int tc[3][52] = {
-        {[23] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 6, 6, 7, 8, 9, 10, 11, 13},
-        {[21] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3,  3,
-         3,        4, 4, 5, 5, 6, 7, 8, 8, 10, 11, 12, 13, 15, 17},
-        {[17] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2,  2,  3,  3,  3, 4,
-         4,        4, 5, 6, 6, 7, 8, 9, 10, 11, 13, 14, 16, 18, 20, 23, 25}};
+    static const int tc[3][52] = {{[23] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2,  2,  2, 3,
+                                   3,        3, 4, 4, 4, 5, 6, 6, 7, 8, 9, 10, 11, 13},
+                                  {[21] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,  2,  2,  2,  2,  3, 3,
+                                   3,        4, 4, 5, 5, 6, 7, 8, 8, 10, 11, 12, 13, 15, 17},
+                                  {[17] = 1, 1, 1,  1,  1,  1,  1,  1,  1,  1,  2, 2,
+                                   2,        2, 3,  3,  3,  4,  4,  4,  5,  6,  6, 7,
+                                   8,        9, 10, 11, 13, 14, 16, 18, 20, 23, 25}};
     *alpha = alphas[indexA];
     *beta = betas[indexB];
     *tc0 = bS >= 1 && bS <= 3 ? tc[bS - 1][indexA] : 0;
@@ -87,7 +88,8 @@ static void ref_line(void *const pix, const int size, const ptrdiff_t step, cons
     const int p0 = v[3], p1 = v[2], q0 = v[4], q1 = v[5];
     if (!bS || abs(p0 - q0) >= alpha || abs(p1 - p0) >= beta || abs(q1 - q0) >= beta)
         return;
-    const bool ap = !chroma_style && abs(v[1] - p0) < beta, aq = !chroma_style && abs(v[6] - q0) < beta;
+    const bool ap = !chroma_style && abs(v[1] - p0) < beta,
+               aq = !chroma_style && abs(v[6] - q0) < beta;
     if (bS < 4) {
         const int tC = chroma_style ? tc0 + 1 : tc0 + ap + aq;
         const int delta = iclip((((q0 - p0) * 4) + (p1 - q1) + 4) >> 3, -tC, tC);
@@ -97,14 +99,15 @@ static void ref_line(void *const pix, const int size, const ptrdiff_t step, cons
             put(pix, size, -2 * step,
                 p1 + iclip((v[1] + ((p0 + q0 + 1) >> 1) - 2 * p1) >> 1, -tc0, tc0));
         if (aq)
-            put(pix, size, step, q1 + iclip((v[6] + ((p0 + q0 + 1) >> 1) - 2 * q1) >> 1, -tc0, tc0));
+            put(pix, size, step,
+                q1 + iclip((v[6] + ((p0 + q0 + 1) >> 1) - 2 * q1) >> 1, -tc0, tc0));
         return;
     }
     const bool near = abs(p0 - q0) < ((alpha >> 2) + 2);
-    put(pix, size, -step, ap && near ? (v[1] + 2 * p1 + 2 * p0 + 2 * q0 + q1 + 4) >> 3
-                                     : (2 * p1 + p0 + q1 + 2) >> 2);
-    put(pix, size, 0, aq && near ? (p1 + 2 * p0 + 2 * q0 + 2 * q1 + v[6] + 4) >> 3
-                                 : (2 * q1 + q0 + p1 + 2) >> 2);
+    put(pix, size, -step,
+        ap && near ? (v[1] + 2 * p1 + 2 * p0 + 2 * q0 + q1 + 4) >> 3 : (2 * p1 + p0 + q1 + 2) >> 2);
+    put(pix, size, 0,
+        aq && near ? (p1 + 2 * p0 + 2 * q0 + 2 * q1 + v[6] + 4) >> 3 : (2 * q1 + q0 + p1 + 2) >> 2);
     if (ap && near) {
         put(pix, size, -2 * step, (v[1] + p1 + p0 + q0 + 2) >> 2);
         put(pix, size, -3 * step, (2 * v[0] + 3 * v[1] + p1 + p0 + q0 + 4) >> 3);
@@ -115,7 +118,8 @@ static void ref_line(void *const pix, const int size, const ptrdiff_t step, cons
     }
 }
 
-// One edge of a plane, sample line by sample line (8.7.1, 8.7.2). x, y: q0 of the first line, in the macroblock.
+// One edge of a plane, sample line by sample line (8.7.1, 8.7.2). x, y: q0 of the first line, in
+// the macroblock.
 static void ref_edge(const ref_filter *const f, const int plane, const int mb_x, const int mb_row,
                      const int offset, const bool vertical) {
     const h264_decoder *const dec = f->dec;
@@ -124,16 +128,16 @@ static void ref_edge(const ref_filter *const f, const int plane, const int mb_x,
     const int qa = mb_x + (mb_row * step + f->parity) * dec->PicWidthInMbs;
     const int pa = offset ? qa : vertical ? qa - 1 : qa - step * dec->PicWidthInMbs;
     const mb_info *const mq = &dec->mb[qa], *const mp = &dec->mb[pa];
-    const int qPav = plane ? (mp->QPC[plane - 1] + mq->QPC[plane - 1] + 1) >> 1
-                           : (mp->QPY + mq->QPY + 1) >> 1;
+    const int qPav =
+        plane ? (mp->QPC[plane - 1] + mq->QPC[plane - 1] + 1) >> 1 : (mp->QPY + mq->QPY + 1) >> 1;
     for (int k = 0; k < (vertical ? h : w); k++) {
         const int x = vertical ? offset : k, y = vertical ? k : offset;
         const int lx = x * 16 / w, ly = y * 16 / h; // luma location of q0
         const int px = vertical ? (lx + 15) % 16 : lx, py = vertical ? ly : (ly + 15) % 16;
         const int bS = ref_strength(f, pa, py / 4 * 4 + px / 4, qa, ly / 4 * 4 + lx / 4, vertical);
         const int size = dec->k->sample_size;
-        ref_line(f->plane[plane] + ((mb_row * h + y) * f->stride[plane] + mb_x * w + x) * size, size,
-                 vertical ? 1 : f->stride[plane],
+        ref_line(f->plane[plane] + ((mb_row * h + y) * f->stride[plane] + mb_x * w + x) * size,
+                 size, vertical ? 1 : f->stride[plane],
                  plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY, bS,
                  iclip(qPav + mq->FilterOffsetA, 0, 51), iclip(qPav + mq->FilterOffsetB, 0, 51),
                  plane && format != 3);
@@ -150,12 +154,14 @@ static void ref_macroblock(const ref_filter *const f, const int mb_x, const int 
     for (int plane = 0; plane < (format ? 3 : 1); plane++)
         for (int dir = 0; dir < 2; dir++) {
             const bool vertical = dir == 0, full = plane == 0 || format == 3;
-            const int end = vertical ? (plane ? dec->mb_width_c : 16) : plane ? dec->mb_height_c : 16;
+            const int end = vertical ? (plane ? dec->mb_width_c : 16)
+                            : plane  ? dec->mb_height_c
+                                     : 16;
             const int every = full && mb->transform_size_8x8_flag ? 8 : 4;
             const int neighbour = vertical ? a - 1 : a - step * width;
-            const bool first = (vertical ? mb_x : mb_row) > 0 &&
-                               (mb->disable_deblocking_filter_idc == 0 ||
-                                dec->mb[neighbour].slice_num == mb->slice_num);
+            const bool first =
+                (vertical ? mb_x : mb_row) > 0 && (mb->disable_deblocking_filter_idc == 0 ||
+                                                   dec->mb[neighbour].slice_num == mb->slice_num);
             for (int offset = first ? 0 : every; offset < end; offset += every)
                 ref_edge(f, plane, mb_x, mb_row, offset, vertical);
         }
@@ -170,8 +176,10 @@ static void set_motion(mb_motion *const m, const int l, const int x, const int y
         }
 }
 
-// A macroblock such as parsing leaves it: motion in partitions of its type, 8x8 transform bits in fours
-static void random_macroblock(mb_info *const mb, mb_motion *const m, const bool field, const bool b_slice) {
+// A macroblock such as parsing leaves it: motion in partitions of its type, 8x8 transform bits in
+// fours
+static void random_macroblock(mb_info *const mb, mb_motion *const m, const bool field,
+                              const bool b_slice) {
     static const int sides[4][2] = {{4, 4}, {4, 2}, {2, 4}, {2, 2}};
     const int shape = rnd(4), qp = rnd(8) ? 20 + rnd(32) : rnd(52);
     memset(mb, 0, sizeof(*mb));
@@ -190,8 +198,8 @@ static void random_macroblock(mb_info *const mb, mb_motion *const m, const bool 
         mb->nonzero = (uint16_t)(rnd(65536) & rnd(65536));
     if (mb->transform_size_8x8_flag)
         mb->nonzero = (uint16_t)((mb->nonzero & 0x0505) * 0x33);
-    mb->type = mb->is_intra ? H264_I_16X16
-                            : (uint8_t)((b_slice ? H264_B_16X16 : H264_P_16X16) + shape);
+    mb->type =
+        mb->is_intra ? H264_I_16X16 : (uint8_t)((b_slice ? H264_B_16X16 : H264_P_16X16) + shape);
     if (!mb->is_intra && shape == 0 && rnd(2)) {
         mb->type = b_slice ? H264_B_SKIP : H264_P_SKIP;
         mb->nonzero = 0;
@@ -252,8 +260,8 @@ void test_deblock(void) {
         h264_deblock_picture(dec);
         for (int i = 0; i < 3; i++) {
             char what[64];
-            snprintf(what, sizeof(what), "deblock plane %d format %d size %d structure %d", i, format,
-                     size, structure);
+            snprintf(what, sizeof(what), "deblock plane %d format %d size %d structure %d", i,
+                     format, size, structure);
             if (copy[i])
                 check_samples(what, dec->cur->plane[i], copy[i], size, dec->width[i], dec->width[i],
                               dec->height[i]);

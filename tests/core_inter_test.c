@@ -1,11 +1,13 @@
-/* Unit check of inter.c: 8.4.2.2 and 8.4.2.3 against the formulas of single samples, for all chroma formats, sample sizes,
- * frames and fields, with vectors near and far. */
+/* Unit check of inter.c: 8.4.2.2 and 8.4.2.3 against the formulas of single samples, for all chroma
+ * formats, sample sizes, frames and fields, with vectors near and far. */
 #include <stdio.h>
 #include <string.h>
 
 #include "core_test.h"
 
-static int line2(const int a, const int b) { return (a + b + 1) >> 1; }
+static int line2(const int a, const int b) {
+    return (a + b + 1) >> 1;
+}
 
 typedef struct source { // a plane of a frame or field
     const h264_decoder *dec;
@@ -21,7 +23,9 @@ static int at(const source *const s, const int x, const int y) { // (8-239), (8-
                row * s->dec->width[s->plane] + iclip(x, 0, s->dec->width[s->plane] - 1));
 }
 
-static int six(const int t[6]) { return t[0] - 5 * t[1] + 20 * t[2] + 20 * t[3] - 5 * t[4] + t[5]; }
+static int six(const int t[6]) {
+    return t[0] - 5 * t[1] + 20 * t[2] + 20 * t[3] - 5 * t[4] + t[5];
+}
 
 static int b1(const source *const s, const int x, const int y) {
     int t[6];
@@ -51,44 +55,28 @@ static int half_j(const source *const s, const int x, const int y) {
 // Table 8-12 and (8-241) to (8-262), position by position
 static int ref_luma(const source *const s, const int x, const int y, const int fx, const int fy) {
     switch (fy * 4 + fx) {
-    case 0:
-        return at(s, x, y);
-    case 1:
-        return line2(at(s, x, y), half_b(s, x, y));
-    case 2:
-        return half_b(s, x, y);
-    case 3:
-        return line2(at(s, x + 1, y), half_b(s, x, y));
-    case 4:
-        return line2(at(s, x, y), half_h(s, x, y));
-    case 5:
-        return line2(half_b(s, x, y), half_h(s, x, y));
-    case 6:
-        return line2(half_b(s, x, y), half_j(s, x, y));
-    case 7:
-        return line2(half_b(s, x, y), half_h(s, x + 1, y));
-    case 8:
-        return half_h(s, x, y);
-    case 9:
-        return line2(half_h(s, x, y), half_j(s, x, y));
-    case 10:
-        return half_j(s, x, y);
-    case 11:
-        return line2(half_j(s, x, y), half_h(s, x + 1, y));
-    case 12:
-        return line2(at(s, x, y + 1), half_h(s, x, y));
-    case 13:
-        return line2(half_h(s, x, y), half_b(s, x, y + 1));
-    case 14:
-        return line2(half_j(s, x, y), half_b(s, x, y + 1));
-    default:
-        return line2(half_h(s, x + 1, y), half_b(s, x, y + 1));
+    case 0: return at(s, x, y);
+    case 1: return line2(at(s, x, y), half_b(s, x, y));
+    case 2: return half_b(s, x, y);
+    case 3: return line2(at(s, x + 1, y), half_b(s, x, y));
+    case 4: return line2(at(s, x, y), half_h(s, x, y));
+    case 5: return line2(half_b(s, x, y), half_h(s, x, y));
+    case 6: return line2(half_b(s, x, y), half_j(s, x, y));
+    case 7: return line2(half_b(s, x, y), half_h(s, x + 1, y));
+    case 8: return half_h(s, x, y);
+    case 9: return line2(half_h(s, x, y), half_j(s, x, y));
+    case 10: return half_j(s, x, y);
+    case 11: return line2(half_j(s, x, y), half_h(s, x + 1, y));
+    case 12: return line2(at(s, x, y + 1), half_h(s, x, y));
+    case 13: return line2(half_h(s, x, y), half_b(s, x, y + 1));
+    case 14: return line2(half_j(s, x, y), half_b(s, x, y + 1));
+    default: return line2(half_h(s, x + 1, y), half_b(s, x, y + 1));
     }
 }
 
 // (8-229) to (8-232), (8-266), Table 8-9. `parity` is the current field's.
-static int ref_chroma(const source *const s, const inter_block *const b, const int list, const int x,
-                      const int y, const int parity) {
+static int ref_chroma(const source *const s, const inter_block *const b, const int list,
+                      const int x, const int y, const int parity) {
     const int format = s->dec->active_sps.ChromaArrayType, v = format == 1 ? 2 : 1;
     int mvy = b->mv[list][1];
     if (format == 1 && s->ref->structure != FRAME && s->ref->structure != parity)
@@ -96,7 +84,8 @@ static int ref_chroma(const source *const s, const inter_block *const b, const i
     const int xI = b->x / 2 + (b->mv[list][0] >> 3) + x, xF = b->mv[list][0] & 7;
     const int yI = b->y / v + (mvy >> (v + 1)) + y, yF = v == 2 ? mvy & 7 : (mvy & 3) << 1;
     return ((8 - xF) * (8 - yF) * at(s, xI, yI) + xF * (8 - yF) * at(s, xI + 1, yI) +
-            (8 - xF) * yF * at(s, xI, yI + 1) + xF * yF * at(s, xI + 1, yI + 1) + 32) >> 6;
+            (8 - xF) * yF * at(s, xI, yI + 1) + xF * yF * at(s, xI + 1, yI + 1) + 32) >>
+           6;
 }
 
 static int ref_predict(const h264_decoder *const dec, const inter_block *const b, const int plane,
@@ -113,12 +102,14 @@ static int ref_predict(const h264_decoder *const dec, const inter_block *const b
                    : ref_luma(&s, b->x + (b->mv[l][0] >> 2) + x, b->y + (b->mv[l][1] >> 2) + y,
                               b->mv[l][0] & 3, b->mv[l][1] & 3);
     }
-    const int *const w[2] = {b->weight[0], b->weight[1]}, *const o[2] = {b->offset[0], b->offset[1]};
+    const int *const w[2] = {b->weight[0], b->weight[1]}, *const o[2] = {b->offset[0],
+                                                                         b->offset[1]};
     const int logWD = b->log2_denom[plane];
     if (b->ref[0] && b->ref[1])
         return !b->weighted ? (v[0] + v[1] + 1) >> 1
                             : iclip(((v[0] * w[0][plane] + v[1] * w[1][plane] + (1 << logWD)) >>
-                                     (logWD + 1)) + ((o[0][plane] + o[1][plane] + 1) >> 1),
+                                     (logWD + 1)) +
+                                        ((o[0][plane] + o[1][plane] + 1) >> 1),
                                     0, max);
     const int l = b->ref[0] ? 0 : 1;
     if (!b->weighted)
@@ -180,7 +171,8 @@ void test_inter(void) {
         memcpy(want, got, sizeof(got));
         h264_inter_predict(dec, &b, dst, strides);
         for (int i = 0; i < (dec->active_sps.ChromaArrayType ? 3 : 1); i++) {
-            const int w = i ? b.w * dec->mb_width_c / 16 : b.w, h = i ? b.h * dec->mb_height_c / 16 : b.h;
+            const int w = i ? b.w * dec->mb_width_c / 16 : b.w,
+                      h = i ? b.h * dec->mb_height_c / 16 : b.h;
             for (int y = 0; y < h; y++)
                 for (int x = 0; x < w; x++)
                     put(want[i], size, y * 24 + x, ref_predict(dec, &b, i, x, y, parity));
