@@ -1,7 +1,8 @@
 """Build of the one extension module, davd.bitstream._core.
 
-Everything static is in pyproject.toml. Here is only what it cannot say: the C core is every C file in bitstream/
-but the one that Cython makes, compiled into the skin with it, so that there is no library to find at run time.
+Everything static is in pyproject.toml. Here is only what it cannot say: the C core is every C file
+in bitstream/ but the one that Cython makes, compiled into the skin with it, so that there is no
+library to find at run time.
 """
 
 import sys
@@ -11,7 +12,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-core = sorted(str(p) for p in Path("bitstream").glob("*.c") if p.name != "_core.c")
+core = sorted(str(p) for p in Path("bitstream").glob("*.c") if p.name[0] != "_")
 flags = ["/O2", "/std:c11"] if sys.platform == "win32" else ["-O3", "-std=c11", "-fno-math-errno"]
 extension = Extension(
     "davd.bitstream._core",

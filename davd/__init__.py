@@ -1,3 +1,3 @@
-"""davd: repair of very low bit rate talking-head video, with the sound and the bitstream as witnesses."""
+"""Repair of very low bit rate talking-head video, with sound and bitstream as witnesses."""
 
 __version__ = "0.1.0"
