@@ -375,6 +375,9 @@ typedef struct edge_pair {
 } edge_pair;
 typedef void edge_filter_pair(uint8_t *cb, uint8_t *cr, ptrdiff_t stride, const edge_pair *e);
 
+typedef void add_transformed(void *dst, ptrdiff_t stride, int32_t *d, int depth, void *residual,
+                             ptrdiff_t residual_stride);
+
 /* Functions on samples, one set for 8-bit planes and one for 16-bit planes. Strides in bytes; `depth` is the plane's bit
  * depth. Intra: neighbours above are at dst - stride; those to the left at left[0], left[left_stride] ... (in the plane
  * itself except in MBAFF), and the top-left one at left[-left_stride]. Constant inputs are never written. */
@@ -387,11 +390,10 @@ typedef struct kernels {
     void (*intra_chroma)(void *dst, ptrdiff_t stride, const void *left, ptrdiff_t left_stride, int h, int mode, unsigned avail, int depth);
     // residual r (row-major, packed n x n) onto dst with clipping
     void (*add_residual)(void *dst, ptrdiff_t stride, const int32_t *r, int n, int depth);
-    // inverse transform of scaled coefficients d, add to dst with clipping, and zero d
-    void (*idct4x4_add)(void *dst, ptrdiff_t stride, int32_t *d, int depth);
-    void (*idct8x8_add)(void *dst, ptrdiff_t stride, int32_t *d, int depth);
-    void (*idct4x4_dc_add)(void *dst, ptrdiff_t stride, int32_t *d, int depth); // only d[0] is not zero
-    void (*idct8x8_dc_add)(void *dst, ptrdiff_t stride, int32_t *d, int depth);
+    // Inverse transform of scaled coefficients d, added to dst with clipping; d is zero afterwards. residual: where the
+    // residual itself is recorded (int16_t of the 8-bit set, int32_t of the other; stride in bytes), or NULL.
+    add_transformed *idct4x4_add, *idct8x8_add;
+    add_transformed *idct4x4_dc_add, *idct8x8_dc_add; // only d[0] is not zero
     // w x h samples (luma w 16, 8, 4; chroma 8, 4, 2) at a fraction of fx, fy quarters (luma) or eighths (chroma) from src.
     // Readable: for luma 2 samples before and 3 after on both axes, for chroma 1 after; none where fx and fy are 0.
     void (*inter_luma)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h, int fx, int fy, int depth);
@@ -518,8 +520,6 @@ void h264_inter_kernels_simd(kernels *k);
 
 // transform.c (8.5)
 void h264_level_scale_init(level_scale *s);    // from its scaling lists
-void h264_idct4x4(int32_t d[16]);              // in place: scaled coefficients -> residual, 8.5.12.2, with (x + 32) >> 6
-void h264_idct8x8(int32_t d[64]);              // 8.5.13
 // 8.5.10: c in raster order of the 4x4 matrix -> dcY, same order. scale: LevelScale4x4(qP % 6, 0, 0)
 void h264_luma_dc(int32_t c[16], int32_t scale, int qP);
 void h264_chroma_dc_420(int32_t c[4], int32_t scale, int qP);       // 8.5.11, c = {c00, c01, c10, c11}

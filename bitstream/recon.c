@@ -218,27 +218,20 @@ static void add_residual(const h264_decoder *const dec, const int plane, const i
     memset(r, 0, (size_t)(n * n) * sizeof *r);
 }
 
-// Scaled coefficients -> residual -> picture (8.5.12.2, 8.5.13). One kernel does all where no tap
-// looks.
+// Scaled coefficients -> residual -> picture and tap (8.5.12.2, 8.5.13)
 static void transform_block(const h264_decoder *const dec, const int plane, const int x,
                             const int y, const int n, const bool only_dc, int32_t *const d) {
     const taps *const t = dec->cur->taps;
-    if (t && t->residual[plane]) {
-        if (n == 4)
-            h264_idct4x4(d);
-        else
-            h264_idct8x8(d);
-        add_residual(dec, plane, x, y, n, d);
-        return;
-    }
     const kernels *const k = dec->k;
     const int depth = plane ? dec->slice.sps->BitDepthC : dec->slice.sps->BitDepthY;
-    uint8_t *const dst = sample_at(dec, plane, x, y);
-    const ptrdiff_t stride = dec->slice.mb.stride[plane];
-    if (n == 4)
-        (only_dc ? k->idct4x4_dc_add : k->idct4x4_add)(dst, stride, d, depth);
-    else
-        (only_dc ? k->idct8x8_dc_add : k->idct8x8_add)(dst, stride, d, depth);
+    const size_t sample = k->sample_size == 1 ? sizeof(int16_t) : sizeof(int32_t);
+    uint8_t *residual = t ? t->residual[plane] : NULL;
+    if (residual)
+        residual += tap_offset(dec, plane, x, y, true) * sample;
+    const ptrdiff_t stride = residual ? (ptrdiff_t)(tap_step(dec, plane) * sample) : 0;
+    add_transformed *const f = n == 4 ? (only_dc ? k->idct4x4_dc_add : k->idct4x4_add)
+                                      : (only_dc ? k->idct8x8_dc_add : k->idct8x8_add);
+    f(sample_at(dec, plane, x, y), dec->slice.mb.stride[plane], d, depth, residual, stride);
 }
 
 static int32_t limit(const int64_t v) {

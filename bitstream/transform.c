@@ -113,10 +113,6 @@ H264_INLINE void idct8x8(int32_t d[64]) {
         d[i] = (d[i] + 32) >> 6;
 }
 
-void h264_idct4x4(int32_t d[16]) { idct4x4(d); }
-
-void h264_idct8x8(int32_t d[64]) { idct8x8(d); }
-
 // The 4-point transform of the DC stages, (8-328) and (8-330)
 H264_INLINE void hadamard4(int64_t *const c, const int step) {
     const int64_t s0 = c[0] + c[step], s1 = c[0] - c[step];

@@ -54,7 +54,14 @@ H264_INLINE void add_two_rows(uint8_t *const p, const ptrdiff_t stride, const __
     store_4(p + stride, _mm_srli_si128(out, 4));
 }
 
-H264_INLINE void idct4x4(uint8_t *const dst, const ptrdiff_t stride, int32_t *const coefficients) {
+// Two rows of four residual samples, 16 bits wide, into their tap
+H264_INLINE void record_two_rows(uint8_t *const to, const ptrdiff_t stride, const __m128i r) {
+    _mm_storel_epi64((__m128i *)to, r);
+    _mm_storel_epi64((__m128i *)(to + stride), _mm_unpackhi_epi64(r, r));
+}
+
+H264_INLINE void idct4x4(uint8_t *const dst, const ptrdiff_t stride, int32_t *const coefficients,
+                         uint8_t *const residual, const ptrdiff_t residual_stride) {
     i32x4 d[4];
     memcpy(d, coefficients, sizeof(d));
     memset(coefficients, 0, sizeof(d));
@@ -64,52 +71,68 @@ H264_INLINE void idct4x4(uint8_t *const dst, const ptrdiff_t stride, int32_t *co
     transform4(d);
     for (int i = 0; i < 4; i++)
         d[i] = (d[i] + 32) >> 6;
-    add_two_rows(dst, stride, _mm_packs_epi32((__m128i)d[0], (__m128i)d[1]));
-    add_two_rows(dst + 2 * stride, stride, _mm_packs_epi32((__m128i)d[2], (__m128i)d[3]));
+    const __m128i upper = _mm_packs_epi32((__m128i)d[0], (__m128i)d[1]);
+    const __m128i lower = _mm_packs_epi32((__m128i)d[2], (__m128i)d[3]);
+    add_two_rows(dst, stride, upper);
+    add_two_rows(dst + 2 * stride, stride, lower);
+    if (residual) {
+        record_two_rows(residual, residual_stride, upper);
+        record_two_rows(residual + 2 * residual_stride, residual_stride, lower);
+    }
 }
 
 // A constant r is added to bytes as what of it is positive, and what is negative subtracted, with saturation.
 typedef struct constant {
-    __m128i plus, minus;
+    __m128i plus, minus, r; // bytes, bytes, 16 bits
 } constant;
 
 H264_INLINE constant dc_of(int32_t *const coefficients) {
-    const int r = (coefficients[0] + 32) >> 6;
+    const int r = iclip((coefficients[0] + 32) >> 6, INT16_MIN, INT16_MAX);
     coefficients[0] = 0;
-    return (constant){_mm_set1_epi8((char)iclip(r, 0, 255)), _mm_set1_epi8((char)iclip(-r, 0, 255))};
+    return (constant){_mm_set1_epi8((char)iclip(r, 0, 255)), _mm_set1_epi8((char)iclip(-r, 0, 255)),
+                      _mm_set1_epi16((int16_t)r)};
 }
 
 H264_INLINE __m128i add_constant(const __m128i v, const constant c) {
     return _mm_subs_epu8(_mm_adds_epu8(v, c.plus), c.minus);
 }
 
-static void idct4x4_dc(void *const block, const ptrdiff_t stride, int32_t *const d, const int depth) {
+static void idct4x4_dc(void *const dst, const ptrdiff_t stride, int32_t *const d, const int depth,
+                       void *const residual, const ptrdiff_t residual_stride) {
     const constant c = dc_of(d);
-    uint8_t *dst = block;
     (void)depth;
-    for (int y = 0; y < 4; y++, dst += stride)
-        store_4(dst, add_constant(load_4(dst), c));
-}
-
-static void idct8x8_dc(void *const block, const ptrdiff_t stride, int32_t *const d, const int depth) {
-    const constant c = dc_of(d);
-    uint8_t *dst = block;
-    (void)depth;
-    for (int y = 0; y < 8; y++, dst += stride) {
-        const __m128i v = _mm_loadl_epi64((const __m128i *)dst);
-        _mm_storel_epi64((__m128i *)dst, add_constant(v, c));
+    for (int y = 0; y < 4; y++) {
+        uint8_t *const row = (uint8_t *)dst + y * stride;
+        store_4(row, add_constant(load_4(row), c));
+        if (residual)
+            _mm_storel_epi64((__m128i *)((uint8_t *)residual + y * residual_stride), c.r);
     }
 }
 
-static void idct4x4_sse2(void *const dst, const ptrdiff_t stride, int32_t *const d, const int depth) {
+static void idct8x8_dc(void *const dst, const ptrdiff_t stride, int32_t *const d, const int depth,
+                       void *const residual, const ptrdiff_t residual_stride) {
+    const constant c = dc_of(d);
     (void)depth;
-    idct4x4(dst, stride, d);
+    for (int y = 0; y < 8; y++) {
+        uint8_t *const row = (uint8_t *)dst + y * stride;
+        const __m128i v = _mm_loadl_epi64((const __m128i *)row);
+        _mm_storel_epi64((__m128i *)row, add_constant(v, c));
+        if (residual)
+            _mm_storeu_si128((__m128i *)((uint8_t *)residual + y * residual_stride), c.r);
+    }
+}
+
+static void idct4x4_sse2(void *const dst, const ptrdiff_t stride, int32_t *const d, const int depth,
+                         void *const residual, const ptrdiff_t residual_stride) {
+    (void)depth;
+    idct4x4(dst, stride, d, residual, residual_stride);
 }
 
 H264_TARGET_AVX2 static void idct4x4_avx2(void *const dst, const ptrdiff_t stride, int32_t *const d,
-                                          const int depth) {
+                                          const int depth, void *const residual,
+                                          const ptrdiff_t residual_stride) {
     (void)depth;
-    idct4x4(dst, stride, d);
+    idct4x4(dst, stride, d, residual, residual_stride);
 }
 
 // One dimension of 8.5.13.2
@@ -149,11 +172,9 @@ H264_TARGET_AVX2 H264_INLINE void transpose8(i32x8 d[8]) {
     }
 }
 
-// Two rows of residual onto the rows at p and below
+// Two rows of eight residual samples, 16 bits wide, onto the rows at p and below
 H264_TARGET_AVX2 H264_INLINE void add_rows_of_8(uint8_t *const p, const ptrdiff_t stride,
-                                                const i32x8 first, const i32x8 second) {
-    const __m256i packed = _mm256_packs_epi32((__m256i)first, (__m256i)second);
-    const __m256i r = _mm256_permute4x64_epi64(packed, 0xd8); // packing interleaves the halves
+                                                const __m256i r) {
     const __m128i both = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)p),
                                             _mm_loadl_epi64((const __m128i *)(p + stride)));
     const __m256i sum = _mm256_adds_epi16(_mm256_cvtepu8_epi16(both), r);
@@ -162,9 +183,9 @@ H264_TARGET_AVX2 H264_INLINE void add_rows_of_8(uint8_t *const p, const ptrdiff_
     _mm_storel_epi64((__m128i *)(p + stride), _mm256_extracti128_si256(out, 1));
 }
 
-H264_TARGET_AVX2 static void idct8x8_avx2(void *const block, const ptrdiff_t stride,
-                                          int32_t *const coefficients, const int depth) {
-    uint8_t *const dst = block;
+H264_TARGET_AVX2 static void idct8x8_avx2(void *const dst, const ptrdiff_t stride,
+                                          int32_t *const coefficients, const int depth,
+                                          void *const residual, const ptrdiff_t residual_stride) {
     i32x8 d[8];
     (void)depth;
     memcpy(d, coefficients, sizeof(d));
@@ -173,10 +194,17 @@ H264_TARGET_AVX2 static void idct8x8_avx2(void *const block, const ptrdiff_t str
     transform8(d);
     transpose8(d);
     transform8(d);
-    for (int i = 0; i < 8; i++)
-        d[i] = (d[i] + 32) >> 6;
-    for (int i = 0; i < 8; i += 2)
-        add_rows_of_8(dst + i * stride, stride, d[i], d[i + 1]);
+    for (int i = 0; i < 8; i += 2) {
+        const __m256i packed =
+            _mm256_packs_epi32((__m256i)((d[i] + 32) >> 6), (__m256i)((d[i + 1] + 32) >> 6));
+        const __m256i r = _mm256_permute4x64_epi64(packed, 0xd8); // packing interleaves the halves
+        add_rows_of_8((uint8_t *)dst + i * stride, stride, r);
+        if (residual) {
+            uint8_t *const to = (uint8_t *)residual + i * residual_stride;
+            _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(r));
+            _mm_storeu_si128((__m128i *)(to + residual_stride), _mm256_extracti128_si256(r, 1));
+        }
+    }
 }
 
 void h264_transform_kernels_simd(kernels *const k) {

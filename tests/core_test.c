@@ -169,53 +169,40 @@ static int32_t random_coefficient(const int range) {
 }
 
 static void test_idct(void) {
+    static const int32_t zero[64];
     static const int ranges[] = {40, 3000, 1 << 22};
     for (int round = 0; round < 600; round++) {
         const int range = ranges[round % 3], n = round & 1 ? 8 : 4, size = round & 2 ? 2 : 1;
         const int depth = size == 1 ? 8 : 8 + rnd(7), dc_only = round % 5 == 0;
         const kernels *const k = h264_kernels(size);
-        int32_t d[64] = {0}, want[64], got[64];
+        int32_t d[64] = {0}, want[64], residual[64] = {0}, recorded[64] = {0};
         uint16_t a[16 * 8 + 8], b[16 * 8 + 8]; // rows of 16 samples
         for (int i = 0; i < (dc_only ? 1 : n * n); i++)
             d[i] = random_coefficient(range);
         ref_idct(d, want, n);
-        memcpy(got, d, sizeof(d));
-        (n == 4 ? h264_idct4x4 : h264_idct8x8)(got);
-        check_int("idct", got, want, n * n);
-
         for (int i = 0; i < 128; i++)
             put(a, size, i, rnd(1 << depth));
         memcpy(b, a, sizeof(a));
-        void (*const add)(void *, ptrdiff_t, int32_t *, int) =
-            dc_only ? (n == 4 ? k->idct4x4_dc_add : k->idct8x8_dc_add)
-                    : (n == 4 ? k->idct4x4_add : k->idct8x8_add);
-        if (rnd(2))
-            k->add_residual(a, 16 * size, want, n, depth);
-        else
-            add(a, 16 * size, memcpy(got, d, sizeof(d)), depth);
         for (int y = 0; y < n; y++)
             for (int x = 0; x < n; x++)
                 put(b, size, 16 * y + x,
                     iclip(get(b, size, 16 * y + x) + want[n * y + x], 0, (1 << depth) - 1));
-        check_samples("idct add", a, b, size, 16, 16, 8);
-    }
-}
-
-// The coefficients are zero again after the functions that say so.
-static void test_idct_clears(void) {
-    static const int32_t zero[64];
-    uint8_t dst[8 * 8] = {0};
-    int32_t d[64];
-    for (int n = 4; n <= 8; n += 4)
-        for (int dc_only = 0; dc_only < 2; dc_only++) {
-            const kernels *const k = h264_kernels(1);
-            memset(d, 0, sizeof(d));
-            for (int i = 0; i < (dc_only ? 1 : n * n); i++)
-                d[i] = 100 + i;
-            (dc_only ? (n == 4 ? k->idct4x4_dc_add : k->idct8x8_dc_add)
-                     : (n == 4 ? k->idct4x4_add : k->idct8x8_add))(dst, 8, d, 8);
-            check_int("cleared", d, zero, 64);
+        const int kind = rnd(3); // 0: add_residual, 1: transform with a tap, 2: without
+        if (kind == 0) {
+            k->add_residual(a, 16 * size, want, n, depth);
+        } else {
+            add_transformed *const add = dc_only ? (n == 4 ? k->idct4x4_dc_add : k->idct8x8_dc_add)
+                                                 : (n == 4 ? k->idct4x4_add : k->idct8x8_add);
+            add(a, 16 * size, d, depth, kind == 1 ? residual : NULL, 2 * size * n);
+            check_int("cleared", d, zero, n * n);
         }
+        check_samples("idct add", a, b, size, 16, 16, 8);
+        for (int i = 0; i < n * n && kind == 1; i++) {
+            recorded[i] = size == 1 ? ((int16_t *)residual)[i] : residual[i];
+            want[i] = size == 1 ? iclip(want[i], INT16_MIN, INT16_MAX) : want[i];
+        }
+        check_int("idct residual", recorded, kind == 1 ? want : zero, n * n);
+    }
 }
 
 static int32_t ref_scale_dc(const int64_t f, const int scale, const int qP) {
@@ -542,7 +529,6 @@ static void test_intra_large(void) {
 
 int main(void) {
     test_idct();
-    test_idct_clears();
     test_dc();
     test_level_scale();
     test_intra_nxn();
