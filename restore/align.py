@@ -91,26 +91,50 @@ def bilinear(x: Tensor, place_x: Tensor, place_y: Tensor) -> Tensor:
 
 
 def _bilinear_rows(x: Tensor, place_x: Tensor, place_y: Tensor) -> Tensor:
+    last = [place.permute(0, 2, 3, 1).unsqueeze(3) for place in (place_x, place_y)]
+    return gather_rows(x, *last, None)[:, :, :, 0].permute(0, 4, 3, 1, 2)
+
+
+def gather_rows(x: Tensor, place_x: Tensor, place_y: Tensor, mask: Tensor | None) -> Tensor:
+    """Bilinear samples as sums of table rows, zero outside: the fast way on a CPU.
+
+    Args:
+        x: `[B, C, H, W]`.
+        place_x: `[B, h, w, G, K]`: K places for each of G groups of channels.
+        place_y: Likewise.
+        mask: Weight of each sample, likewise; None for one.
+
+    Returns:
+        `[B, h, w, G, K, C/G]`.
+    """
     batch, channels, height, width = x.shape
+    groups = place_x.shape[3]
+    # A border of zeros stands for everything outside, so that no corner needs a test.
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 2, 1, 2))
+    across = width + 3
+    place_x, place_y = place_x.clamp(-1, width), place_y.clamp(-1, height)
     left, top = place_x.floor(), place_y.floor()
-    right_share, bottom_share = place_x - left, place_y - top
-    first = torch.arange(batch, device=x.device)[:, None, None, None] * (height * width)
-    index, weight = [], []
-    for step_y, share_y in ((0, 1 - bottom_share), (1, bottom_share)):
-        for step_x, share_x in ((0, 1 - right_share), (1, right_share)):
-            column, row = left + step_x, top + step_y
-            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            place = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-            index.append(place.long() + first)
-            weight.append(share_x * share_y * inside)
-    rows = x.permute(0, 2, 3, 1).reshape(-1, channels)
+    share_x, share_y = place_x - left, place_y - top
+    first = torch.arange(batch, device=x.device, dtype=torch.int32) * ((height + 3) * across)
+    corner = (top.int() + 1) * across + left.int() + 1 + first[:, None, None, None, None]
+    steps = corner.new_tensor([0, 1, across, across + 1])
+    of_group = torch.arange(groups, device=x.device, dtype=torch.int32)[:, None, None]
+    index = (corner.unsqueeze(-1) + steps) * groups + of_group
+    if mask is not None:
+        upper, lower = mask * (1 - share_y), mask * share_y
+    else:
+        upper, lower = 1 - share_y, share_y
+    weight = torch.stack(
+        [upper * (1 - share_x), upper * share_x, lower * (1 - share_x), lower * share_x], dim=-1
+    )
+    table = padded.reshape(-1, channels // groups)
     out = F.embedding_bag(
-        torch.stack(index, dim=-1).view(-1, 4),
-        rows,
-        per_sample_weights=torch.stack(weight, dim=-1).view(-1, 4).to(rows.dtype),
+        index.reshape(-1, 4),
+        table,
+        per_sample_weights=weight.reshape(-1, 4).to(table.dtype),
         mode="sum",
     )
-    return out.view(*place_x.shape, channels).permute(0, 4, 1, 2, 3)
+    return out.view(*place_x.shape, channels // groups)
 
 
 def deform_conv2d(
@@ -138,20 +162,27 @@ def deform_conv2d(
     assert offset.shape[1] == 2 * groups * taps, (offset.shape, mask.shape)
     columns, rows = _places(height, width, x.device)
     step = torch.arange(taps, device=x.device)
-    step_y = (step // side - side // 2)[:, None, None]
-    step_x = (step % side - side // 2)[:, None, None]
-    offset = offset.reshape(batch * groups, taps, 2, height, width)
-    sampled = bilinear(
-        x.reshape(batch * groups, channels // groups, height, width),
-        columns + step_x + offset[:, :, 1],
-        rows + step_y + offset[:, :, 0],
-    )
-    sampled = sampled * mask.reshape(batch * groups, 1, taps, height, width)
-    # [B, G, C/G, K, H, W] -> [B, H, W, C * K], one matrix product
-    sampled = sampled.view(batch, groups, channels // groups, taps, height, width)
-    table = sampled.permute(0, 4, 5, 3, 1, 2).reshape(batch, height, width, taps * channels)
-    kernel = weight.permute(0, 2, 3, 1).reshape(weight.shape[0], taps * channels)
-    return F.linear(table, kernel, bias).permute(0, 3, 1, 2)
+    step_y, step_x = step // side - side // 2, step % side - side // 2
+    offset = offset.permute(0, 2, 3, 1).reshape(batch, height, width, groups, taps, 2)
+    mask = mask.permute(0, 2, 3, 1).reshape(batch, height, width, groups, taps)
+    place_x = columns[:, :, None, None] + step_x + offset[..., 1]
+    place_y = rows[:, :, None, None] + step_y + offset[..., 0]
+    if x.device.type == "cpu":
+        sampled = gather_rows(x, place_x, place_y, mask)  # [B, H, W, G, K, C/G]
+    else:
+        sampled = _grid_samples(x, place_x, place_y) * mask.unsqueeze(-1)
+    table = sampled.reshape(batch, height, width, taps * channels)  # one matrix product
+    kernel = weight.view(-1, groups, channels // groups, taps).transpose(2, 3)
+    return F.linear(table, kernel.reshape(-1, taps * channels), bias).permute(0, 3, 1, 2)
+
+
+def _grid_samples(x: Tensor, place_x: Tensor, place_y: Tensor) -> Tensor:
+    """As `gather_rows` without a mask, by `grid_sample`."""
+    batch, channels, height, width = x.shape
+    groups = place_x.shape[3]
+    places = [p.permute(0, 3, 4, 1, 2).flatten(0, 1) for p in (place_x, place_y)]
+    sampled = bilinear(x.reshape(batch * groups, channels // groups, height, width), *places)
+    return sampled.unflatten(0, (batch, groups)).permute(0, 4, 5, 1, 3, 2)
 
 
 class DeformAlign(nn.Module):

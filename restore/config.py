@@ -68,7 +68,7 @@ class TrainConfig:
     weight_decay: float = 0.0  # decoupled (ours: 1e-4 for lite)
     schedule: str = "constant"  # "constant" as in the paper, or "cosine" with warm-up
     warmup: int = 100  # steps of linear warm-up
-    loss: str = "l1"  # "l1" ("DAVD-Net, 4.2") or "charbonnier" (EDVR)
+    loss: str = "l1"  # "l1" ("DAVD-Net, 4.2"), "charbonnier" (EDVR); ours: "rms", "log" per crop
     chroma: float = 0.25  # weight of each chroma plane's loss beside luma's 1
     clip: float = 0.5  # bound of the gradient's norm
     ema: float = 0.999  # averaging of the weights that are validated and kept; 0: none
@@ -183,7 +183,7 @@ def _check(config: Config) -> None:
         "data.sound": (data.sound, ("right", "silent", "exchanged", "shifted")),
         "train.optimizer": (train.optimizer, ("adam", "muon")),
         "train.schedule": (train.schedule, ("constant", "cosine")),
-        "train.loss": (train.loss, ("l1", "charbonnier")),
+        "train.loss": (train.loss, ("l1", "rms", "log", "charbonnier")),
     }
     for name, (value, choices) in allowed.items():
         if value not in choices:

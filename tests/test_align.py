@@ -7,8 +7,10 @@ import torch
 from davd.restore.align import (
     DeformAlign,
     _bilinear_rows,
+    _grid_samples,
     bilinear,
     deform_conv2d,
+    gather_rows,
     motion_search,
     warp,
 )
@@ -106,6 +108,16 @@ def test_both_ways_of_sampling_agree_in_value_and_gradient() -> None:
         results.append([out.detach(), *(t.grad for t in tensors)])
     for first, second in zip(*results, strict=True):
         torch.testing.assert_close(first, second, atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_the_path_for_gpus_samples_the_same(groups: int) -> None:
+    random = torch.Generator().manual_seed(3)
+    x = torch.randn(2, 4, 5, 6, generator=random)
+    place_x, place_y = 9 * torch.rand(2, 2, 5, 6, groups, 9, generator=random) - 2
+    rows = gather_rows(x, place_x, place_y, None)
+    assert rows.shape == (2, 5, 6, groups, 9, 4 // groups)
+    torch.testing.assert_close(rows, _grid_samples(x, place_x, place_y), atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_are_right() -> None:

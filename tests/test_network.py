@@ -1,4 +1,4 @@
-"""Networks: shapes, gradients, determinism, and that windows share features without a difference."""
+"""Networks: shapes, gradients, determinism; windows that share features come out the same."""
 
 import dataclasses
 
