@@ -3,7 +3,8 @@
     python -m benchmarks.networks [--threads 2] [--device cpu] [--work WORK]
 
 Prints, per network, seconds a frame in a stream (features computed once a frame) at 128x128 and
-224x224, parameters and multiply-adds (`full-nocpm` is full without its projection); with --work, training samples a second of the loader alone.
+224x224, parameters and multiply-adds (`full-nocpm` is full without its projection); with --work,
+training samples a second of the loader alone.
 """
 
 import argparse

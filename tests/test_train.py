@@ -1,6 +1,7 @@
 """Training: it learns, repeats itself, resumes exactly, and says what is wrong."""
 
 import csv
+import math
 import os
 import socket
 import subprocess
@@ -10,10 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from davd.cli import train as command
+from davd.data.sample import Planes, Sample
 from davd.restore.checkpoint import load_checkpoint, read_checkpoint
-from davd.restore.config import Config, TrainConfig, load_config
+from davd.restore.config import Config, NetworkConfig, TrainConfig, load_config
 from davd.restore.optimizer import Optimizer, orthogonal
-from davd.restore.train import learning_rate, train
+from davd.restore.train import learning_rate, loader_speed, plane_loss, train
 from safetensors.torch import load_file
 from tinywork import make_work
 
@@ -204,6 +206,31 @@ def test_command_says_what_is_wrong_in_one_line(
         command.main([*arguments, f"--set={override}"])
     lines = capsys.readouterr().err.strip().splitlines()
     assert left.value.code == 1 and message in lines[-1] and lines[-1].startswith("davd-train: ")
+
+
+@pytest.mark.parametrize("loss", ["l1", "rms", "log", "charbonnier"])
+def test_losses(loss: str) -> None:
+    def planes(y: float, c: float, frames: int, kind: torch.dtype) -> Planes:
+        shapes = [(1, frames, 16, 16), *[(1, frames, 8, 8)] * 2]
+        values = zip(shapes, (y, c, c), strict=True)
+        return Planes(*(torch.full(shape, value).to(kind) for shape, value in values))
+
+    sample = Sample(decoded=planes(0, 0, 5, torch.uint8), clean=planes(51, 102, 5, torch.uint8))
+    restored = planes(0.3, 0.3, 1, torch.float32)  # luma is off by 0.1, chroma by -0.1
+    settings = TrainConfig(loss=loss, chroma=0.5)
+    expected = {
+        "l1": 0.2,
+        "rms": 0.2,
+        "log": 0.2 * math.log(0.01 + 1e-4),
+        "charbonnier": 0.2,
+    }[loss]
+    found = plane_loss(restored, sample, NetworkConfig(), settings)
+    assert float(found) == pytest.approx(expected, abs=2e-5)
+
+
+def test_the_loader_alone_is_timed(work: Path, tmp_path: Path) -> None:
+    assert loader_speed(config(work, tmp_path, "train.steps=50"), batches=3) > 0
+    assert not list(tmp_path.iterdir())
 
 
 def test_rates_warm_up_and_cool_down() -> None:
