@@ -1,5 +1,6 @@
 """Packets -> frame records: one run of a decoder over a stream, or the wanted part of it."""
 
+from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -185,7 +186,7 @@ class Run:
     shown: int = 0
     ended: bool = False
     warnings: dict[str, int] = field(default_factory=dict)
-    _table: list[int] = field(default_factory=list)  # file index by decode_order
+    _table: "array[int]" = field(default_factory=lambda: array("i"))  # file index by decode_order
 
     def records(
         self, packets: Iterable[Packet], parameter_sets: Iterable[bytes] = ()
@@ -266,10 +267,11 @@ class Run:
         record, info = held
         if record.ref is None:
             return held
-        size = max(len(self._table), int(record.ref.max(initial=-1)) + 1)
+        known = np.array(self._table, np.int32)
+        known[known == _UNKNOWN] = _OUTSIDE
+        size = max(len(known), int(record.ref.max(initial=-1)) + 1)
         table = np.full(size + 1, _OUTSIDE, np.int32)
-        table[: len(self._table)] = self._table
-        table[table == _UNKNOWN] = _OUTSIDE
+        table[: len(known)] = known
         table[-1] = -1  # index -1: no reference
         return replace(record, ref=table[record.ref]), info
 
