@@ -87,9 +87,11 @@ types: wheel  ## mypy on the wheel as installed (through an editable install it 
 conformance: setup  ## every stream of SHARED/vectors against its golden digests (ONLY='x_*' for some)
 	$(BIN)/python -m benchmarks.conformance --vectors $(SHARED)/vectors --only '$(ONLY)'
 
-bench: setup  ## speed of extraction against FFmpeg on one thread; cost of a clip, step by step
+bench: setup  ## speed: extraction against FFmpeg, a clip of the pipeline, networks, restoring a file
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.prepare
+	$(BIN)/python -m benchmarks.networks
+	$(BIN)/python -m benchmarks.restore
 
 dataset: setup  ## raw videos to priors: SOURCE=dir WORK=dir [SIZE=128] [CRF="42 45"] -j2, resumable
 	@$(MAKE) --no-print-directory -f data/Makefile PREPARE=$(BIN)/davd-prepare

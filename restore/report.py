@@ -307,5 +307,7 @@ class Report:
 
 
 def _percent(share: float) -> str:
-    """A share, with two digits that count."""
-    return f"{100 * share:.2g} %"
+    """A share in words short enough for a card."""
+    if 0 < share < 1e-5:
+        return "under 0.001 %"
+    return f"{100 * share:.3f} %" if share else "0 %"
