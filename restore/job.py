@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..bitstream import PriorsFile, extract
@@ -111,6 +112,9 @@ class _Work:
             notes.append(f"{count} frames are damaged and partly invented by the decoder")
         if "audio/samples" in priors and "audio/original" not in priors:
             notes.append("the priors file keeps no original sound track: written without sound")
+        steps = np.diff(priors.column("pts")[self.frames.start : self.frames.stop])
+        if self.request.output.suffix.lower() == ".y4m" and len(set(steps.tolist())) > 1:
+            notes.append("y4m knows one frame rate only: times that vary are not kept")
 
     def run(self, progress: Progress) -> None:
         """Restore, measure and write all frames."""
@@ -201,6 +205,7 @@ class _Work:
             pictures, pts = VideoFormat.of(priors), priors.column("pts")
             if request.compare:
                 pictures = VideoFormat(**(asdict(pictures) | {"width": 2 * pictures.width}))
+            writer: MovieWriter | RawWriter
             if suffix in CONTAINERS:
                 sound = self._sound(stack)
                 writer = stack.enter_context(
