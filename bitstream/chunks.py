@@ -118,7 +118,7 @@ def pack(array: np.ndarray, layout: Layout, compression: str) -> list[bytes | No
         else:
             if size > 1:  # HDF5's shuffle: first bytes of all elements, then second bytes ...
                 block = np.ascontiguousarray(block.view(np.uint8).reshape(-1, size).T)
-            chunks.append(isal_zlib.compress(memoryview(block).cast("B"), _GZIP_LEVEL))
+            chunks.append(isal_zlib.compress(block.data.cast("B"), _GZIP_LEVEL))
     return chunks
 
 
@@ -138,7 +138,7 @@ def _nonzero(blocks: np.ndarray) -> np.ndarray:
     """Which rows hold anything but zeros; eight bytes at a time where they divide."""
     if blocks.shape[1] * blocks.itemsize % 8 == 0:
         blocks = blocks.view(np.uint64)
-    return blocks.any(axis=1)
+    return np.asarray(blocks.any(axis=1))
 
 
 def write_chunks(

@@ -211,4 +211,4 @@ def _rotation(container: "av.container.InputContainer", stream: int) -> int:
         frame = next(container.decode(container.streams[stream]), None)
     except av.error.FFmpegError:
         return 0
-    return int(frame.rotation) if frame is not None else 0
+    return int(frame.rotation) if isinstance(frame, av.VideoFrame) else 0

@@ -181,6 +181,7 @@ def extract(
     settings = OutputSettings(
         compression, audio and source.sound >= 0, audio_shift / 1000, split, overwrite
     )
+    items: Iterator[tuple[FrameRecord | PackedFrame, StreamInfo]]
     counted = source.bare and selection != Selection()  # frames of a bare stream have no times
     if jobs > 1 and not verify and not digest and not counted:
         items = _packed(source, taps, selection, summary, jobs, compression if output else "")
@@ -195,7 +196,7 @@ def extract(
                 verifier.check(record, info)
             if md5:
                 for plane in cropped(record.decoded or (), info):
-                    md5.update(np.ascontiguousarray(plane))
+                    md5.update(np.ascontiguousarray(plane).data)
             if summary.frames == 0:
                 summary.width, summary.height = info.width, info.height
             files.add(item, record, info)
@@ -253,8 +254,8 @@ def _packed(
     )
     for part in parts:
         timeline = timeline or Timeline(source, selection, part.info)
-        record = timeline.stamp(part.frame.record, index=part.index, decoded=part.decoded)
-        yield replace(part.frame, record=record).moved(part.index), part.info
+        record = timeline.stamp(part.frame.record, index=part.shown, decoded=part.decoded)
+        yield replace(part.frame, record=record).moved(part.shown), part.info
 
 
 def _damage(source: Source, record: FrameRecord | None, summary: Summary) -> str:

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from ._core import StreamInfo
 from .annexb import PARAMETER_SETS, nal_type, split_nals
@@ -29,13 +29,13 @@ class Part(NamedTuple, Generic[T]):
     Attributes:
         frame: the frame, as the job made it.
         info: properties of its sequence.
-        index: frames shown before its piece.
+        shown: frames shown before its piece.
         decoded: frames decoded before its piece.
     """
 
     frame: T
     info: StreamInfo
-    index: int
+    shown: int
     decoded: int
 
 
@@ -149,14 +149,14 @@ def several_at_once(
             thread.join()
 
 
-def _in_order(queues: list[_Queue], counts: dict[str, int]) -> Iterator[Part]:
-    index = decoded = piece = 0
+def _in_order(queues: list[_Queue], counts: dict[str, int]) -> Iterator[Part[T]]:
+    shown = decoded = piece = 0
     while True:
         item = queues[piece % len(queues)].get()
         if isinstance(item, BaseException):
             raise item
         if isinstance(item, _PieceEnd):
-            index += item.shown
+            shown += item.shown
             decoded += item.decoded
             piece += 1
             for name, count in item.warnings.items():
@@ -164,8 +164,8 @@ def _in_order(queues: list[_Queue], counts: dict[str, int]) -> Iterator[Part]:
             if item.last:
                 return
         else:
-            frame, info = item  # type: ignore[misc]
-            yield Part(frame, info, index, decoded)
+            frame, info = cast(tuple[T, StreamInfo], item)
+            yield Part(frame, info, shown, decoded)
 
 
 def _job(

@@ -71,7 +71,7 @@ class Sound:
         resampler = _resampler()
         begin, taken, given = 0.0, 0.0, 0  # seconds taken in and samples given out since `begin`
         for frame in self._frames():
-            time = float(frame.pts * frame.time_base) if frame.pts is not None else begin + taken
+            time = begin + taken if frame.time is None else frame.time
             if taken == 0.0 or abs(time - begin - taken) > _JITTER:
                 for block in _resampled(resampler, None):
                     yield begin + given / SAMPLE_RATE, block
@@ -100,7 +100,7 @@ class Sound:
                 except av.error.FFmpegError:
                     self.faults += 1
                     continue
-                yield from frames
+                yield from (f for f in frames if isinstance(f, av.AudioFrame))
 
 
 def _resampler() -> av.AudioResampler:
@@ -132,13 +132,14 @@ def copy_track(
     times: list[Fraction] = []
     with av.open(str(source.path), metadata_errors="ignore") as container:
         stream = container.streams[source.sound]
+        assert isinstance(stream, av.AudioStream)
         try:
             with av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as out:
                 track = out.add_stream_from_template(stream)
                 for packet in _packets(container, stream):
                     stamp = packet.dts if packet.pts is None else packet.pts
-                    time = stamp * packet.time_base
-                    length = (packet.duration or 0) * packet.time_base
+                    unit = packet.time_base or Fraction(1)
+                    time, length = (stamp or 0) * unit, (packet.duration or 0) * unit
                     if start is not None and time + length <= start:
                         continue
                     if end is not None and time >= end:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import av
 import av.error
 import numpy as np
+from av.sidedata.encparams import VideoEncParams
 
 from ._core import StreamInfo
 from .decode import Selection
@@ -43,6 +44,7 @@ class Verifier:
         kind = "h264" if self._source.bare else None
         with av.open(str(self._source.path), format=kind, metadata_errors="ignore") as container:
             stream = container.streams[max(0, self._source.stream)]
+            assert isinstance(stream, av.VideoStream)
             stream.thread_type = "AUTO"
             stream.codec_context.options = {"export_side_data": "venc_params"}
             packets = container.demux(stream)
@@ -55,7 +57,7 @@ class Verifier:
                     frames = packet.decode()
                 except av.error.FFmpegError:
                     continue
-                yield from frames
+                yield from (f for f in frames if isinstance(f, av.VideoFrame))
 
     def check(self, record: FrameRecord, info: StreamInfo) -> None:
         """Compare the next frame.
@@ -90,7 +92,7 @@ class Verifier:
         self, record: FrameRecord, info: StreamInfo, frame: av.VideoFrame, where: str
     ) -> None:
         exported = frame.side_data.get("VIDEO_ENC_PARAMS")
-        if exported is None:
+        if not isinstance(exported, VideoEncParams):
             return
         theirs = exported.qp_map() - 6 * (info.bit_depth_luma - 8)  # FFmpeg gives QP'_Y
         theirs = np.where(record.mb_type == 3, record.qp_y, theirs)  # I_PCM
@@ -116,7 +118,7 @@ def planes(frame: av.VideoFrame) -> list[np.ndarray]:
     result = []
     for component, plane in zip(frame.format.components, frame.planes, strict=True):
         dtype = np.uint16 if component.bits > 8 else np.uint8
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         result.append(rows.view(dtype)[:, : plane.width])
     return result
 

@@ -171,6 +171,7 @@ class PriorsWriter:
             self._resize(self._room)
         for path, (layout, content) in packed.stacks.items():
             if layout.depth > 1:
+                assert isinstance(content, np.ndarray)
                 self._deep[path].append(content)
                 if len(self._deep[path]) == layout.depth:
                     self._flush_deep(path)
