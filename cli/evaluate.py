@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from . import Version, explain, fatal
 
 if TYPE_CHECKING:
+    from ..restore.restorer import Restorer
     from ..restore.tables import Row
 
 SOUNDS = ("right", "silent", "exchanged", "shifted")
@@ -143,13 +144,14 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
             arguments.work, arguments.split, crf=arguments.crf, sound=sound, level=level,
             listen=features, speakers=arguments.speaker,
         )  # fmt: skip
-        for label, network in hearing or ([("decoded", None)] if not networks else []):
+        alone: list[tuple[str, Restorer | None]] = [] if networks else [("decoded", None)]
+        for label, chosen in [*hearing] or alone:
             clips = []
             for number, segment in enumerate(segments):
                 _progress(number, len(segments), f"{label}, sound {sound}")
                 clips.append(
                     measure_clip(
-                        network,
+                        chosen,
                         segment,
                         amp=fast_bf16(device),
                         limit=arguments.limit,
@@ -158,9 +160,9 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
                     )  # fmt: skip
                 )
             row = Row(label, sound, clips)
-            if network is not None:
-                row.parameters = network.parameter_count()
-                row.multiply_adds = multiply_adds(network)
+            if chosen is not None:
+                row.parameters = chosen.parameter_count()
+                row.multiply_adds = multiply_adds(chosen)
             rows.append(row)
     _progress(1, 1)
     return rows

@@ -277,7 +277,7 @@ class _FlatFile:
         return {"_path": self._path, "_pid": -1, "_arrays": {}}
 
 
-_DTYPES = {
+_DTYPES: dict[str, np.dtype] = {
     "U8": np.dtype("u1"),
     "I8": np.dtype("i1"),
     "U16": np.dtype("<u2"),

@@ -91,8 +91,8 @@ def bilinear(x: Tensor, place_x: Tensor, place_y: Tensor) -> Tensor:
 
 
 def _bilinear_rows(x: Tensor, place_x: Tensor, place_y: Tensor) -> Tensor:
-    last = [place.permute(0, 2, 3, 1).unsqueeze(3) for place in (place_x, place_y)]
-    return gather_rows(x, *last, None)[:, :, :, 0].permute(0, 4, 3, 1, 2)
+    across, down = (place.permute(0, 2, 3, 1).unsqueeze(3) for place in (place_x, place_y))
+    return gather_rows(x, across, down, None)[:, :, :, 0].permute(0, 4, 3, 1, 2)
 
 
 def gather_rows(x: Tensor, place_x: Tensor, place_y: Tensor, mask: Tensor | None) -> Tensor:
@@ -215,7 +215,7 @@ class DeformAlign(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
         nn.init.zeros_(self.aim.weight)
-        nn.init.zeros_(self.aim.bias)
+        nn.init.zeros_(self.aim.bias)  # type: ignore[arg-type]
 
     def forward(self, neighbour: Tensor, centre: Tensor, flow: Tensor | None = None) -> Tensor:
         """Align.

@@ -132,7 +132,7 @@ def config_from_dict(tree: dict[str, Any]) -> Config:
     if unknown := sorted(set(tree) - set(parts)):
         raise ValueError(f"unknown section {unknown[0]!r}; known: {', '.join(parts)}")
     config = Config(
-        **{name: _section(kind, tree.get(name, {}), name) for name, kind in parts.items()}  # type: ignore[arg-type]
+        **{name: _section(kind, tree.get(name, {}), name) for name, kind in parts.items()}
     )
     _check(config)
     return config

@@ -224,7 +224,7 @@ class DavdNet(Restorer):
         self.tail = nn.Conv2d(width, self.pictures, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         convolutions = 3 + 2 * (config.front_blocks + config.video_blocks + config.blocks)
         convolutions += 4 if config.audio else 0
         reach = config.reach + (2 * CELL if lite else 3) if config.align else 0

@@ -35,7 +35,8 @@ class Optimizer(torch.optim.Optimizer):
 
     def __init__(self, network: nn.Module, settings: TrainConfig) -> None:
         """Divide the parameters."""
-        hidden, others = [], []
+        hidden: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for name, parameter in network.named_parameters():
             muon = settings.optimizer == "muon" and _is_hidden(name, parameter)
             (hidden if muon else others).append(parameter)

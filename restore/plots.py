@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -10,6 +10,7 @@ import numpy as np
 
 WIDTH, HEIGHT = 960, 220  # of the drawing, its own units
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 30  # margins
+Scale = Callable[[float], float]
 POINTS = 600  # most points of a curve; longer videos are averaged
 
 
@@ -97,7 +98,7 @@ def plot(
     )
 
 
-def _path(times: np.ndarray, values: np.ndarray, x, y) -> str:  # noqa: ANN001 - the two scales
+def _path(times: np.ndarray, values: np.ndarray, x: Scale, y: Scale) -> str:
     """Lines through the finite points; one that stands alone is drawn as a dot."""
     out, pen = [], "M"
     for time, value in zip(times, values, strict=True):

@@ -95,7 +95,7 @@ class ArrayWriter:
     def add(self, planes: Sequence[np.ndarray], index: int) -> None:
         """Add a picture of coded size, and its index in the priors file."""
         values = {f"restored/{n}": p for n, p in zip(self._priors.planes, planes, strict=True)}
-        values["frames/index"] = np.int32(index)
+        values["frames/index"] = np.asarray(index, np.int32)
         for column in ("pts", "time"):
             values[f"frames/{column}"] = self._priors.column(column)[index]
         for path, value in values.items():

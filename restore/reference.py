@@ -8,6 +8,7 @@ import av
 import av.error
 import numpy as np
 import torch
+from av.video.plane import VideoPlane
 
 from ..bitstream import PriorsFile
 from .metrics import psnr, ssim
@@ -146,7 +147,7 @@ class Metrics:
         }
 
 
-def _array(plane, depth: int) -> np.ndarray:  # noqa: ANN001 - av.video.plane.VideoPlane
+def _array(plane: VideoPlane, depth: int) -> np.ndarray:
     kind = np.dtype(np.uint8 if depth == 8 else "<u2")
     rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)
     return rows[:, : plane.width]

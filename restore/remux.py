@@ -4,17 +4,22 @@ import bisect
 import io
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 import av.error
+import h5py
 
 from ..bitstream import PriorsFile
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer  # of Python 3.12 on
 
 
 class _Bytes(io.RawIOBase):
     """A one-dimensional uint8 dataset as a file, read as it is asked for."""
 
-    def __init__(self, dataset) -> None:  # noqa: ANN001 - h5py.Dataset, untyped
+    def __init__(self, dataset: h5py.Dataset) -> None:
         self._dataset = dataset
         self._place = 0
 
@@ -32,7 +37,7 @@ class _Bytes(io.RawIOBase):
     def tell(self) -> int:
         return self._place
 
-    def readinto(self, buffer) -> int:  # noqa: ANN001 - any writable buffer
+    def readinto(self, buffer: "Buffer") -> int:
         view = memoryview(buffer).cast("B")
         data = self._dataset[self._place : self._place + len(view)].tobytes()
         view[: len(data)] = data
@@ -87,7 +92,7 @@ class SoundTrack:
         self.first = None if self._held is None else float(self._held[0])
 
     @staticmethod
-    def _open(dataset) -> "av.container.InputContainer":  # noqa: ANN001 - h5py.Dataset, untyped
+    def _open(dataset: h5py.Dataset) -> "av.container.InputContainer":
         return av.open(io.BufferedReader(_Bytes(dataset), 1 << 16), format="matroska")
 
     @staticmethod

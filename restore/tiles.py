@@ -90,9 +90,9 @@ def plan_tiles(region: Box, size: tuple[int, int], *, side: int, margin: int) ->
         _cuts(start, length, side, step)
         for start, length, step in zip(region[:2], region[2:], GRID, strict=True)
     )
-    reach = tuple(math.ceil(margin / step) * step for step in GRID)
+    down, across = (math.ceil(margin / step) * step for step in GRID)
     inner = [Box(top, left, height, width) for top, height in rows for left, width in columns]
-    return [Tile(box.grown(*reach, size), box) for box in inner]
+    return [Tile(box.grown(down, across, size), box) for box in inner]
 
 
 def _cuts(start: int, length: int, side: int, step: int) -> list[tuple[int, int]]:
@@ -115,7 +115,8 @@ def cut_sample(sample: Sample, box: Box) -> Sample:
     def cut(tensor: Tensor) -> Tensor:
         if not tensor.numel():  # chroma of a picture without
             return tensor
-        return tensor[..., *box.of_plane(tuple(tensor.shape[-2:]), (height, width))]
+        plane = tensor.shape[-2], tensor.shape[-1]
+        return tensor[..., *box.of_plane(plane, (height, width))]
 
     changes: dict[str, Tensor | Planes] = {}
     for field in dataclasses.fields(sample):

@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader, Subset
 
 from ..data.dataset import PriorsDataset, Segment, open_segments
 from ..data.sample import Planes, Sample, collate
+from .align import DeformAlign
 from .audio import features
 from .checkpoint import build_network, load_checkpoint, save_checkpoint
 from .config import Config, NetworkConfig, TrainConfig, config_to_dict
@@ -351,7 +352,7 @@ def _variant(network: NetworkConfig) -> str:
 
 def _offset(network: Restorer) -> float:
     """Mean size of the last deformable offsets, samples."""
-    spreads = [m.spread for m in network.modules() if hasattr(m, "spread")]
+    spreads = [float(m.spread) for m in network.modules() if isinstance(m, DeformAlign)]
     return sum(spreads) / len(spreads) if spreads else 0.0
 
 
