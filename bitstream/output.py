@@ -193,6 +193,7 @@ class Output:
             path,
             values,
             compression=self._settings.compression,
+            threads=2 if (os.cpu_count() or 1) > 2 else 1,  # beside the one that decodes
             overwrite=self._settings.overwrite,
         )
         if self._digest is None:
