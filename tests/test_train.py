@@ -14,8 +14,9 @@ from davd.cli import train as command
 from davd.data.sample import Planes, Sample
 from davd.restore.checkpoint import load_checkpoint, read_checkpoint
 from davd.restore.config import Config, NetworkConfig, TrainConfig, load_config
+from davd.restore.loss import learning_rate, plane_loss
 from davd.restore.optimizer import Optimizer, orthogonal
-from davd.restore.train import learning_rate, loader_speed, plane_loss, train
+from davd.restore.train import loader_speed, train
 from safetensors.torch import load_file
 from tinywork import make_work
 
