@@ -126,10 +126,10 @@ class Projector:
         """Project `[..., H, W]` planes in [0, 1] of exactly the frames of a sample."""
         priors = PriorsTensors.from_sample(sample)
         cells = make_cells(priors, self.cell, encoder=self.encoder, table=self.table)
-        flat = [plane.reshape(-1, *plane.shape[-2:]) for plane in planes]
-        done = project(flat[: len(priors.level)], cells)
-        whole = [*done, *flat[len(done) :]]  # 4:0:0 has no chroma to project
-        return Planes(*(new.view(old.shape) for new, old in zip(whole, planes, strict=True)))
+        count = len(priors.level)  # 4:0:0 has no chroma to project
+        flat = [plane.reshape(-1, *plane.shape[-2:]) for plane in planes[:count]]
+        done = [new.view(old.shape) for new, old in zip(project(flat, cells), planes, strict=False)]
+        return Planes(*done, *planes[count:])
 
 
 def _project(plane: Tensor, cells: PlaneCells, field: Tensor | None) -> Tensor:
