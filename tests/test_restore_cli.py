@@ -18,7 +18,7 @@ from davd.cli import restore as command
 from davd.restore import checkpoint as checkpoints
 from davd.restore import job, shots
 from davd.restore.metrics import psnr
-from restoring import checkpoint, network, talk, times
+from restoring import checkpoint, network, talk, times, written
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,31 @@ def test_the_network_is_what_restores(
         for name, plane in zip(("y", "cb", "cr"), wanted, strict=True):
             difference = file[f"restored/{name}"][:].astype(int) - as_codes(plane)[0].int().numpy()
             assert np.abs(difference).max() <= 1 and (difference != 0).mean() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("chroma", "depth"), [("4:0:0", 8), ("4:2:2", 8), ("4:4:4", 10), ("4:2:0", 14), ("4:0:0", 12)]
+)
+def test_every_format_comes_out_as_it_went_in(
+    tmp_path: Path, weights: Path, chroma: str, depth: int
+) -> None:
+    path = written(tmp_path / "p.h5", chroma=chroma, depth=depth)
+    out = tmp_path / "out.mkv"
+    command.main(["--priors", str(path), "--checkpoint", str(weights), "--lossless", "-q", "-o",
+                  str(out), "--cell", "paper", "--report", str(tmp_path / "r.html")])  # fmt: skip
+    name = {"4:0:0": "gray", "4:2:2": "yuv422p", "4:4:4": "yuv444p", "4:2:0": "yuv420p"}[chroma]
+    with av.open(str(out)) as file:
+        frames = list(file.decode(video=0))
+    assert len(frames) == 4
+    assert frames[0].format.name == name + (f"{depth}le" if depth > 8 else "")
+    assert (frames[0].width, frames[0].height) == (60, 46)
+    with PriorsFile(path) as priors:
+        before = priors.read("decoded/y")[(slice(None), *priors.crop)].astype(int)
+    kind = np.uint8 if depth == 8 else np.dtype("<u2")
+    for frame, wanted in zip(frames, before, strict=True):
+        found = np.frombuffer(frame.planes[0], kind).reshape(46, -1)[:, :60].astype(int)
+        assert (found != wanted).any()
+        assert np.abs(found - wanted).mean() < 30 * (1 << (depth - 8))
 
 
 def test_start_and_end_choose_frames(tmp_path: Path, priors: Path, weights: Path) -> None:
