@@ -18,7 +18,7 @@ from .demux import Packet, Source
 from .schema import FrameRecord
 
 _SHORTEST = 24  # packets in a piece, at least
-_QUEUE = 64 << 20  # bytes of finished frames that a job may be ahead
+_QUEUE = 40 << 20  # bytes of finished frames that a job may be ahead
 
 T = TypeVar("T")
 
