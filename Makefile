@@ -97,7 +97,7 @@ dataset: setup  ## raw videos to priors: SOURCE=dir WORK=dir [SIZE=128] [CRF="42
 	@$(MAKE) --no-print-directory -f data/Makefile PREPARE=$(BIN)/davd-prepare
 
 wheel: setup  ## source distribution and wheel in dist/
-	rm -rf dist
+	@mkdir -p build && rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist . >build/wheel.log 2>&1 || (cat build/wheel.log; exit 1)
 	@ls -l dist
 
