@@ -83,7 +83,8 @@ def open_segments(
         found = sorted({name for clip in clips for _, _, name in clip.segments})
         raise ValueError(
             f"{', '.join(map(str, places)) or 'no index'}: no clip of split {split!r} at CRF "
-            f"{', '.join(map(str, crf))}; splits there: {', '.join(found) or 'none'}"
+            f"{', '.join(map(str, crf))}; splits there: {', '.join(found) or 'none'} (few speakers "
+            "may all be drawn into one: name their splits in a speakers.csv beside the videos)"
         )
     if sound == "exchanged":
         _exchange_sound(segments)
