@@ -19,7 +19,7 @@ from ..bitstream import PriorsFile, extract
 from .apply import FrameSource, RestoredFrame, restore_frames, spare_concealed
 from .checkpoint import CheckpointError, find_checkpoint, load_checkpoint, shipped_checkpoints
 from .hearing import Hearing
-from .movie import CONTAINERS, MovieWriter
+from .movie import CONTAINERS, MovieWriter, keeps_rotation
 from .projection import Projector
 from .raw import ArrayWriter, RawWriter
 from .reference import Metrics, Reference
@@ -112,6 +112,8 @@ class _Work:
             notes.append(f"{count} frames are damaged and partly invented by the decoder")
         if "audio/samples" in priors and "audio/original" not in priors:
             notes.append("the priors file keeps no original sound track: written without sound")
+        if priors.attrs.get("rotation") and not keeps_rotation():
+            notes.append("this PyAV cannot write how the picture is turned; version 18 does")
         steps = np.diff(priors.column("pts")[self.frames.start : self.frames.stop])
         if self.request.output.suffix.lower() == ".y4m" and len(set(steps.tolist())) > 1:
             notes.append("y4m knows one frame rate only: times that vary are not kept")

@@ -59,7 +59,9 @@ class MovieWriter(VideoWriter):
             first.append(Fraction(sound.first).limit_denominator(10**6))
         # In whole units of the picture's clock, so that its times stay exact.
         self._origin = max(0, int(min(first) / format.time_base))
-        self._file = av.open(str(path), "w", format=kind)
+        # The index first, so that a browser begins to play before it has the whole file.
+        index = {} if kind == "matroska" else {"movflags": "+faststart"}
+        self._file = av.open(str(path), "w", format=kind, container_options=index)
         try:
             options = {"qp": "0"} if lossless else {"crf": f"{crf:g}"}
             self._open_video(codec, options if codec == "libx264" else {"slicecrc": "1"})
@@ -81,7 +83,7 @@ class MovieWriter(VideoWriter):
         context.colorspace = matrices.get(format.matrix, 2)
         context.color_primaries, context.color_trc = format.primaries, format.transfer
         context.color_range = 2 if format.full_range else 1
-        if format.rotation and hasattr(self._video, "set_display_rotation"):
+        if format.rotation and keeps_rotation():
             self._video.set_display_rotation(format.rotation)
 
     def _open_sound(self, kind: str) -> "av.AudioStream | None":
@@ -139,3 +141,8 @@ class MovieWriter(VideoWriter):
             packet.dts = packet.pts - late
             packet.stream = self._track
             self._file.mux(packet)
+
+
+def keeps_rotation() -> bool:
+    """Whether this PyAV can say how a player turns the picture."""
+    return hasattr(av.VideoStream, "set_display_rotation")
