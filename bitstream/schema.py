@@ -263,7 +263,7 @@ FIELDS: dict[str, Field] = {
             "the video's own sound track, packets untouched, as a Matroska file; attribute "
             "start_time (time of its first packet, seconds on the video's clock)",
             "bytes",
-            when="the video has sound",
+            when="the video has sound of a kind that Matroska holds",
         ),
     ]
 }
