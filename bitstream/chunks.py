@@ -116,10 +116,20 @@ def pack(array: np.ndarray, layout: Layout, compression: str) -> list[bytes | No
         elif compression == "none":
             chunks.append(block.tobytes())
         else:
-            if size > 1:  # HDF5's shuffle: first bytes of all elements, then second bytes ...
-                block = np.ascontiguousarray(block.view(np.uint8).reshape(-1, size).T)
+            if size > 1:
+                block = _shuffled(block)
             chunks.append(isal_zlib.compress(block.data.cast("B"), _GZIP_LEVEL))
     return chunks
+
+
+def _shuffled(block: np.ndarray) -> np.ndarray:
+    """HDF5's shuffle: the first bytes of all elements, then the second bytes ..."""
+    size = block.itemsize
+    whole = block.view(f"<u{size}")
+    parts = np.empty((size, len(whole)), np.uint8)
+    for k in range(size):
+        parts[k] = (whole >> (8 * k)).astype(np.uint8)
+    return parts
 
 
 def _tiles(plane: np.ndarray, layout: Layout) -> np.ndarray:

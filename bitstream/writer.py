@@ -128,7 +128,7 @@ class PriorsWriter:
         self._file.attrs["complete"] = False
         self._pool = ThreadPoolExecutor(threads, "davd-pack") if threads > 0 else None
         self._pending: deque[Future[PackedFrame]] = deque()
-        self._ahead = 2 * threads + 1
+        self._queue = 2 * threads  # frames that wait to be packed
         self._sets: dict[str, h5py.Dataset] = {}  # kept open: opening costs more than a chunk
         self._layouts: dict[str, Layout] = {}
         self._deep: dict[str, list[np.ndarray]] = {}
@@ -149,8 +149,13 @@ class PriorsWriter:
         if self._pool is None:
             self.append_packed(pack_record(record, self.compression))
             return
-        self._pending.append(self._pool.submit(pack_record, record, self.compression))
-        while len(self._pending) > self._ahead or (self._pending and self._pending[0].done()):
+        if sum(not packing.done() for packing in self._pending) < self._queue:
+            self._pending.append(self._pool.submit(pack_record, record, self.compression))
+        else:  # the pool has enough to do: this thread helps
+            done: Future[PackedFrame] = Future()
+            done.set_result(pack_record(record, self.compression))
+            self._pending.append(done)
+        while self._pending and (self._pending[0].done() or len(self._pending) > 2 * self._queue):
             self.append_packed(self._pending.popleft().result())
 
     def _drain(self) -> None:
