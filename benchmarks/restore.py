@@ -63,30 +63,34 @@ def measure(name: str, size: int, frames: int, device: str, threads: int) -> dic
     from davd.restore.checkpoint import build_network, save_checkpoint
     from davd.restore.config import load_config
     from davd.restore.job import run
+    from davd.restore.picture import normal
     from davd.restore.request import Request
+
+    class Idle(apply.Stream):
+        """Gives back what was decoded, as late as the network would."""
+
+        def push(self, frame):  # noqa: ANN001, ANN202 - as it is called
+            self._window.append(frame)
+            if len(self._window) <= self._network.radius:
+                return None
+            first = self._window.pop(0)
+            return normal(first.decoded, first.bit_depth)
+
+        def flush(self):  # noqa: ANN202 - as it is called
+            return [normal(frame.decoded, frame.bit_depth) for frame in self._window]
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    config = load_config(CONFIGS / f"{name}.toml")
-    inside = [0.0]  # processor seconds within the network
-
-    class Timed(apply.Stream):
-        def push(self, frame):  # noqa: ANN001, ANN202 - as it is called
-            begin = time.process_time()
-            try:
-                return super().push(frame)
-            finally:
-                inside[0] += time.process_time() - begin
-
-    apply.Stream = Timed  # type: ignore[misc]
+    config, stream = load_config(CONFIGS / f"{name}.toml"), apply.Stream
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         weights = build_network(config.network).state_dict()
         path = save_checkpoint(folder, name, weights, config, step=0)
         priors = make_clip(folder, size, frames)
-        spent, times, network = {}, {}, {}
-        for count in (WARM, WARM, frames):  # the first one also loads libraries
-            inside[0], begin = 0.0, time.process_time()
+
+        def cost(count: int) -> tuple[float, float]:
+            """Processor seconds and seconds by the clock of so many frames."""
+            begin = time.process_time()
             outcome = run(
                 Request(
                     priors,
@@ -97,15 +101,20 @@ def measure(name: str, size: int, frames: int, device: str, threads: int) -> dic
                     overwrite=True,
                 )  # fmt: skip
             )
-            spent[count], network[count] = time.process_time() - begin, inside[0]
-            times[count] = outcome.elapsed
+            return time.process_time() - begin, outcome.elapsed
+
+        cost(WARM)  # loads libraries
+        few, many = cost(WARM), cost(frames)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        apply.Stream = Idle  # type: ignore[misc]
+        idle = cost(frames)[0] - cost(WARM)[0]
+        apply.Stream = stream  # type: ignore[misc]
     more = frames - WARM
-    cost = (spent[frames] - spent[WARM]) / more
     return {
-        "frames_per_second": more / (times[frames] - times[WARM]),
-        "cpu_seconds_per_frame": cost,
-        "beside_seconds_per_frame": cost - (network[frames] - network[WARM]) / more,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "frames_per_second": more / (many[1] - few[1]),
+        "cpu_seconds_per_frame": (many[0] - few[0]) / more,
+        "beside_seconds_per_frame": idle / more,
+        "memory_mb": memory / 1024,
     }
 
 
