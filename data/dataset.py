@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from .index import Clip, load_index
@@ -220,7 +219,7 @@ def mirrored(sample: Sample) -> Sample:
             changes[field.name] = value.map(lambda plane: plane.flip(-1))
         elif field.name in ("face", "mouth") and value is not None:
             x, y, across, down = value.tolist()
-            changes[field.name] = torch.tensor([width - x - across, y, across, down]).int()
+            changes[field.name] = value.new_tensor([width - x - across, y, across, down])
         elif field.name in ("qp_y", "qp_cb", "qp_cr", "tu", "mb_type", "cbp", "field"):
             changes[field.name] = None if value is None else value.flip(-1)
     return dataclasses.replace(sample, **changes)  # type: ignore[arg-type]

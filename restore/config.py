@@ -34,6 +34,7 @@ class NetworkConfig:
     sound_channels: int = 64  # feature maps made of the sound
     cell: str = "none"  # CPM: projection inside the network, one of CELLS
     priors: bool = False  # prediction, residual, QP, TU edges and skips as input channels (ours)
+    mirror: bool = False  # when applied, average with the mirrored picture (ours; twice the work)
     qp: bool = False  # QP alone as an input channel; part of `priors` (ours)
 
 

@@ -7,6 +7,7 @@
 still needed, so that a video goes through with each frame's features computed once.
 """
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..data.sample import Planes, Sample
+from ..data.dataset import mirrored
+from ..data.sample import Planes, Sample, collate
 from .cells import CellTable
 from .config import NetworkConfig
 from .picture import apply_correction, channels, normal
@@ -86,9 +88,16 @@ class Restorer(nn.Module, ABC):
         Returns:
             Planes `[B, N, H, W]` in [0, 1].
         """
+        return self.finish(self.corrected(features, middle), middle)
+
+    def corrected(self, features: Features, middle: Sample) -> Planes:
+        """`restore` before projection and clipping."""
         change = self.correction(features, middle)
         decoded = normal(middle.decoded, middle.bit_depth)
-        restored = apply_correction(decoded, change, self.scale, self.config.colour)
+        return apply_correction(decoded, change, self.scale, self.config.colour)
+
+    def finish(self, restored: Planes, middle: Sample) -> Planes:
+        """Project, where there is a projector, and clip."""
         if self.projector is not None:
             with torch.autocast(restored.y.device.type, enabled=False):
                 restored = self.projector(restored, middle)
@@ -120,7 +129,8 @@ class Stream:
     """Restores a video frame by frame, in constant memory.
 
     The first and the last frame stand in for the neighbours that they lack. A frame comes out
-    `radius` frames after it went in.
+    `radius` frames after it went in. With `mirror` in the network's configuration every frame is
+    also restored left-right mirrored, in the same batch, and the two are averaged.
 
     Args:
         network: In evaluation mode, on its device.
@@ -144,7 +154,7 @@ class Stream:
             ones are on their way.
         """
         with torch.inference_mode(), self._autocast(frame):
-            entry = (self._network.features(frame), frame)
+            entry = (self._network.features(self._both(frame)), frame)
         if not self._window:
             self._window = [entry] * self._network.radius
         self._window.append(entry)
@@ -172,7 +182,19 @@ class Stream:
         )
         middle = self._window[self._network.radius][1]
         with torch.inference_mode(), self._autocast(middle):
-            return self._network.restore(features, middle)
+            if not self._network.config.mirror:
+                return self._network.restore(features, middle)
+            both = self._network.corrected(features, self._both(middle))
+            mean = both.map(lambda plane: (plane[:1] + plane[1:].flip(-1)) / 2)
+            return self._network.finish(mean, middle)
+
+    def _both(self, frame: Sample) -> Sample:
+        """A frame and its mirror image as a batch of two, where mirroring is asked for."""
+        if not self._network.config.mirror:
+            return frame
+        bare = dataclasses.replace(frame, level=None)
+        single = bare.apply(lambda tensor: tensor[0])
+        return collate([single, mirrored(single)])
 
     def _autocast(self, sample: Sample) -> torch.autocast:
         device = sample.decoded.y.device.type

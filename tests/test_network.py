@@ -115,6 +115,27 @@ def collate_repeated(sample: Sample) -> Sample:
     )
 
 
+def test_mirroring_averages_both_ways_round() -> None:
+    from davd.data.dataset import mirrored
+
+    sample = make_sample(frames=5)
+    other = collate([mirrored(sample.apply(lambda t: t[0]))])
+    plain, both = make_network("davd-lite"), make_network("davd-lite", mirror=True)
+    streams = [Stream(plain), Stream(plain), Stream(both)]
+    for k in range(5):
+        out = [
+            stream.push(frames.cut(k, k + 1))
+            for stream, frames in zip(streams, (sample, other, sample), strict=True)
+        ]
+    assert out[0] is not None and out[1] is not None and out[2] is not None
+    one, two = out[0].y, out[1].y.flip(-1)
+    inside = (one > 0) & (one < 1) & (two > 0) & (two < 1)  # clipping comes after the mean
+    assert inside.float().mean() > 0.5
+    expected = ((one + two) / 2)[inside]
+    torch.testing.assert_close(out[2].y[inside], expected, atol=2e-6, rtol=1e-5)
+    assert (out[0].y - out[2].y).abs().max() > 1e-4
+
+
 def test_stream_shorter_than_a_window() -> None:
     network = make_network("davd-lite")
     for count in (0, 1, 2):
