@@ -29,10 +29,12 @@
 #define H264_INLINE static inline __attribute__((always_inline))
 #define H264_LIKELY(x) __builtin_expect(!!(x), 1)
 #define H264_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define H264_PREFETCH_WRITE(p) __builtin_prefetch((p), 1)
 #else
 #define H264_INLINE static inline
 #define H264_LIKELY(x) (x)
 #define H264_UNLIKELY(x) (x)
+#define H264_PREFETCH_WRITE(p) ((void)(p))
 #endif
 
 // Intrinsics of x86 and a second build of hot functions for AVX2; everything has a plain C twin. -DH264_NO_SIMD: only
@@ -546,6 +548,7 @@ void h264_edge_masks(const h264_decoder *dec, int addr, int left, int top, bool 
 
 // recon.c (8.3-8.5)
 void h264_recon_mb(h264_decoder *dec);
+void h264_prefetch_taps(const h264_decoder *dec); // a hint: the current macroblock will have a residual
 void h264_conceal_picture(h264_decoder *dec);  // macroblocks of dec->cur (its structure) with slice_num < 0
 
 // decoder.c: notes what went wrong, for h264_error_text(); returns code

@@ -245,6 +245,8 @@ static int qp_and_residual(h264_decoder *const dec) {
     slice_ctx *const s = &dec->slice;
     mb_ctx *const m = &s->mb;
     const bool present = m->mb->cbp || m->mb->type == H264_I_16X16;
+    if (present)
+        h264_prefetch_taps(dec);
     if (!present)
         m->last_mb_qp_delta = 0;
     else if (read_mb_qp_delta(dec) < 0)

@@ -136,6 +136,27 @@ static void clear_taps(const h264_decoder *const dec) {
     }
 }
 
+/* Tap buffers have left the caches since they were last written. Their rows of a macroblock are asked
+ * for before its residual is parsed, which takes about as long as they need to come. */
+void h264_prefetch_taps(const h264_decoder *const dec) {
+    const taps *const t = dec->cur->taps;
+    const size_t size = (size_t)dec->k->sample_size;
+    for (int plane = 0; plane < 3 && t; plane++) {
+        const int rows = plane ? dec->mb_height_c : 16;
+        const size_t step = tap_step(dec, plane), at = tap_offset(dec, plane, 0, 0, true);
+        const uint8_t *const prediction = t->prediction[plane], *const level = t->level[plane];
+        const uint8_t *const residual = t->residual[plane];
+        for (size_t y = 0; y < (size_t)rows; y++) {
+            if (prediction)
+                H264_PREFETCH_WRITE(prediction + (at + y * step) * size);
+            if (residual)
+                H264_PREFETCH_WRITE(residual + (at + y * step) * 2 * size);
+            if (level)
+                H264_PREFETCH_WRITE(level + (at + y * step) * 2 * size);
+        }
+    }
+}
+
 static uint8_t tu_type(const mb_ctx *const m) {
     const uint8_t bypass = m->TransformBypassModeFlag ? H264_TU_BYPASS : 0;
     if (m->mb->type == H264_I_PCM)
