@@ -58,6 +58,9 @@ def make_clip(folder: Path, size: int, frames: int) -> Path:
 
 def measure(name: str, size: int, frames: int, device: str, threads: int) -> dict[str, float]:
     """One network on one clip, in this process."""
+    from davd.cli import share_processors
+
+    share_processors()
     import torch
     from davd.restore import apply
     from davd.restore.checkpoint import build_network, save_checkpoint

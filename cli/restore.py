@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, explain, fatal
+from . import Version, explain, fatal, share_processors
 
 if TYPE_CHECKING:
     from ..restore.request import Outcome, Progress, Request
@@ -136,6 +136,7 @@ def _request(arguments: argparse.Namespace) -> "Request":
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    share_processors()
     import torch
 
     from ..bitstream import DavdError
