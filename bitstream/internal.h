@@ -1,18 +1,21 @@
 /* Every structure and cross-file prototype of the decoder, in the order of the path:
- * NAL -> parameter sets -> slice header -> reference lists -> macroblock syntax -> reconstruction with taps
+ * NAL -> parameter sets -> slice header -> reference lists -> macroblock syntax -> reconstruction
+ * with taps
  * -> deblocking -> decoded picture buffer. Read h264.h first.
  *
- * Clauses, tables and names are those of Rec. ITU-T H.264 (08/2021). Syntax elements keep their spelling.
+ * Clauses, tables and names are those of Rec. ITU-T H.264 (08/2021). Syntax elements keep their
+ * spelling.
  *
  * Lifetimes: h264_decoder (stream), picture (frame slot), slice_ctx (slice), mb_ctx (macroblock).
  *
- * Note [Macroblock addresses]. Everything kept per macroblock (mb_info, mb_motion, tap maps) is indexed by
- * mb_x + mb_row * PicWidthInMbs, where mb_row is the row of the *frame's* macroblock map: in frame macroblocks the row
- * on screen; for a field macroblock (MBAFF field pair, or any macroblock of a field picture) 2 * pair row + parity. The
- * priors file uses the same order.
+ * Note [Macroblock addresses]. Everything kept per macroblock (mb_info, mb_motion, tap maps) is
+ * indexed by mb_x + mb_row * PicWidthInMbs, where mb_row is the row of the *frame's* macroblock
+ * map: in frame macroblocks the row on screen; for a field macroblock (MBAFF field pair, or any
+ * macroblock of a field picture) 2 * pair row + parity. The priors file uses the same order.
  *
- * Note [Sample type]. Planes hold uint8_t when both bit depths are 8, else uint16_t. Code that touches samples sits
- * behind the function table `kernels`, compiled once per sample type; strides are in bytes everywhere else.
+ * Note [Sample type]. Planes hold uint8_t when both bit depths are 8, else uint16_t. Code that
+ * touches samples sits behind the function table `kernels`, compiled once per sample type; strides
+ * are in bytes everywhere else.
  */
 #ifndef DAVD_INTERNAL_H
 #define DAVD_INTERNAL_H
@@ -37,8 +40,8 @@
 #define H264_PREFETCH_WRITE(p) ((void)(p))
 #endif
 
-// Intrinsics of x86 and a second build of hot functions for AVX2; everything has a plain C twin. -DH264_NO_SIMD: only
-// that; -DH264_HAS_AVX2=0: no AVX2.
+// Intrinsics of x86 and a second build of hot functions for AVX2; everything has a plain C twin.
+// -DH264_NO_SIMD: only that; -DH264_HAS_AVX2=0: no AVX2.
 #if defined(__GNUC__) && defined(__SSE2__) && !defined(H264_NO_SIMD)
 #define H264_X86_SIMD 1
 #define H264_TARGET_AVX2 __attribute__((target("avx2")))
@@ -52,24 +55,47 @@
 enum {
     MAX_SPS = 32,
     MAX_PPS = 256,
-    MAX_REFS = 32,      // entries of a reference list (fields)
+    MAX_REFS = 32, // entries of a reference list (fields)
     MAX_DPB_FRAMES = 16,
     MAX_SLICE_GROUPS = 8,
     MAX_MMCO = 66,
 };
 
-enum { NO_UID = -1 }; // "no reference" wherever picture uids are kept
+enum {
+    NO_UID = -1
+}; // "no reference" wherever picture uids are kept
 
-H264_INLINE int imin(const int a, const int b) { return a < b ? a : b; }
-H264_INLINE int imax(const int a, const int b) { return a > b ? a : b; }
-H264_INLINE int iclip(const int v, const int lo, const int hi) { return v < lo ? lo : v > hi ? hi : v; }
+H264_INLINE int imin(const int a, const int b) {
+    return a < b ? a : b;
+}
+H264_INLINE int imax(const int a, const int b) {
+    return a > b ? a : b;
+}
+H264_INLINE int iclip(const int v, const int lo, const int hi) {
+    return v < lo ? lo : v > hi ? hi : v;
+}
 
-// ---------------------------------------------------------------------------------------------- NAL units (nal.c)
+// ----------------------------------------------------------------------------------------------
+// NAL units (nal.c)
 
 enum { // nal_unit_type, Table 7-1
-    NAL_SLICE = 1, NAL_DPA = 2, NAL_DPB = 3, NAL_DPC = 4, NAL_IDR = 5, NAL_SEI = 6, NAL_SPS = 7, NAL_PPS = 8,
-    NAL_AUD = 9, NAL_END_SEQ = 10, NAL_END_STREAM = 11, NAL_FILLER = 12, NAL_SPS_EXT = 13, NAL_PREFIX = 14,
-    NAL_SUBSET_SPS = 15, NAL_AUX_SLICE = 19, NAL_SLICE_EXT = 20,
+    NAL_SLICE = 1,
+    NAL_DPA = 2,
+    NAL_DPB = 3,
+    NAL_DPC = 4,
+    NAL_IDR = 5,
+    NAL_SEI = 6,
+    NAL_SPS = 7,
+    NAL_PPS = 8,
+    NAL_AUD = 9,
+    NAL_END_SEQ = 10,
+    NAL_END_STREAM = 11,
+    NAL_FILLER = 12,
+    NAL_SPS_EXT = 13,
+    NAL_PREFIX = 14,
+    NAL_SUBSET_SPS = 15,
+    NAL_AUX_SLICE = 19,
+    NAL_SLICE_EXT = 20,
 };
 
 typedef struct nal_unit {
@@ -78,31 +104,33 @@ typedef struct nal_unit {
     bits rbsp;         // after the header byte, emulation prevention removed
 } nal_unit;
 
-// ---------------------------------------------------------------------------------- parameter sets (params.c, 7.3.2)
+// ---------------------------------------------------------------------------------- parameter sets
+// (params.c, 7.3.2)
 
 typedef struct sps {
     bool valid;
     int profile_idc, constraint_flags, level_idc, seq_parameter_set_id;
-    int chroma_format_idc;            // 0..3
+    int chroma_format_idc; // 0..3
     bool separate_colour_plane_flag;
-    int ChromaArrayType;              // 0 when colour planes are separate
-    int BitDepthY, BitDepthC;         // 8..14
+    int ChromaArrayType;      // 0 when colour planes are separate
+    int BitDepthY, BitDepthC; // 8..14
     bool qpprime_y_zero_transform_bypass_flag;
     bool seq_scaling_matrix_present_flag;
-    uint8_t ScalingList4x4[6][16];    // zig-zag order, fall-back rule A applied; flat 16 when absent
+    uint8_t ScalingList4x4[6][16]; // zig-zag order, fall-back rule A applied; flat 16 when absent
     uint8_t ScalingList8x8[6][64];
-    int log2_max_frame_num;           // 4..16
-    int pic_order_cnt_type;           // 0..2
-    int log2_max_pic_order_cnt_lsb;   // 4..16
+    int log2_max_frame_num;         // 4..16
+    int pic_order_cnt_type;         // 0..2
+    int log2_max_pic_order_cnt_lsb; // 4..16
     bool delta_pic_order_always_zero_flag;
     int32_t offset_for_non_ref_pic, offset_for_top_to_bottom_field;
     int num_ref_frames_in_pic_order_cnt_cycle; // 0..255
     int32_t offset_for_ref_frame[255];
-    int max_num_ref_frames;           // 0..16
+    int max_num_ref_frames; // 0..16
     bool gaps_in_frame_num_value_allowed_flag;
     int PicWidthInMbs, PicHeightInMapUnits, FrameHeightInMbs;
     bool frame_mbs_only_flag, mb_adaptive_frame_field_flag, direct_8x8_inference_flag;
-    int frame_crop_left_offset, frame_crop_right_offset, frame_crop_top_offset, frame_crop_bottom_offset;
+    int frame_crop_left_offset, frame_crop_right_offset, frame_crop_top_offset,
+        frame_crop_bottom_offset;
     // Annex E
     int sar_width, sar_height;
     int video_full_range_flag, colour_primaries, transfer_characteristics, matrix_coefficients;
@@ -115,41 +143,52 @@ typedef struct pps {
     bool valid;
     int pic_parameter_set_id, seq_parameter_set_id;
     bool entropy_coding_mode_flag, bottom_field_pic_order_in_frame_present_flag;
-    int num_slice_groups;             // 1..8
-    int slice_group_map_type;         // 0..6
-    int run_length_minus1[MAX_SLICE_GROUPS], top_left[MAX_SLICE_GROUPS], bottom_right[MAX_SLICE_GROUPS];
+    int num_slice_groups;     // 1..8
+    int slice_group_map_type; // 0..6
+    int run_length_minus1[MAX_SLICE_GROUPS], top_left[MAX_SLICE_GROUPS],
+        bottom_right[MAX_SLICE_GROUPS];
     bool slice_group_change_direction_flag;
     int slice_group_change_rate;
-    uint8_t *slice_group_id;          // type 6, owned; NULL otherwise
+    uint8_t *slice_group_id; // type 6, owned; NULL otherwise
     int pic_size_in_map_units;
     int num_ref_idx_default_active[2]; // 1..32
     bool weighted_pred_flag;
-    int weighted_bipred_idc;          // 0..2
-    int pic_init_qp, pic_init_qs;     // 26 + the syntax element
-    int chroma_qp_index_offset[2];    // Cb, Cr; -12..12
-    bool deblocking_filter_control_present_flag, constrained_intra_pred_flag, redundant_pic_cnt_present_flag;
+    int weighted_bipred_idc;       // 0..2
+    int pic_init_qp, pic_init_qs;  // 26 + the syntax element
+    int chroma_qp_index_offset[2]; // Cb, Cr; -12..12
+    bool deblocking_filter_control_present_flag, constrained_intra_pred_flag,
+        redundant_pic_cnt_present_flag;
     bool transform_8x8_mode_flag, pic_scaling_matrix_present_flag;
-    // Which lists the PPS itself carries; fall-back rules (Table 7-2) are applied on activation, when the SPS is known.
-    uint8_t list_present[12];         // 0 absent, 1 sent, 2 "use default"
+    // Which lists the PPS itself carries; fall-back rules (Table 7-2) are applied on activation,
+    // when the SPS is known.
+    uint8_t list_present[12]; // 0 absent, 1 sent, 2 "use default"
     uint8_t sent4x4[6][16], sent8x8[6][64];
 } pps;
 
-// LevelScale4x4 and LevelScale8x8 (8.5.9) for the lists in force, times nothing: weightScale * normAdjust.
+// LevelScale4x4 and LevelScale8x8 (8.5.9) for the lists in force, times nothing: weightScale *
+// normAdjust.
 typedef struct level_scale {
     uint8_t ScalingList4x4[6][16], ScalingList8x8[6][64]; // zig-zag order; key of this cache
     int32_t s4x4[6 /* list */][6 /* qP % 6 */][16];       // raster order: row * 4 + column
     int32_t s8x8[6][6][64];                               // raster order: row * 8 + column
 } level_scale;
 
-// ------------------------------------------------------------------------------------------------ pictures (dpb.c)
+// ------------------------------------------------------------------------------------------------
+// pictures (dpb.c)
 
-enum { TOP_FIELD = 1, BOTTOM_FIELD = 2, FRAME = 3 };
+enum {
+    TOP_FIELD = 1,
+    BOTTOM_FIELD = 2,
+    FRAME = 3
+};
 
 // What later pictures (temporal direct) and the deblocking filter need of a macroblock's motion.
 typedef struct mb_motion {
-    int16_t mv[2][16][2];  // [list][4x4 block in raster order][x, y], quarter samples; 0 where unused
-    int32_t uid[2][4];     // [list][8x8 quarter]: uid of the reference frame, NO_UID none; see picture.uid
-    int8_t ref_idx[2][4];  // -1 none. Intra: all -1
+    int16_t mv[2][16]
+              [2]; // [list][4x4 block in raster order][x, y], quarter samples; 0 where unused
+    int32_t uid[2]
+               [4]; // [list][8x8 quarter]: uid of the reference frame, NO_UID none; see picture.uid
+    int8_t ref_idx[2][4];    // -1 none. Intra: all -1
     int8_t ref_parity[2][4]; // structure of the reference: FRAME, TOP_FIELD, BOTTOM_FIELD; 0 none
 } mb_motion;
 
@@ -169,97 +208,118 @@ typedef struct taps {
 } taps;
 
 typedef struct picture {
-    uint8_t *plane[3];      // samples of the frame, fields interleaved
-    ptrdiff_t stride[3];    // bytes between frame rows
-    mb_motion *motion;      // [PicSizeInMbs], Note [Macroblock addresses]
-    uint8_t *mb_field;      // [PicSizeInMbs] 1 for field macroblocks
-    taps *taps;             // until output; NULL afterwards and in non-existing frames
-    int32_t uid;            // decode_order >= 0 of a decoded frame; <= -2 and unique for a non-existing one
-    int coding;             // FRAME, or TOP_FIELD|BOTTOM_FIELD decoded as fields: see field_pair
-    bool field_pair;        // coded as (complementary) fields
+    uint8_t *plane[3];   // samples of the frame, fields interleaved
+    ptrdiff_t stride[3]; // bytes between frame rows
+    mb_motion *motion;   // [PicSizeInMbs], Note [Macroblock addresses]
+    uint8_t *mb_field;   // [PicSizeInMbs] 1 for field macroblocks
+    taps *taps;          // until output; NULL afterwards and in non-existing frames
+    int32_t uid; // decode_order >= 0 of a decoded frame; <= -2 and unique for a non-existing one
+    int coding;  // FRAME, or TOP_FIELD|BOTTOM_FIELD decoded as fields: see field_pair
+    bool field_pair; // coded as (complementary) fields
     bool mbaff;
-    int fields_decoded;     // TOP_FIELD | BOTTOM_FIELD bits
+    int fields_decoded; // TOP_FIELD | BOTTOM_FIELD bits
     int32_t TopFieldOrderCnt, BottomFieldOrderCnt, PicOrderCnt;
     // marking, 8.2.5
     int short_ref, long_ref; // bits TOP_FIELD | BOTTOM_FIELD
     int frame_num, FrameNumWrap, LongTermFrameIdx;
-    bool non_existing, is_reference, is_idr, mmco5, recovery_point; // is_reference: nal_ref_idc of its first field != 0
+    bool non_existing, is_reference, is_idr, mmco5,
+        recovery_point; // is_reference: nal_ref_idc of its first field != 0
     // Who holds the slot; it is free when nobody does. locked: lent to the caller of h264_receive()
     bool current, in_dpb, needed_for_output, queued, locked;
-    uint32_t geometry;      // of the sequence it was allocated for: see picture.c
-    void *memory;           // one block for planes, motion and mb_field
+    uint32_t geometry; // of the sequence it was allocated for: see picture.c
+    void *memory;      // one block for planes, motion and mb_field
     int picture_type, concealed_mbs;
     int64_t pts;
     uint8_t ScalingList4x4[6][16], ScalingList8x8[6][64];
     h264_stream_info info;
 } picture;
 
-// --------------------------------------------------------------------------------- slice header (slice.c, 7.3.3)
+// --------------------------------------------------------------------------------- slice header
+// (slice.c, 7.3.3)
 
-enum { SLICE_P, SLICE_B, SLICE_I, SLICE_SP, SLICE_SI }; // slice_type % 5
+enum {
+    SLICE_P,
+    SLICE_B,
+    SLICE_I,
+    SLICE_SP,
+    SLICE_SI
+}; // slice_type % 5
 
-typedef struct ref_list_mod { uint8_t idc; uint32_t value; } ref_list_mod; // modification_of_pic_nums_idc and its operand
+typedef struct ref_list_mod {
+    uint8_t idc;
+    uint32_t value;
+} ref_list_mod; // modification_of_pic_nums_idc and its operand
 
-typedef struct mmco_op { int op; uint32_t difference_of_pic_nums_minus1, long_term_pic_num, long_term_frame_idx,
-    max_long_term_frame_idx_plus1; } mmco_op;
+typedef struct mmco_op {
+    int op;
+    uint32_t difference_of_pic_nums_minus1, long_term_pic_num, long_term_frame_idx,
+        max_long_term_frame_idx_plus1;
+} mmco_op;
 
 typedef struct slice_header {
     int nal_ref_idc, nal_unit_type;
     bool IdrPicFlag;
     uint32_t first_mb_in_slice;
-    int slice_type;                     // SLICE_*
+    int slice_type; // SLICE_*
     int pic_parameter_set_id, colour_plane_id;
     int frame_num;
     bool field_pic_flag, bottom_field_flag, MbaffFrameFlag;
-    int structure;                      // FRAME, TOP_FIELD, BOTTOM_FIELD
+    int structure; // FRAME, TOP_FIELD, BOTTOM_FIELD
     uint32_t idr_pic_id, pic_order_cnt_lsb;
     int32_t delta_pic_order_cnt_bottom, delta_pic_order_cnt[2];
     int redundant_pic_cnt;
     bool direct_spatial_mv_pred_flag;
-    int num_ref_idx_active[2];          // 0..32, 0 where the list is not used
+    int num_ref_idx_active[2]; // 0..32, 0 where the list is not used
     int n_mods[2];
     ref_list_mod mods[2][MAX_REFS + 1];
     // pred_weight_table(); defaults filled in where a flag was 0
     int luma_log2_weight_denom, chroma_log2_weight_denom; // 0..7
-    int16_t weight[2][MAX_REFS][3], offset[2][MAX_REFS][3]; // [list][refIdx][Y Cb Cr]; offsets in 8-bit units
-    bool weight_flag[2][MAX_REFS][2];   // luma_weight_l?_flag, chroma_weight_l?_flag
+    int16_t weight[2][MAX_REFS][3],
+        offset[2][MAX_REFS][3];       // [list][refIdx][Y Cb Cr]; offsets in 8-bit units
+    bool weight_flag[2][MAX_REFS][2]; // luma_weight_l?_flag, chroma_weight_l?_flag
     // dec_ref_pic_marking()
     bool no_output_of_prior_pics_flag, long_term_reference_flag, adaptive_ref_pic_marking_mode_flag;
     int n_mmco;
     mmco_op mmco[MAX_MMCO];
-    int cabac_init_idc, SliceQPY, QSY;  // SliceQPY may be negative down to -QpBdOffsetY
+    int cabac_init_idc, SliceQPY, QSY; // SliceQPY may be negative down to -QpBdOffsetY
     bool sp_for_switch_flag;
     int disable_deblocking_filter_idc, FilterOffsetA, FilterOffsetB;
     uint32_t slice_group_change_cycle;
 } slice_header;
 
 typedef struct ref_entry {
-    picture *pic;       // never NULL for refIdx < num_ref_idx_active (missing ones are replaced, and counted)
-    int structure;      // FRAME, TOP_FIELD or BOTTOM_FIELD
-    int32_t poc;        // PicOrderCnt of the frame or field
+    picture
+        *pic; // never NULL for refIdx < num_ref_idx_active (missing ones are replaced, and counted)
+    int structure; // FRAME, TOP_FIELD or BOTTOM_FIELD
+    int32_t poc;   // PicOrderCnt of the frame or field
     bool long_term;
-    bool missing;       // pic is a substitute for "no reference picture", or a "non-existing" frame
+    bool missing; // pic is a substitute for "no reference picture", or a "non-existing" frame
 } ref_entry;
 
-// ----------------------------------------------------------------------------------------- macroblocks (7.3.5)
+// -----------------------------------------------------------------------------------------
+// macroblocks (7.3.5)
 
-// Kept for every macroblock of the current picture: for neighbours in parsing, and for the deblocking filter.
+// Kept for every macroblock of the current picture: for neighbours in parsing, and for the
+// deblocking filter.
 typedef struct mb_info {
-    int32_t slice_num;           // number in the picture, -1: not decoded (yet)
-    uint8_t type;                // H264_I_4X4 ...
+    int32_t slice_num; // number in the picture, -1: not decoded (yet)
+    uint8_t type;      // H264_I_4X4 ...
     bool is_intra, field, transform_size_8x8_flag;
-    bool skip;                   // P_Skip or B_Skip
-    bool conceal;                // invented: not decoded, or predicted from a missing picture
-    uint8_t direct;              // bit per 8x8 quarter predicted in direct mode (B_Skip, B_Direct, direct sub-macroblock)
-    int8_t QPY;                  // QP_Y in force; 0 for I_PCM (as the deblocking filter takes it, 8.7.2.2)
-    int8_t QPC[2];               // QP_C for Cb, Cr; for I_PCM that of QP_Y = 0
-    uint8_t cbp;                 // coded_block_pattern; Intra16x16: luma 0 or 15
+    bool skip;      // P_Skip or B_Skip
+    bool conceal;   // invented: not decoded, or predicted from a missing picture
+    uint8_t direct; // bit per 8x8 quarter predicted in direct mode (B_Skip, B_Direct, direct
+                    // sub-macroblock)
+    int8_t QPY;     // QP_Y in force; 0 for I_PCM (as the deblocking filter takes it, 8.7.2.2)
+    int8_t QPC[2];  // QP_C for Cb, Cr; for I_PCM that of QP_Y = 0
+    uint8_t cbp;    // coded_block_pattern; Intra16x16: luma 0 or 15
     uint8_t intra_chroma_pred_mode;
-    uint8_t coded_dc;            // bit plane: the DC block of that plane (Intra16x16 or chroma) has levels
-    uint16_t nonzero;            // bit per 4x4 luma block (raster): its transform block has levels (8x8: all four bits)
-    uint8_t total_coeff[3][16];  // [plane][4x4 block, raster; 4:2:0 chroma: 0..3, 4:2:2: 0..7]: total_coeff(coeff_token)
-                                 // in CAVLC, 0 or 1 in CABAC; I_PCM 16
-    int8_t Intra4x4PredMode[16]; // raster; Intra8x8 modes four times; 2 in other intra, -1 "not available as intra NxN"
+    uint8_t coded_dc; // bit plane: the DC block of that plane (Intra16x16 or chroma) has levels
+    uint16_t nonzero; // bit per 4x4 luma block (raster): its transform block has levels (8x8: all
+                      // four bits)
+    uint8_t total_coeff[3][16]; // [plane][4x4 block, raster; 4:2:0 chroma: 0..3, 4:2:2: 0..7]:
+                                // total_coeff(coeff_token) in CAVLC, 0 or 1 in CABAC; I_PCM 16
+    int8_t Intra4x4PredMode[16]; // raster; Intra8x8 modes four times; 2 in other intra, -1 "not
+                                 // available as intra NxN"
     uint8_t mvd[2][16][2];       // |mvd| in CABAC, raster, saturated at 255
     // slice parameters the deblocking filter needs
     int8_t FilterOffsetA, FilterOffsetB;
@@ -268,14 +328,14 @@ typedef struct mb_info {
 
 // Transform coefficient levels of a macroblock as parsed: a list per block, in parsing order.
 enum {
-    BLOCK_DC = 16,      // block number of a plane's DC block (Intra16x16DCLevel, ChromaDCLevel)
+    BLOCK_DC = 16, // block number of a plane's DC block (Intra16x16DCLevel, ChromaDCLevel)
     BLOCKS_PER_PLANE = 17,
     MAX_LEVELS = 3 * 16 * 16 + 3 * 16 + 32,
 };
 
 typedef struct block_levels {
-    uint16_t first;     // index into mb_ctx.level / scan_pos
-    uint8_t count;      // 0..64
+    uint16_t first; // index into mb_ctx.level / scan_pos
+    uint8_t count;  // 0..64
 } block_levels;
 
 // Motion of a macroblock and its neighbours, by MV_CACHE(x, y)
@@ -285,70 +345,74 @@ typedef struct motion_cache {
 } motion_cache;
 
 typedef struct mb_ctx {
-    int mb_x, mb_y;                 // mb_y: Note [Macroblock addresses], frame macroblock map row
-    int addr;                       // mb_x + mb_y * PicWidthInMbs
-    mb_info *mb;                    // &dec->mb[addr]
-    mb_motion *motion;              // &cur->motion[addr]
+    int mb_x, mb_y;    // mb_y: Note [Macroblock addresses], frame macroblock map row
+    int addr;          // mb_x + mb_y * PicWidthInMbs
+    mb_info *mb;       // &dec->mb[addr]
+    mb_motion *motion; // &cur->motion[addr]
     // neighbours in the same slice (6.4.9, 6.4.10); &h264_unavailable_mb when not available
     const mb_info *A, *B, *C, *D;
     int addr_A, addr_B, addr_C, addr_D; // -1 when not available
-    // 6.4.12: whom the left column of 4x4 blocks meets. In MBAFF the halves may lie in two macroblocks of the pair.
-    const mb_info *left[2];         // of block rows 0..1 and 2..3
+    // 6.4.12: whom the left column of 4x4 blocks meets. In MBAFF the halves may lie in two
+    // macroblocks of the pair.
+    const mb_info *left[2]; // of block rows 0..1 and 2..3
     int addr_left[2];
-    uint8_t left_row[4];            // luma block row there
-    uint8_t left_row_c[4];          // chroma block row there (by chroma block row)
-    int chroma_rows;                // rows of 4x4 chroma blocks: 2 (4:2:0) or 4 (4:2:2)
-    // samples: where this macroblock starts in each plane, and the stride of its rows (doubled in field macroblocks)
+    uint8_t left_row[4];   // luma block row there
+    uint8_t left_row_c[4]; // chroma block row there (by chroma block row)
+    int chroma_rows;       // rows of 4x4 chroma blocks: 2 (4:2:0) or 4 (4:2:2)
+    // samples: where this macroblock starts in each plane, and the stride of its rows (doubled in
+    // field macroblocks)
     uint8_t *dst[3];
     ptrdiff_t stride[3];
     // syntax
-    int mb_type_value;              // mb_type within the slice type's table
+    int mb_type_value; // mb_type within the slice type's table
     int sub_mb_type[4];
     int Intra16x16PredMode;
-    int intra_modes[16];            // Intra4x4PredMode by luma4x4BlkIdx, or Intra8x8PredMode by luma8x8BlkIdx
+    int intra_modes[16]; // Intra4x4PredMode by luma4x4BlkIdx, or Intra8x8PredMode by luma8x8BlkIdx
     int mb_qp_delta, last_mb_qp_delta;
     int QPY, QPprimeY, QPprimeC[2];
     bool TransformBypassModeFlag;
     bool transform_size_8x8_flag;
     // residual
-    uint32_t coded[3];              // bit per block number with levels (bit 16: DC)
+    uint32_t coded[3];                        // bit per block number with levels (bit 16: DC)
     block_levels blocks[3][BLOCKS_PER_PLANE]; // by blkIdx (not raster); valid where coded
     int n_levels;
     int32_t level[MAX_LEVELS];
-    uint8_t scan_pos[MAX_LEVELS];   // index in scan order within the block
+    uint8_t scan_pos[MAX_LEVELS]; // index in scan order within the block
     // motion caches with a border of neighbours: see mvpred.c
     motion_cache cache;
     uint8_t mvd_cache[2][5 * 8][2];
-    uint16_t pcm[3 * 256];          // I_PCM samples: Y, Cb, Cr
-    int32_t coef[64 * 4];           // scaled coefficients of one block, zero between uses
+    uint16_t pcm[3 * 256]; // I_PCM samples: Y, Cb, Cr
+    int32_t coef[64 * 4];  // scaled coefficients of one block, zero between uses
 } mb_ctx;
 
 // Engine of 9.3.1.2 and 9.3.3.2: see cabac.h
 typedef struct cabac {
-    uint64_t value;         // codIOffset with `shift` more bits of the stream behind it
-    uint32_t range;         // codIRange 256..510
+    uint64_t value; // codIOffset with `shift` more bits of the stream behind it
+    uint32_t range; // codIRange 256..510
     int shift;
     const uint8_t *next, *end;
-    uint8_t state[1024];    // pStateIdx << 1 | valMPS
+    uint8_t state[1024]; // pStateIdx << 1 | valMPS
 } cabac;
 
-typedef struct implicit_weights { int16_t w1[MAX_REFS][MAX_REFS]; } implicit_weights; // 8.4.2.3.1, -64..128; w0 = 64 - w1
+typedef struct implicit_weights {
+    int16_t w1[MAX_REFS][MAX_REFS];
+} implicit_weights; // 8.4.2.3.1, -64..128; w0 = 64 - w1
 
 typedef struct slice_ctx {
     slice_header hdr;
     const sps *sps;
     const pps *pps;
     const level_scale *scale;
-    int slice_num;                       // in the picture, from 0
-    picture *pic;                        // the current picture
-    ref_entry RefPicList[2][MAX_REFS];   // 8.2.4, after modification; frame or field lists
+    int slice_num;                            // in the picture, from 0
+    picture *pic;                             // the current picture
+    ref_entry RefPicList[2][MAX_REFS];        // 8.2.4, after modification; frame or field lists
     ref_entry field_list[2][2][2 * MAX_REFS]; // MBAFF: [parity of the macroblock][list], 8.4.2.1
     // 8.4.1.2.3, temporal direct
     int16_t dist_scale_factor[MAX_REFS];
     implicit_weights implicit;
     bits b;
     cabac cabac;
-    int QPY;                             // QP_Y,PRED: of the previous macroblock in the slice
+    int QPY; // QP_Y,PRED: of the previous macroblock in the slice
     mb_ctx mb;
 } slice_ctx;
 
@@ -358,17 +422,24 @@ extern const uint8_t h264_quarter_of_block[16]; // 8x8 quarter of a 4x4 block in
 
 extern const mb_info h264_unavailable_mb; // slice_num -1, intra modes "not available"
 
-// ------------------------------------------------------------------------------------------ sample kernels
+// ------------------------------------------------------------------------------------------ sample
+// kernels
 
-enum { AVAIL_LEFT = 1, AVAIL_TOP = 2, AVAIL_TOPRIGHT = 4, AVAIL_TOPLEFT = 8 };
+enum {
+    AVAIL_LEFT = 1,
+    AVAIL_TOP = 2,
+    AVAIL_TOPRIGHT = 4,
+    AVAIL_TOPLEFT = 8
+};
 
-// Filters of an edge 16 samples long, 8.7.2.3 (bS 1..3, tc0 of each quarter, -1: bS 0) and 8.7.2.4 (bS 4). Table values
-// of alpha, beta and tC0, not yet scaled to the bit depth.
-typedef void edge_filter(void *pix, ptrdiff_t stride, int alpha, int beta, const int8_t tc0[4], int depth);
+// Filters of an edge 16 samples long, 8.7.2.3 (bS 1..3, tc0 of each quarter, -1: bS 0) and 8.7.2.4
+// (bS 4). Table values of alpha, beta and tC0, not yet scaled to the bit depth.
+typedef void edge_filter(void *pix, ptrdiff_t stride, int alpha, int beta, const int8_t tc0[4],
+                         int depth);
 typedef void edge_filter_intra(void *pix, ptrdiff_t stride, int alpha, int beta, int depth);
 
-// The same for 8 lines of both chroma planes with chroma filtering (chromaStyleFilteringFlag 1); index Cb, Cr. A plane
-// with alpha or beta 0 is left alone.
+// The same for 8 lines of both chroma planes with chroma filtering (chromaStyleFilteringFlag 1);
+// index Cb, Cr. A plane with alpha or beta 0 is left alone.
 typedef struct edge_pair {
     bool intra; // bS 4
     uint8_t alpha[2], beta[2];
@@ -380,32 +451,42 @@ typedef void edge_filter_pair(uint8_t *cb, uint8_t *cr, ptrdiff_t stride, const 
 typedef void add_transformed(void *dst, ptrdiff_t stride, int32_t *d, int depth, void *residual,
                              ptrdiff_t residual_stride);
 
-/* Functions on samples, one set for 8-bit planes and one for 16-bit planes. Strides in bytes; `depth` is the plane's bit
- * depth. Intra: neighbours above are at dst - stride; those to the left at left[0], left[left_stride] ... (in the plane
- * itself except in MBAFF), and the top-left one at left[-left_stride]. Constant inputs are never written. */
+/* Functions on samples, one set for 8-bit planes and one for 16-bit planes. Strides in bytes;
+ * `depth` is the plane's bit depth. Intra: neighbours above are at dst - stride; those to the left
+ * at left[0], left[left_stride] ... (in the plane itself except in MBAFF), and the top-left one at
+ * left[-left_stride]. Constant inputs are never written. */
 typedef struct kernels {
     int sample_size; // 1 or 2
-    void (*intra4x4)(void *dst, ptrdiff_t stride, const void *left, ptrdiff_t left_stride, int mode, unsigned avail, int depth);
-    void (*intra8x8)(void *dst, ptrdiff_t stride, const void *left, ptrdiff_t left_stride, int mode, unsigned avail, int depth);
-    void (*intra16x16)(void *dst, ptrdiff_t stride, const void *left, ptrdiff_t left_stride, int mode, unsigned avail, int depth);
+    void (*intra4x4)(void *dst, ptrdiff_t stride, const void *left, ptrdiff_t left_stride, int mode,
+                     unsigned avail, int depth);
+    void (*intra8x8)(void *dst, ptrdiff_t stride, const void *left, ptrdiff_t left_stride, int mode,
+                     unsigned avail, int depth);
+    void (*intra16x16)(void *dst, ptrdiff_t stride, const void *left, ptrdiff_t left_stride,
+                       int mode, unsigned avail, int depth);
     // h: 8 (4:2:0) or 16 (4:2:2)
-    void (*intra_chroma)(void *dst, ptrdiff_t stride, const void *left, ptrdiff_t left_stride, int h, int mode, unsigned avail, int depth);
+    void (*intra_chroma)(void *dst, ptrdiff_t stride, const void *left, ptrdiff_t left_stride,
+                         int h, int mode, unsigned avail, int depth);
     // residual r (row-major, packed n x n) onto dst with clipping
     void (*add_residual)(void *dst, ptrdiff_t stride, const int32_t *r, int n, int depth);
-    // Inverse transform of scaled coefficients d, added to dst with clipping; d is zero afterwards. residual: where the
-    // residual itself is recorded (int16_t of the 8-bit set, int32_t of the other; stride in bytes), or NULL.
+    // Inverse transform of scaled coefficients d, added to dst with clipping; d is zero afterwards.
+    // residual: where the residual itself is recorded (int16_t of the 8-bit set, int32_t of the
+    // other; stride in bytes), or NULL.
     add_transformed *idct4x4_add, *idct8x8_add;
     add_transformed *idct4x4_dc_add, *idct8x8_dc_add; // only d[0] is not zero
-    // w x h samples (luma w 16, 8, 4; chroma 8, 4, 2) at a fraction of fx, fy quarters (luma) or eighths (chroma) from src.
-    // Readable: for luma 2 samples before and 3 after on both axes, for chroma 1 after; none where fx and fy are 0.
-    void (*inter_luma)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h, int fx, int fy, int depth);
+    // w x h samples (luma w 16, 8, 4; chroma 8, 4, 2) at a fraction of fx, fy quarters (luma) or
+    // eighths (chroma) from src. Readable: for luma 2 samples before and 3 after on both axes, for
+    // chroma 1 after; none where fx and fy are 0.
+    void (*inter_luma)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h, int fx,
+                       int fy, int depth);
     // Both chroma planes at once.
-    void (*inter_chroma)(uint8_t *const dst[2], ptrdiff_t ds, const uint8_t *const src[2], ptrdiff_t ss, int w, int h, int fx, int fy);
+    void (*inter_chroma)(uint8_t *const dst[2], ptrdiff_t ds, const uint8_t *const src[2],
+                         ptrdiff_t ss, int w, int h, int fx, int fy);
     // 8.4.2.3, in place: the mean of dst and src, or the weighted dst, or the weighted sum of both
     void (*average)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h);
-    void (*weight_one)(void *dst, ptrdiff_t ds, int w, int h, int log2_denom, int weight, int offset, int depth);
-    void (*weight_two)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h, int log2_denom,
-                       const int weight[2], int offset, int depth);
+    void (*weight_one)(void *dst, ptrdiff_t ds, int w, int h, int log2_denom, int weight,
+                       int offset, int depth);
+    void (*weight_two)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h,
+                       int log2_denom, const int weight[2], int offset, int depth);
     // [0]: across a vertical edge, [1]: across a horizontal one; pix is the first sample q0
     edge_filter *deblock_luma[2];
     edge_filter_intra *deblock_luma_intra[2];
@@ -414,14 +495,16 @@ typedef struct kernels {
 
 const kernels *h264_kernels(int sample_size);
 
-// ---------------------------------------------------------------------------------------------- decoder
+// ----------------------------------------------------------------------------------------------
+// decoder
 
 typedef struct dpb {
-    picture *frames[MAX_DPB_FRAMES + 2]; // in the buffer: reference, or waiting for output; in decoding order
-    int n_frames, size;                  // size: MaxDpbFrames, or max_dec_frame_buffering
-    int reorder;                         // frames that may wait before the first of them must be output
-    int MaxLongTermFrameIdx;             // "no long-term frame indices" is -1
-    int32_t last_output_poc;             // since the last IDR picture or MMCO 5; INT32_MIN: none yet
+    picture *frames[MAX_DPB_FRAMES +
+                    2];      // in the buffer: reference, or waiting for output; in decoding order
+    int n_frames, size;      // size: MaxDpbFrames, or max_dec_frame_buffering
+    int reorder;             // frames that may wait before the first of them must be output
+    int MaxLongTermFrameIdx; // "no long-term frame indices" is -1
+    int32_t last_output_poc; // since the last IDR picture or MMCO 5; INT32_MIN: none yet
 } dpb;
 
 struct h264_decoder {
@@ -432,41 +515,54 @@ struct h264_decoder {
     int nal_length_size; // 0: Annex B
     sps sps[MAX_SPS];
     pps pps[MAX_PPS];
-    // active for the current coded video sequence / picture (copies: Note [Parameter sets change] in params.c)
+    // active for the current coded video sequence / picture (copies: Note [Parameter sets change]
+    // in params.c)
     sps active_sps;
     pps active_pps;
     level_scale scale;
     h264_stream_info info;
     const kernels *k;
-    int width[3], height[3];  // coded plane sizes in samples
+    int width[3], height[3]; // coded plane sizes in samples
     int PicWidthInMbs, FrameHeightInMbs;
     int mb_width_c, mb_height_c; // MbWidthC, MbHeightC: 0, 8 or 16
-    mb_info *mb;              // [PicSizeInMbs] of the current picture
-    picture *cur;             // being decoded; NULL between pictures
+    mb_info *mb;                 // [PicSizeInMbs] of the current picture
+    picture *cur;                // being decoded; NULL between pictures
     slice_ctx slice;
     dpb dpb;
-    struct stream_state *stream; // stream.h: what only nal.c, sei.c, refs.c, dpb.c, picture.c and decoder.c know
+    struct stream_state
+        *stream; // stream.h: what only nal.c, sei.c, refs.c, dpb.c, picture.c and decoder.c know
 };
 
 // nal.c, sei.c, params.c, slice.c, refs.c, dpb.c, picture.c: stream.h
 
-// slice_data.c (7.3.4, 7.3.5): decodes the macroblocks of dec->slice into dec->cur. Returns H264_OK or H264_CORRUPT; either way
-// macroblocks it decoded have slice_num >= 0, the rest of the picture is left for h264_conceal_picture().
+// slice_data.c (7.3.4, 7.3.5): decodes the macroblocks of dec->slice into dec->cur. Returns H264_OK
+// or H264_CORRUPT; either way macroblocks it decoded have slice_num >= 0, the rest of the picture
+// is left for h264_conceal_picture().
 int h264_decode_slice_data(h264_decoder *dec);
 
 // neighbour.c (6.4): everything of mb_ctx that follows from m->addr
 void h264_neighbours(h264_decoder *dec, mb_ctx *m);
 
-// macroblock.c (7.3.5): parses one macroblock into mb_ctx, mb_info and mb_motion. H264_OK or H264_CORRUPT
+// macroblock.c (7.3.5): parses one macroblock into mb_ctx, mb_info and mb_motion. H264_OK or
+// H264_CORRUPT
 int h264_macroblock_layer(h264_decoder *dec);
 void h264_macroblock_skip(h264_decoder *dec); // P_Skip, B_Skip
 
-// mb_inter.c (7.3.5.1, 7.3.5.2): partitions, references and vectors of an inter macroblock into mb_motion
+// mb_inter.c (7.3.5.1, 7.3.5.2): partitions, references and vectors of an inter macroblock into
+// mb_motion
 int h264_inter_pred_syntax(h264_decoder *dec, int mb_type, bool *transform_8x8_allowed);
 
-// cavlc.c (9.2), cabac.c (9.3): one residual block. Levels go to mb_ctx.level; returns their number, -1 when corrupt.
-// `block` is blkIdx within the plane (for 8x8 blocks that of their first 4x4 block) or BLOCK_DC.
-typedef enum block_kind { KIND_DC16, KIND_AC16, KIND_4X4, KIND_CHROMA_DC, KIND_CHROMA_AC, KIND_8X8 } block_kind;
+// cavlc.c (9.2), cabac.c (9.3): one residual block. Levels go to mb_ctx.level; returns their
+// number, -1 when corrupt. `block` is blkIdx within the plane (for 8x8 blocks that of their first
+// 4x4 block) or BLOCK_DC.
+typedef enum block_kind {
+    KIND_DC16,
+    KIND_AC16,
+    KIND_4X4,
+    KIND_CHROMA_DC,
+    KIND_CHROMA_AC,
+    KIND_8X8
+} block_kind;
 int h264_cavlc_residual_block(h264_decoder *dec, block_kind kind, int plane, int block);
 int h264_cabac_residual_block(h264_decoder *dec, block_kind kind, int plane, int block);
 
@@ -482,7 +578,8 @@ int h264_cabac_sub_mb_type(h264_decoder *dec);
 bool h264_cabac_transform_size_8x8_flag(h264_decoder *dec);
 int h264_cabac_coded_block_pattern(h264_decoder *dec);
 int h264_cabac_mb_qp_delta(h264_decoder *dec);
-int h264_cabac_intra_pred_mode(h264_decoder *dec); // -1: prev_intra?x?_pred_mode_flag, else rem_intra?x?_pred_mode
+int h264_cabac_intra_pred_mode(
+    h264_decoder *dec); // -1: prev_intra?x?_pred_mode_flag, else rem_intra?x?_pred_mode
 int h264_cabac_intra_chroma_pred_mode(h264_decoder *dec);
 int h264_cabac_ref_idx(h264_decoder *dec, int list, int mbPartQuarter, const int8_t parsed[4]);
 int h264_cabac_mvd(h264_decoder *dec, int list, int cache_index, int compIdx);
@@ -491,16 +588,22 @@ int h264_cabac_mvd(h264_decoder *dec, int list, int cache_index, int compIdx);
 void h264_slice_prediction_init(h264_decoder *dec); // distances, implicit weights; once a slice
 // Motion caches: 4x4 block (x, y) of the macroblock, -1..4 and -1..3, is entry MV_CACHE(x, y)
 #define MV_CACHE(x, y) (((y) + 1) * 8 + (x) + 4)
-enum { REF_UNAVAILABLE = -2 };                      // in motion_cache.ref: partition not available; -1: list not used, or intra
-void h264_motion_cache_fill(h264_decoder *dec, int lists); // neighbours of the macroblock into the caches
+enum {
+    REF_UNAVAILABLE = -2
+}; // in motion_cache.ref: partition not available; -1: list not used, or intra
+void h264_motion_cache_fill(h264_decoder *dec,
+                            int lists); // neighbours of the macroblock into the caches
 // A rectangle of 4x4 blocks of the caches: ref_idx -1 where the list is not used (mv 0 then)
-void h264_motion_fill(mb_ctx *m, int list, int x, int y, int w, int h, int ref_idx, const int16_t mv[2]);
+void h264_motion_fill(mb_ctx *m, int list, int x, int y, int w, int h, int ref_idx,
+                      const int16_t mv[2]);
 void h264_motion_store(h264_decoder *dec, bool with_mvd); // caches -> mb_motion, and mvd -> mb_info
-void h264_motion_clear(mb_motion *motion, int list); // no motion
+void h264_motion_clear(mb_motion *motion, int list);      // no motion
 // 8.4.1.3: mvp for a partition of w 4x4 blocks at (x, y); shape: 0, or 16 for 16x8, 8 for 8x16
-void h264_mv_predict(const mb_ctx *m, int list, int ref_idx, int x, int y, int w, int shape, int16_t mvp[2]);
-void h264_predict_p_skip(h264_decoder *dec);        // 8.4.1.1
-void h264_predict_direct(h264_decoder *dec, int quarters); // 8.4.1.2: fills the caches for the 8x8 quarters in the mask
+void h264_mv_predict(const mb_ctx *m, int list, int ref_idx, int x, int y, int w, int shape,
+                     int16_t mvp[2]);
+void h264_predict_p_skip(h264_decoder *dec); // 8.4.1.1
+void h264_predict_direct(
+    h264_decoder *dec, int quarters); // 8.4.1.2: fills the caches for the 8x8 quarters in the mask
 
 // intra.c (8.3): fills the kernels
 void h264_intra_kernels_8(kernels *k);
@@ -508,48 +611,56 @@ void h264_intra_kernels_16(kernels *k);
 
 // inter.c (8.4.2): one rectangle of a macroblock predicted from up to two references
 typedef struct inter_block {
-    int x, y, w, h;               // luma samples; x, y in the picture (rows of the field for field macroblocks)
-    const ref_entry *ref[2];      // NULL where the list is not used
-    int16_t mv[2][2];             // quarter luma samples
-    bool weighted;                // explicit or implicit weights below, else the plain (average) prediction
-    int log2_denom[3];            // logWD per plane
+    int x, y, w, h; // luma samples; x, y in the picture (rows of the field for field macroblocks)
+    const ref_entry *ref[2]; // NULL where the list is not used
+    int16_t mv[2][2];        // quarter luma samples
+    bool weighted;     // explicit or implicit weights below, else the plain (average) prediction
+    int log2_denom[3]; // logWD per plane
     int weight[2][3], offset[2][3]; // offsets already scaled by 1 << (BitDepth - 8)
 } inter_block;
-void h264_inter_predict(const h264_decoder *dec, const inter_block *b, uint8_t *const dst[3], const ptrdiff_t stride[3]);
+void h264_inter_predict(const h264_decoder *dec, const inter_block *b, uint8_t *const dst[3],
+                        const ptrdiff_t stride[3]);
 void h264_inter_kernels_8(kernels *k);
 void h264_inter_kernels_16(kernels *k);
 void h264_inter_kernels_simd(kernels *k);
 
 // transform.c (8.5)
-void h264_level_scale_init(level_scale *s);    // from its scaling lists
-// 8.5.10: c in raster order of the 4x4 matrix -> dcY, same order. scale: LevelScale4x4(qP % 6, 0, 0)
+void h264_level_scale_init(level_scale *s); // from its scaling lists
+// 8.5.10: c in raster order of the 4x4 matrix -> dcY, same order. scale: LevelScale4x4(qP % 6, 0,
+// 0)
 void h264_luma_dc(int32_t c[16], int32_t scale, int qP);
-void h264_chroma_dc_420(int32_t c[4], int32_t scale, int qP);       // 8.5.11, c = {c00, c01, c10, c11}
-void h264_chroma_dc_422(int32_t c[8], int32_t scale, int qP_dc);    // c in raster order (4 rows of 2); qP_dc = QP'c + 3
+void h264_chroma_dc_420(int32_t c[4], int32_t scale, int qP); // 8.5.11, c = {c00, c01, c10, c11}
+void h264_chroma_dc_422(int32_t c[8], int32_t scale,
+                        int qP_dc); // c in raster order (4 rows of 2); qP_dc = QP'c + 3
 void h264_transform_kernels_8(kernels *k);
 void h264_transform_kernels_16(kernels *k);
 void h264_transform_kernels_simd(kernels *k);
 
 // deblock.c (8.7)
-void h264_deblock_picture(h264_decoder *dec);  // dec->cur, all macroblocks, by dec->mb and dec->cur->motion
+void h264_deblock_picture(
+    h264_decoder *dec); // dec->cur, all macroblocks, by dec->mb and dec->cur->motion
 void h264_deblock_kernels_8(kernels *k);
 void h264_deblock_kernels_16(kernels *k);
-void h264_deblock_kernels_simd(kernels *k);    // replaces those of the 8-bit set that have a vector version
+void h264_deblock_kernels_simd(
+    kernels *k); // replaces those of the 8-bit set that have a vector version
 
-// deblock_strength.c (8.7.2.1): strengths inside and before a macroblock of which no sample is intra, as bit masks.
-// Bit 4 * edge + quarter of [0] vertical, [1] horizontal edges.
+// deblock_strength.c (8.7.2.1): strengths inside and before a macroblock of which no sample is
+// intra, as bit masks. Bit 4 * edge + quarter of [0] vertical, [1] horizontal edges.
 typedef struct edge_masks {
     uint16_t coefficients[2]; // bS 2
     uint16_t motion[2];       // bS 1 where not 2
 } edge_masks;
-// left, top: address of the neighbouring macroblock, -1: that edge is of no interest. `field`: all macroblocks involved
-// are field macroblocks.
-void h264_edge_masks(const h264_decoder *dec, int addr, int left, int top, bool field, edge_masks *out);
+// left, top: address of the neighbouring macroblock, -1: that edge is of no interest. `field`: all
+// macroblocks involved are field macroblocks.
+void h264_edge_masks(const h264_decoder *dec, int addr, int left, int top, bool field,
+                     edge_masks *out);
 
 // recon.c (8.3-8.5)
 void h264_recon_mb(h264_decoder *dec);
-void h264_prefetch_taps(const h264_decoder *dec); // a hint: the current macroblock will have a residual
-void h264_conceal_picture(h264_decoder *dec);  // macroblocks of dec->cur (its structure) with slice_num < 0
+void h264_prefetch_taps(
+    const h264_decoder *dec); // a hint: the current macroblock will have a residual
+void h264_conceal_picture(
+    h264_decoder *dec); // macroblocks of dec->cur (its structure) with slice_num < 0
 
 // decoder.c: notes what went wrong, for h264_error_text(); returns code
 int h264_error(h264_decoder *dec, int code, const char *format, ...);

@@ -1,13 +1,16 @@
-/* Scaling and inverse transforms (8.5): level scale tables, DC stages, and the 4x4 and 8x8 transforms with or without
- * adding to the prediction. Bypass (8.5.15) and the scaling of AC coefficients belong to recon.c.
+/* Scaling and inverse transforms (8.5): level scale tables, DC stages, and the 4x4 and 8x8
+ * transforms with or without adding to the prediction. Bypass (8.5.15) and the scaling of AC
+ * coefficients belong to recon.c.
  *
- * Coefficients of legal streams fit 16 bits (8 bits of depth); these functions take anything within +-2^22, to which
- * the caller clamps, without overflow. */
+ * Coefficients of legal streams fit 16 bits (8 bits of depth); these functions take anything within
+ * +-2^22, to which the caller clamps, without overflow. */
 #include <string.h>
 
 #include "internal.h"
 
-enum { MAX_COEFFICIENT = 1 << 22 };
+enum {
+    MAX_COEFFICIENT = 1 << 22
+};
 
 // 8.5.9, (8-315): v of normAdjust4x4 by position class
 static const uint8_t norm_adjust_4x4[6][3] = {

@@ -1,8 +1,9 @@
-/* Inverse transforms of 8.5.12 and 8.5.13 added to 8-bit samples, in SSE2 and AVX2; the plain twins are in transform.c and
- * transform_template.h. Coefficients stay 32 bits wide, so that any input gives what the plain functions give.
+/* Inverse transforms of 8.5.12 and 8.5.13 added to 8-bit samples, in SSE2 and AVX2; the plain twins
+ * are in transform.c and transform_template.h. Coefficients stay 32 bits wide, so that any input
+ * gives what the plain functions give.
  *
- * The rows come first in the standard. A register holds a row, and the transform works between registers: so the block
- * is transposed, transformed, transposed back and transformed again. */
+ * The rows come first in the standard. A register holds a row, and the transform works between
+ * registers: so the block is transposed, transformed, transposed back and transformed again. */
 #include "internal.h"
 
 #if H264_X86_SIMD
@@ -81,7 +82,8 @@ H264_INLINE void idct4x4(uint8_t *const dst, const ptrdiff_t stride, int32_t *co
     }
 }
 
-// A constant r is added to bytes as what of it is positive, and what is negative subtracted, with saturation.
+// A constant r is added to bytes as what of it is positive, and what is negative subtracted, with
+// saturation.
 typedef struct constant {
     __m128i plus, minus, r; // bytes, bytes, 16 bits
 } constant;

@@ -1,5 +1,6 @@
-/* Unit checks of the sample kernels (8.3 to 8.5, 8.7), each against a plain reference written here sample by sample from
- * the standard's formulas, on seeded random input. Built and run under sanitizers by `make check-c`. */
+/* Unit checks of the sample kernels (8.3 to 8.5, 8.7), each against a plain reference written here
+ * sample by sample from the standard's formulas, on seeded random input. Built and run under
+ * sanitizers by `make check-c`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ void put(void *const p, const int size, const ptrdiff_t i, const int v) {
 }
 
 void check_samples(const char *const what, const void *const got, const void *const want,
-                          const int size, const ptrdiff_t stride, const int w, const int h) {
+                   const int size, const ptrdiff_t stride, const int w, const int h) {
     n_checks++;
     bool same = true;
     for (int y = 0; y < h; y++)
@@ -66,13 +67,14 @@ static void check_int(const char *const what, const int32_t *const got, const in
     n_failures++;
     printf("FAIL %s\n", what);
     for (int i = 0; i < n; i++)
-        printf("%s%d(%d)%s", got[i] == want[i] ? " " : "*", got[i], want[i], i % 8 == 7 ? "\n" : "");
+        printf("%s%d(%d)%s", got[i] == want[i] ? " " : "*", got[i], want[i],
+               i % 8 == 7 ? "\n" : "");
 }
 
-// ------------------------------------------------------------------------------------------- shared
+// -------------------------------------------------------------------------------------------
+// shared
 
-h264_decoder *new_decoder(const int format, const int size, const int depth_y,
-                                 const int depth_c) {
+h264_decoder *new_decoder(const int format, const int size, const int depth_y, const int depth_c) {
     h264_decoder *const dec = calloc(1, sizeof(*dec));
     dec->k = h264_kernels(size);
     dec->active_sps.ChromaArrayType = format;
@@ -122,7 +124,8 @@ void free_decoder(h264_decoder *const dec) {
     free(dec);
 }
 
-// ------------------------------------------------------------------------------------------ transforms
+// ------------------------------------------------------------------------------------------
+// transforms
 
 static void ref_row4(const int32_t d[4], int32_t r[4]) { // (8-338) to (8-345)
     const int32_t e[4] = {d[0] + d[2], d[0] - d[2], (d[1] >> 1) - d[3], d[1] + (d[3] >> 1)};
@@ -133,14 +136,10 @@ static void ref_row4(const int32_t d[4], int32_t r[4]) { // (8-338) to (8-345)
 }
 
 static void ref_row8(const int32_t d[8], int32_t m[8]) { // 8.5.13.2
-    const int32_t a[8] = {d[0] + d[4],
-                          -d[3] + d[5] - d[7] - (d[7] >> 1),
-                          d[0] - d[4],
-                          d[1] + d[7] - d[3] - (d[3] >> 1),
-                          (d[2] >> 1) - d[6],
-                          -d[1] + d[7] + d[5] + (d[5] >> 1),
-                          d[2] + (d[6] >> 1),
-                          d[3] + d[5] + d[1] + (d[1] >> 1)};
+    const int32_t a[8] = {d[0] + d[4],        -d[3] + d[5] - d[7] - (d[7] >> 1),
+                          d[0] - d[4],        d[1] + d[7] - d[3] - (d[3] >> 1),
+                          (d[2] >> 1) - d[6], -d[1] + d[7] + d[5] + (d[5] >> 1),
+                          d[2] + (d[6] >> 1), d[3] + d[5] + d[1] + (d[1] >> 1)};
     const int32_t b[8] = {a[0] + a[6], a[1] + (a[7] >> 2), a[2] + a[4], a[3] + (a[5] >> 2),
                           a[2] - a[4], (a[3] >> 2) - a[5], a[0] - a[6], a[7] - (a[1] >> 2)};
     for (int i = 0; i < 4; i++) {
@@ -267,12 +266,12 @@ static void test_level_scale(void) {
         int x = 0, y = 0;
         for (int k = 0; k < n * n; k++) { // the zig-zag of Figure 8-8 walked step by step
             const int four = x % 2 == 0 && y % 2 == 0 ? 0 : x % 2 && y % 2 ? 1 : 2;
-            const int eight = x % 4 == 0 && y % 4 == 0                                     ? 0
-                              : x % 2 && y % 2                                             ? 1
-                              : x % 4 == 2 && y % 4 == 2                                   ? 2
+            const int eight = x % 4 == 0 && y % 4 == 0                                   ? 0
+                              : x % 2 && y % 2                                           ? 1
+                              : x % 4 == 2 && y % 4 == 2                                 ? 2
                               : (x % 4 == 0 && y % 2 == 1) || (y % 4 == 0 && x % 2 == 1) ? 3
                               : (x % 4 == 0 && y % 4 == 2) || (y % 4 == 0 && x % 4 == 2) ? 4
-                                                                                           : 5;
+                                                                                         : 5;
             want[n * y + x] = (k + 1) * (n == 4 ? v4[four] : v8[eight]);
             if ((x + y) % 2 == 0) { // going up
                 if (x == n - 1)
@@ -294,9 +293,12 @@ static void test_level_scale(void) {
     }
 }
 
-// ---------------------------------------------------------------------------------- intra prediction
+// ---------------------------------------------------------------------------------- intra
+// prediction
 
-enum { CANVAS = 40 }; // samples a row; the block is at 8, 8
+enum {
+    CANVAS = 40
+}; // samples a row; the block is at 8, 8
 
 typedef struct neighbours {
     int top[33], left[17]; // [1 + x], [1 + y]; [0] is p[-1, -1]
@@ -308,19 +310,22 @@ static int p(const neighbours *const e, const int x, const int y) {
     return y < 0 ? e->top[x + 1] : e->left[y + 1];
 }
 
-static int line3(const int a, const int b, const int c) { return (a + 2 * b + c + 2) >> 2; }
-static int line2(const int a, const int b) { return (a + b + 1) >> 1; }
+static int line3(const int a, const int b, const int c) {
+    return (a + 2 * b + c + 2) >> 2;
+}
+static int line2(const int a, const int b) {
+    return (a + b + 1) >> 1;
+}
 
 // 8.3.1.2.1 to 8.3.1.2.9 and 8.3.2.2.2 to 8.3.2.2.10: one sample
-static int ref_nxn(const neighbours *const e, const int n, const int mode, const int x, const int y) {
+static int ref_nxn(const neighbours *const e, const int n, const int mode, const int x,
+                   const int y) {
     const int zVR = 2 * x - y, zHD = 2 * y - x, zHU = x + 2 * y, i = x - (y >> 1), j = y - (x >> 1);
     const bool left = e->avail & AVAIL_LEFT, top = e->avail & AVAIL_TOP;
     int sum_left = 0, sum_top = 0;
     switch (mode) {
-    case 0:
-        return p(e, x, -1);
-    case 1:
-        return p(e, -1, y);
+    case 0: return p(e, x, -1);
+    case 1: return p(e, -1, y);
     case 2:
         for (int k = 0; k < n; k++) {
             sum_left += p(e, -1, k);
@@ -358,17 +363,17 @@ static int ref_nxn(const neighbours *const e, const int n, const int mode, const
             return line3(p(e, -1, 0), p(e, -1, -1), p(e, 0, -1));
         return line3(p(e, x - 2 * y - 1, -1), p(e, x - 2 * y - 2, -1), p(e, x - 2 * y - 3, -1));
     case 7:
-        return y % 2 == 0 ? line2(p(e, x + y / 2, -1), p(e, x + y / 2 + 1, -1))
-                          : line3(p(e, x + y / 2, -1), p(e, x + y / 2 + 1, -1),
-                                  p(e, x + y / 2 + 2, -1));
+        return y % 2 == 0
+                   ? line2(p(e, x + y / 2, -1), p(e, x + y / 2 + 1, -1))
+                   : line3(p(e, x + y / 2, -1), p(e, x + y / 2 + 1, -1), p(e, x + y / 2 + 2, -1));
     default:
         if (zHU > 2 * n - 3)
             return p(e, -1, n - 1);
         if (zHU == 2 * n - 3)
             return line3(p(e, -1, n - 2), p(e, -1, n - 1), p(e, -1, n - 1));
-        return zHU % 2 == 0 ? line2(p(e, -1, y + x / 2), p(e, -1, y + x / 2 + 1))
-                            : line3(p(e, -1, y + x / 2), p(e, -1, y + x / 2 + 1),
-                                    p(e, -1, y + x / 2 + 2));
+        return zHU % 2 == 0
+                   ? line2(p(e, -1, y + x / 2), p(e, -1, y + x / 2 + 1))
+                   : line3(p(e, -1, y + x / 2), p(e, -1, y + x / 2 + 1), p(e, -1, y + x / 2 + 2));
     }
 }
 
@@ -399,16 +404,21 @@ static neighbours ref_filtered(const neighbours *const e) {
 
 // Which neighbours a mode of 4x4 and 8x8 blocks needs (8.3.1.2.1 to 8.3.1.2.9)
 static unsigned needed(const int mode) {
-    static const unsigned need[9] = {AVAIL_TOP, AVAIL_LEFT, 0, AVAIL_TOP,
+    static const unsigned need[9] = {AVAIL_TOP,
+                                     AVAIL_LEFT,
+                                     0,
+                                     AVAIL_TOP,
                                      AVAIL_LEFT | AVAIL_TOP | AVAIL_TOPLEFT,
                                      AVAIL_LEFT | AVAIL_TOP | AVAIL_TOPLEFT,
-                                     AVAIL_LEFT | AVAIL_TOP | AVAIL_TOPLEFT, AVAIL_TOP, AVAIL_LEFT};
+                                     AVAIL_LEFT | AVAIL_TOP | AVAIL_TOPLEFT,
+                                     AVAIL_TOP,
+                                     AVAIL_LEFT};
     return need[mode];
 }
 
 // Random canvas and what of it a block of n samples at 8, 8 sees
-static neighbours random_canvas(uint16_t *const canvas, const int size, const int depth, const int n,
-                                const unsigned avail) {
+static neighbours random_canvas(uint16_t *const canvas, const int size, const int depth,
+                                const int n, const unsigned avail) {
     neighbours e = {.avail = avail, .depth = depth};
     const int extreme = rnd(4) == 0, max = (1 << depth) - 1;
     for (int i = 0; i < CANVAS * CANVAS; i++)
@@ -442,7 +452,8 @@ static void test_intra_nxn(void) {
         (n == 4 ? k->intra4x4 : k->intra8x8)(dst, CANVAS * size, dst - size, CANVAS * size, mode,
                                              avail, depth);
         char what[64];
-        snprintf(what, sizeof(what), "intra %dx%d mode %d avail %u size %d", n, n, mode, avail, size);
+        snprintf(what, sizeof(what), "intra %dx%d mode %d avail %u size %d", n, n, mode, avail,
+                 size);
         check_samples(what, got, want, size, CANVAS, CANVAS, CANVAS);
     }
 }
@@ -492,7 +503,8 @@ static int ref_chroma_dc(const neighbours *const e, const int x, const int y) {
 
 static void test_intra_large(void) {
     for (int round = 0; round < 2000; round++) {
-        const int size = round & 1 ? 2 : 1, mode = (round >> 1) % 4, depth = size == 1 ? 8 : 9 + rnd(6);
+        const int size = round & 1 ? 2 : 1, mode = (round >> 1) % 4,
+                  depth = size == 1 ? 8 : 9 + rnd(6);
         const int h = round & 8 ? 16 : 8;
         const bool chroma = round & 16;
         const int w = chroma ? 8 : 16;

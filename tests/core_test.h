@@ -1,12 +1,17 @@
-/* What the parts of the core's unit test share: random numbers, samples of either size, comparison with a dump, and a
- * decoder with no more in it than the sample functions use. */
+/* What the parts of the core's unit test share: random numbers, samples of either size, comparison
+ * with a dump, and a decoder with no more in it than the sample functions use. */
 #ifndef DAVD_CORE_TEST_H
 #define DAVD_CORE_TEST_H
 
 #include "internal.h"
 
-enum { PIC_W = 64, PIC_H = 48 };
-enum { GUARD = 64 }; // readable bytes around planes
+enum {
+    PIC_W = 64,
+    PIC_H = 48
+};
+enum {
+    GUARD = 64
+}; // readable bytes around planes
 
 int rnd(int n); // 0..n-1, seeded
 
@@ -15,7 +20,8 @@ int get(const void *p, int size, ptrdiff_t i);
 void put(void *p, int size, ptrdiff_t i, int v);
 
 // Equal w x h samples? If not, prints ours with the differing entries marked.
-void check_samples(const char *what, const void *got, const void *want, int size, ptrdiff_t stride, int w, int h);
+void check_samples(const char *what, const void *got, const void *want, int size, ptrdiff_t stride,
+                   int w, int h);
 
 void check_true(const char *what, bool ok);
 
