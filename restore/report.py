@@ -309,5 +309,5 @@ class Report:
 def _percent(share: float) -> str:
     """A share in words short enough for a card."""
     if 0 < share < 1e-5:
-        return "under 0.001 %"
+        return "< 0.001 %"
     return f"{100 * share:.3f} %" if share else "0 %"
