@@ -316,8 +316,8 @@ typedef struct mb_info {
     uint8_t coded_dc; // bit plane: the DC block of that plane (Intra16x16 or chroma) has levels
     uint16_t nonzero; // bit per 4x4 luma block (raster): its transform block has levels (8x8: all
                       // four bits)
-    uint8_t total_coeff[3][16]; // [plane][4x4 block, raster; 4:2:0 chroma: 0..3, 4:2:2: 0..7]:
-                                // total_coeff(coeff_token) in CAVLC, 0 or 1 in CABAC; I_PCM 16
+    uint8_t total_coeff[3][16];  // [plane][4x4 block, raster; 4:2:0 chroma: 0..3, 4:2:2: 0..7]:
+                                 // total_coeff(coeff_token) in CAVLC, 0 or 1 in CABAC; I_PCM 16
     int8_t Intra4x4PredMode[16]; // raster; Intra8x8 modes four times; 2 in other intra, -1 "not
                                  // available as intra NxN"
     uint8_t mvd[2][16][2];       // |mvd| in CABAC, raster, saturated at 255

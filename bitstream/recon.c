@@ -136,8 +136,8 @@ static void clear_taps(const h264_decoder *const dec) {
     }
 }
 
-/* Tap buffers have left the caches since they were last written. Their rows of a macroblock are asked
- * for before its residual is parsed, which takes about as long as they need to come. */
+/* Tap buffers have left the caches since they were last written. Their rows of a macroblock are
+ * asked for before its residual is parsed, which takes about as long as they need to come. */
 void h264_prefetch_taps(const h264_decoder *const dec) {
     const taps *const t = dec->cur->taps;
     const size_t size = (size_t)dec->k->sample_size;
