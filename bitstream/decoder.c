@@ -53,6 +53,11 @@ static void finish_picture(h264_decoder *const dec) {
     picture *const pic = dec->cur;
     const slice_header *const h = &s->first;
     h264_conceal_picture(dec);
+    // An error is seen some macroblocks after the damage: the picture is marked even if in the end
+    // nothing of it is missing.
+    if (s->slice_error && dec->cur->concealed_mbs == 0)
+        dec->cur->concealed_mbs = 1;
+    s->slice_error = false;
     h264_deblock_picture(dec);
     h264_dpb_mark(dec);
     if (h->nal_ref_idc != 0)
@@ -292,8 +297,10 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     const int rc = h264_ref_lists(dec);
     if (rc < 0)
         return rc;
-    if (h264_decode_slice_data(dec) < 0)
+    if (h264_decode_slice_data(dec) < 0) {
         dec->warnings[H264_WARN_CORRUPT_SLICE]++;
+        s->slice_error = true;
+    }
     return H264_OK;
 }
 

@@ -140,8 +140,9 @@ typedef struct h264_frame {
     int picture_type;     /* H264_PICTURE_*: the most general slice type in the picture */
     int keyframe;         /* IDR */
     int recovery_point;   /* a recovery point SEI came with it */
-    int concealed_mbs;    /* macroblocks not decoded, or predicted from a picture that never came */
-    int64_t pts;          /* as given to h264_send() with the first slice; INT64_MIN when none */
+    int concealed_mbs; /* macroblocks not decoded, or predicted from a picture that never came; at
+                          least 1 where a slice broke the syntax */
+    int64_t pts;       /* as given to h264_send() with the first slice; INT64_MIN when none */
 } h264_frame;
 
 /* Opens a decoder. H264_OK, H264_NOMEM, H264_BADARG. The caller closes it. */

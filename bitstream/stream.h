@@ -61,8 +61,9 @@ typedef struct stream_state {
     const sps *next_sps; // SPS that `next` was parsed with: the active one, or one to be activated
     const pps *next_pps;
     int n_slices;
-    bool field_open; // dec->cur is a first field waiting for its second; no slice of that has come
-                     // yet
+    bool slice_error; // a slice of dec->cur broke the syntax
+    bool field_open;  // dec->cur is a first field waiting for its second; no slice of that has come
+                      // yet
     bool unit_boundary;  // an AUD, parameter set or SEI came since the last slice
     bool sequence_ended; // after end_of_seq: the next picture must be IDR
 
