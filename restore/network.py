@@ -234,8 +234,8 @@ class DavdNet(Restorer):
     def _begin_with_the_picture(self, first: int) -> None:
         """Let the first layer see the decoded picture alone; the rest grows as it proves useful.
 
-        Random weights on forty channels of side information drown the picture's six: training
-        then takes three times as long to the same gain.
+        Random weights on forty channels of side information drown the picture's six, which slows
+        the start of the training.
         """
         share = self.pictures / self.fuse.weight.shape[1]
         kept = self.fuse.weight[:, first : first + self.pictures] / share**0.5
