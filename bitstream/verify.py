@@ -45,7 +45,8 @@ class Verifier:
         with av.open(str(self._source.path), format=kind, metadata_errors="ignore") as container:
             stream = container.streams[max(0, self._source.stream)]
             assert isinstance(stream, av.VideoStream)
-            stream.thread_type = "AUTO"
+            # Not by frames: FFmpeg would export the QP of pictures still decoded by another thread
+            stream.thread_type = "SLICE"
             stream.codec_context.options = {"export_side_data": "venc_params"}
             packets = container.demux(stream)
             while True:
