@@ -418,6 +418,9 @@ typedef struct slice_ctx {
 
 // 6.4.3: column and row of the 4x4 luma block with a given luma4x4BlkIdx
 extern const uint8_t h264_block_x[16], h264_block_y[16];
+// 8.5.6, 8.5.7: place in the block (raster order) by scan index, zig-zag and field scan
+// (transform.c)
+extern const uint8_t h264_scan_4x4[2 /* field */][16], h264_scan_8x8[2][64];
 extern const uint8_t h264_quarter_of_block[16]; // 8x8 quarter of a 4x4 block in raster order
 
 extern const mb_info h264_unavailable_mb; // slice_num -1, intra modes "not available"

@@ -7,20 +7,6 @@
 
 #include "internal.h"
 
-// 8.5.6, 8.5.7: zig-zag (frame) and field scan (Tables 8-2 and 8-3): place in the block (raster) by
-// scan index
-static const uint8_t scan_4x4[2 /* field */][16] = {
-    {0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15},
-    {0, 4, 1, 8, 12, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15},
-};
-static const uint8_t scan_8x8[2][64] = {
-    {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
-     41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
-     30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63},
-    {0,  8,  16, 1,  9,  24, 32, 17, 2, 25, 40, 48, 56, 33, 10, 3,  18, 41, 49, 57, 26, 11,
-     4,  19, 34, 42, 50, 58, 27, 12, 5, 20, 35, 43, 51, 59, 28, 13, 6,  21, 36, 44, 52, 60,
-     29, 14, 22, 37, 45, 53, 61, 30, 7, 15, 38, 46, 54, 62, 23, 31, 39, 47, 55, 63},
-};
 // 8.5.11.1: place of a chroma DC level in its matrix of two columns (4:2:0, 4:2:2)
 static const uint8_t chroma_dc_place[2][8] = {{0, 1, 2, 3}, {0, 2, 1, 4, 6, 3, 5, 7}};
 
@@ -329,7 +315,7 @@ static void residual_block(h264_decoder *const dec, const int plane, const int b
     if (!(m->coded[plane] >> blkIdx & 1))
         return;
     const int x = h264_block_x[blkIdx] * 4, y = h264_block_y[blkIdx] * 4, field = m->mb->field;
-    const uint8_t *const scan = n == 4 ? scan_4x4[field] : scan_8x8[field];
+    const uint8_t *const scan = n == 4 ? h264_scan_4x4[field] : h264_scan_8x8[field];
     const block_levels b = m->blocks[plane][blkIdx];
     tap_block_levels(dec, plane, x, y, n, b, scan, 0);
     if (m->TransformBypassModeFlag) {
@@ -365,7 +351,7 @@ static void residual_bypass(h264_decoder *const dec, const int plane, const int 
         const int bx = w == 16 ? h264_block_x[i] : i & 1, by = w == 16 ? h264_block_y[i] : i >> 1;
         int32_t *const block = r + by * 4 * w + bx * 4;
         if (m->coded[plane] >> i & 1)
-            bypass_levels(m, m->blocks[plane][i], scan_4x4[m->mb->field], 1, 4, block, w);
+            bypass_levels(m, m->blocks[plane][i], h264_scan_4x4[m->mb->field], 1, 4, block, w);
         block[0] = dc[by * (w / 4) + bx];
     }
     accumulate(r, w, h, direction);
@@ -388,7 +374,7 @@ static void residual_i16x16(h264_decoder *const dec, const int plane) {
     if (m->coded[plane] >> BLOCK_DC & 1) {
         const block_levels b = m->blocks[plane][BLOCK_DC];
         for (int i = b.first; i < b.first + b.count; i++) {
-            const int at = scan_4x4[field][m->scan_pos[i]];
+            const int at = h264_scan_4x4[field][m->scan_pos[i]];
             dc[at] = limit(m->level[i]);
             tap_level(dec, plane, at % 4 * 4, at / 4 * 4, m->level[i]);
         }
@@ -396,7 +382,7 @@ static void residual_i16x16(h264_decoder *const dec, const int plane) {
     for (int i = 0; i < 16; i++)
         if (m->coded[plane] >> i & 1)
             tap_block_levels(dec, plane, h264_block_x[i] * 4, h264_block_y[i] * 4, 4,
-                             m->blocks[plane][i], scan_4x4[field], 1);
+                             m->blocks[plane][i], h264_scan_4x4[field], 1);
     if (m->TransformBypassModeFlag) {
         const int mode = m->Intra16x16PredMode;
         residual_bypass(dec, plane, 16, 16, dc,
@@ -411,7 +397,7 @@ static void residual_i16x16(h264_decoder *const dec, const int plane) {
         const int x = h264_block_x[i], y = h264_block_y[i];
         const bool ac = m->coded[plane] >> i & 1;
         if (ac)
-            scale_levels(m, m->blocks[plane][i], scan_4x4[field], 1, scale, qP, 4, m->coef);
+            scale_levels(m, m->blocks[plane][i], h264_scan_4x4[field], 1, scale, qP, 4, m->coef);
         m->coef[0] = limit(dc[y * 4 + x]);
         if (ac || m->coef[0])
             transform_block(dec, plane, x * 4, y * 4, 4, !ac, m->coef);
@@ -438,7 +424,7 @@ static void residual_chroma(h264_decoder *const dec, const int plane) {
     for (int i = 0; i < n_blocks; i++)
         if (m->coded[plane] >> i & 1)
             tap_block_levels(dec, plane, i % 2 * 4, i / 2 * 4, 4, m->blocks[plane][i],
-                             scan_4x4[field], 1);
+                             h264_scan_4x4[field], 1);
     if (m->TransformBypassModeFlag) {
         const int mode = m->mb->is_intra ? m->mb->intra_chroma_pred_mode : 0;
         residual_bypass(dec, plane, 8, dec->mb_height_c, dc,
@@ -455,7 +441,8 @@ static void residual_chroma(h264_decoder *const dec, const int plane) {
     for (int i = 0; i < n_blocks; i++) {
         const bool ac = m->coded[plane] >> i & 1;
         if (ac)
-            scale_levels(m, m->blocks[plane][i], scan_4x4[field], 1, scale[qP % 6], qP, 4, m->coef);
+            scale_levels(m, m->blocks[plane][i], h264_scan_4x4[field], 1, scale[qP % 6], qP, 4,
+                         m->coef);
         m->coef[0] = limit(dc[i]);
         if (ac || m->coef[0])
             transform_block(dec, plane, i % 2 * 4, i / 2 * 4, 4, !ac, m->coef);

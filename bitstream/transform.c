@@ -23,13 +23,19 @@ static const uint8_t norm_adjust_8x8[6][6] = {
     {28, 25, 45, 26, 35, 33}, {32, 28, 51, 30, 40, 38}, {36, 32, 58, 34, 46, 43},
 };
 
-// 8.5.6, 8.5.7, Figures 8-8 and 8-9: zig-zag scan as raster positions
-static const uint8_t zigzag_4x4[16] = {0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15};
-
-static const uint8_t zigzag_8x8[64] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
-    41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
-    30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+// 8.5.6, 8.5.7: zig-zag (frame) and field scan (Tables 8-2 and 8-3): place in the block (raster) by
+// scan index
+const uint8_t h264_scan_4x4[2 /* field */][16] = {
+    {0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15},
+    {0, 4, 1, 8, 12, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15},
+};
+const uint8_t h264_scan_8x8[2][64] = {
+    {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
+     41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
+     30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63},
+    {0,  8,  16, 1,  9,  24, 32, 17, 2, 25, 40, 48, 56, 33, 10, 3,  18, 41, 49, 57, 26, 11,
+     4,  19, 34, 42, 50, 58, 27, 12, 5, 20, 35, 43, 51, 59, 28, 13, 6,  21, 36, 44, 52, 60,
+     29, 14, 22, 37, 45, 53, 61, 30, 7, 15, 38, 46, 54, 62, 23, 31, 39, 47, 55, 63},
 };
 
 static int position_class_4x4(const int i, const int j) {
@@ -55,11 +61,11 @@ void h264_level_scale_init(level_scale *const s) {
     for (int list = 0; list < 6; list++)
         for (int m = 0; m < 6; m++) {
             for (int k = 0; k < 16; k++) {
-                const int p = zigzag_4x4[k], class = position_class_4x4(p / 4, p % 4);
+                const int p = h264_scan_4x4[0][k], class = position_class_4x4(p / 4, p % 4);
                 s->s4x4[list][m][p] = s->ScalingList4x4[list][k] * norm_adjust_4x4[m][class];
             }
             for (int k = 0; k < 64; k++) {
-                const int p = zigzag_8x8[k], class = position_class_8x8(p / 8, p % 8);
+                const int p = h264_scan_8x8[0][k], class = position_class_8x8(p / 8, p % 8);
                 s->s8x8[list][m][p] = s->ScalingList8x8[list][k] * norm_adjust_8x8[m][class];
             }
         }

@@ -24,6 +24,17 @@ def share_processors() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
+def seconds(text: str) -> float:
+    """An argument in seconds, or [hours:]minutes:seconds."""
+    try:
+        total = 0.0
+        for part in text.split(":"):
+            total = total * 60 + float(part)
+        return total
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be seconds or mm:ss") from None
+
+
 class Version(argparse.Action):
     """`--version`: ours, the schema's and the libraries', loaded for nothing else."""
 

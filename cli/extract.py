@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import Version, explain, fatal
+from . import Version, explain, fatal, seconds
 
 _EXAMPLES = """\
 examples:
@@ -26,17 +26,6 @@ def _range(text: str) -> tuple[int, int | None]:
         return int(first or 0), int(last) if last else None
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: must be A:B, A: or :B") from None
-
-
-def _seconds(text: str) -> float:
-    """Seconds, or [hours:]minutes:seconds."""
-    try:
-        total = 0.0
-        for part in text.split(":"):
-            total = total * 60 + float(part)
-        return total
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be seconds or mm:ss") from None
 
 
 def _planes(text: str) -> tuple[str, ...]:
@@ -75,10 +64,10 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("-f", "--force", action="store_true", help="replace an existing file")
     part = parser.add_argument_group("which frames")
     part.add_argument(
-        "--start", type=_seconds, metavar="S", help="begin S seconds after the first frame"
+        "--start", type=seconds, metavar="S", help="begin S seconds after the first frame"
     )
     part.add_argument(
-        "--end", type=_seconds, metavar="S", help="stop before S seconds after the first frame"
+        "--end", type=seconds, metavar="S", help="stop before S seconds after the first frame"
     )
     part.add_argument(
         "--frames",

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, explain, fatal, share_processors
+from . import Version, explain, fatal, seconds, share_processors
 
 if TYPE_CHECKING:
     from ..restore.request import Outcome, Progress, Request
@@ -21,17 +21,6 @@ examples:
                                                   decoded on the left, restored on the right
   davd-restore --priors talk.h5 --start 10 --end 20 --checkpoint runs/davd-lite-0123abcd.safetensors
 """
-
-
-def _seconds(text: str) -> float:
-    """Seconds, or [hours:]minutes:seconds."""
-    try:
-        total = 0.0
-        for part in text.split(":"):
-            total = total * 60 + float(part)
-        return total
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be seconds or mm:ss") from None
 
 
 def _crf(text: str) -> float:
@@ -86,8 +75,8 @@ def get_parser() -> argparse.ArgumentParser:
         help="move the sound MS milliseconds later, for the network and in the video written",
     )  # fmt: skip
     what = parser.add_argument_group("what is written")
-    what.add_argument("--start", type=_seconds, metavar="S", help="from S seconds after the first")
-    what.add_argument("--end", type=_seconds, metavar="S", help="to before S seconds after it")
+    what.add_argument("--start", type=seconds, metavar="S", help="from S seconds after the first")
+    what.add_argument("--end", type=seconds, metavar="S", help="to before S seconds after it")
     what.add_argument(
         "--crf", type=_crf, default=16.0, help="quality of the written H.264, lower is better (16)"
     )
