@@ -77,3 +77,13 @@ def test_blocks_of_the_format_reference_run(place: tuple[Path, dict[str, str]]) 
     tool.run(tool.Block("sh", extract, 0), folder, environment)
     for block in tool.blocks((ROOT / "docs" / "format.md").read_text(encoding="utf-8")):
         assert tool.run(block, folder, environment) or block.kind != "python"
+
+
+def test_curves_are_drawn(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "train.csv").write_text("step,gain\n1,0.0\n50,0.1\n100,0.2\n")
+    (run / "val.csv").write_text("step,gain,gain_crf42\n100,0.1,0.1\n100,0.2,0.2\n")
+    assert script("curves").columns(run / "val.csv")["gain"].tolist() == [0.2]
+    assert script("curves").main([str(run), "-o", str(tmp_path / "images" / "a.png")]) == 0
+    assert (tmp_path / "images" / "a.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,43 @@
+"""The programs behind tables: rows of the ladder are trained and measured, and so are cells."""
+
+from pathlib import Path
+
+import pytest
+from davd.restore.checkpoint import build_network
+from tinywork import make_work
+
+from benchmarks import cells, ladder
+
+
+@pytest.mark.parametrize("row", ladder.ROWS)
+def test_rows_are_networks(row: str) -> None:
+    arguments = ladder.get_parser().parse_args(["work", "--speakers", "A b", "C"])
+    config = ladder.configuration(row, arguments)
+    assert config.data.speakers == ("A b", "C")
+    build_network(config.network)
+
+
+def test_rows_are_trained_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    work, out = make_work(tmp_path / "work"), tmp_path / "out"
+    with pytest.raises(ValueError, match="crop of 64"):  # its clips are smaller: all is handed on
+        ladder.main([str(work), "--rows", "VPB", "--out", str(out)])
+    work = make_work(tmp_path / "large", size=64)
+    call = [str(work), "--rows", "VPB", "DSCNN", "--steps", "1", "--out", str(out)]
+    assert ladder.main(call) == 0
+    first = capsys.readouterr().out
+    assert [line.split("|")[1].strip() for line in first.splitlines()] == [
+        "row", "---", "decoded", "VPB", "DSCNN",
+    ]  # fmt: skip
+    assert (out / "ladder.csv").read_text().count("\n") == 3
+    assert ladder.main(call) == 0  # trained already
+    assert capsys.readouterr().out == first
+
+
+def test_cells_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    work = make_work(tmp_path / "work")
+    assert cells.main([str(work), "--crf", "42", "--limit", "2"]) == 0
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()]
+    assert [row[2].strip() for row in rows[2:]] == ["none", *cells.CELLS]
+    inside = {row[2].strip(): float(row[3]) for row in rows[3:]}
+    assert 0 <= inside["paper"] <= inside["coded"] <= 100
+    assert all(-60 < float(row[5]) < 60 for row in rows[2:])
