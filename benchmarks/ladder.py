@@ -1,6 +1,6 @@
 """The paper's ablation ladder and its comparison group, trained and measured on one's own clips.
 
-    python -m benchmarks.ladder WORK --speakers Ada --steps 600 --minutes 6 --out runs/ladder
+    python -m benchmarks.ladder WORK [WORK ...] --steps 600 --minutes 6 --out runs/ladder
 
 Every row is trained on the same samples from the same seed for so many steps, or until its minutes
 are over. A row is a run folder in OUT, so that a call that was stopped goes on where it was when
@@ -31,8 +31,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "+ APB": ("audio=true", "attention=false"),
     "+ SAF": ("audio=true",),
     "+ CPM": ("audio=true", "cell=paper"),
-    "SAF, trellis": ("audio=true", "cell=trellis"),
-    "SAF, priors": ("audio=true", "priors=true"),
+    "+ SAF, priors": ("audio=true", "priors=true"),
     "DSCNN": ("name=dscnn", "channels=24"),
     "DKFN": ("name=dkfn", "channels=24", "priors=true"),
     "MFQE": ("name=mfqe", "channels=16"),
@@ -44,7 +43,7 @@ ROWS: dict[str, tuple[str, ...]] = {
 def get_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work", help="work folder made by davd-prepare")
+    parser.add_argument("work", nargs="+", help="work folders made by davd-prepare")
     parser.add_argument("--speakers", nargs="+", default=[], help="only these; all where left out")
     parser.add_argument("--rows", nargs="+", default=[*ROWS], choices=[*ROWS], metavar="ROW",
                         help=f"of {', '.join(ROWS)} (default all)")  # fmt: skip
@@ -63,7 +62,7 @@ def configuration(row: str, arguments: argparse.Namespace) -> Config:
     folder = arguments.out / "".join(c for c in row.lower() if c.isalnum())
     settings = [
         *(f"network.{switch}" for switch in ROWS[row]),
-        f"data.index=[{arguments.work!r}]",
+        f"data.index={arguments.work!r}",
         f"data.speakers={arguments.speakers!r}",
         f"data.crf=[{arguments.crf}]",
         f"train.out={folder}",
