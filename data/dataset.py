@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
+from .augment import Augment
 from .index import Clip, load_index
 from .reader import ClipReader, Listen
-from .sample import Planes, Sample
+from .sample import Sample
 
 SHIFT = 1.0  # seconds by which "shifted" sound is late
 
@@ -128,7 +129,7 @@ def _exchange_sound(segments: list[Segment]) -> None:
 
 
 class PriorsDataset(Dataset[Sample]):
-    """Random windows of frames, crops on the 16-sample grid, and flips.
+    """Random windows of frames, crops on the 16-sample grid, and what `Augment` makes of them.
 
     Item `k` is the same whenever and wherever it is asked for.
 
@@ -137,7 +138,7 @@ class PriorsDataset(Dataset[Sample]):
         length: Number of items.
         crop: Side of the crop, a multiple of 16; smaller frames give all they have.
         frames: Frames per sample.
-        flip: Mirror every other sample. Not with levels: a mirrored picture has other ones.
+        augment: How samples are varied. Not with levels: a changed picture has other ones.
         seed: Of everything random.
     """
 
@@ -148,7 +149,7 @@ class PriorsDataset(Dataset[Sample]):
         length: int,
         crop: int,
         frames: int,
-        flip: bool = True,
+        augment: Augment | None = None,
         seed: int = 0,
     ) -> None:
         """Check the arguments and weigh the segments.
@@ -171,7 +172,7 @@ class PriorsDataset(Dataset[Sample]):
         weights = np.array([part.stop - part.start for part in self._segments], float) ** 0.5
         self._share = weights / weights.sum()
         self._length, self._crop, self._frames = length, crop, frames
-        self._flip, self._seed = flip, seed
+        self._augment, self._seed = augment, seed
 
     def __len__(self) -> int:
         """Number of items."""
@@ -192,7 +193,6 @@ class PriorsDataset(Dataset[Sample]):
         height, width = part.reader.size
         top = 16 * int(random.integers(0, (height - self._crop) // 16 + 1))
         left = 16 * int(random.integers(0, (width - self._crop) // 16 + 1))
-        mirror = bool(random.integers(0, 2))
         try:
             sample = part.reader.read(
                 start, start + self._frames, (top, left, self._crop, self._crop)
@@ -200,26 +200,4 @@ class PriorsDataset(Dataset[Sample]):
         except Exception as error:  # libraries have errors of their own for damaged data
             where = f"{part.reader.name} at CRF {part.crf}, frame {start}"
             raise RuntimeError(f"cannot read {where}: {error}") from error
-        return mirrored(sample) if mirror and self._flip else sample
-
-
-def mirrored(sample: Sample) -> Sample:
-    """A sample, left and right exchanged.
-
-    Raises:
-        ValueError: It carries levels, which a mirrored picture would not have.
-    """
-    if sample.level is not None:
-        raise ValueError("a sample with levels cannot be mirrored")
-    width = sample.decoded.y.shape[-1]
-    changes: dict[str, object] = {}
-    for field in dataclasses.fields(sample):
-        value = getattr(sample, field.name)
-        if isinstance(value, Planes):
-            changes[field.name] = value.map(lambda plane: plane.flip(-1))
-        elif field.name in ("face", "mouth") and value is not None:
-            x, y, across, down = value.tolist()
-            changes[field.name] = value.new_tensor([width - x - across, y, across, down])
-        elif field.name in ("qp_y", "qp_cb", "qp_cr", "tu", "mb_type", "cbp", "field"):
-            changes[field.name] = None if value is None else value.flip(-1)
-    return dataclasses.replace(sample, **changes)  # type: ignore[arg-type]
+        return self._augment(sample, random) if self._augment else sample

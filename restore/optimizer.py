@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import TrainConfig
+from .restorer import fast_bf16
 
 MOMENTUM = 0.95
 SIZE = 0.2  # root mean square of an Adam step relative to its rate
@@ -85,7 +86,8 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
 
     Args:
         matrix: `[rows, columns]`.
-        steps: Newton-Schulz steps; five bring values into about 0.7 to 1.2.
+        steps: Newton-Schulz steps; five bring values into about 0.7 to 1.2. They run in bfloat16
+            where the processor is fast at it: in float32 they took half of a training step's time.
 
     Returns:
         `[rows, columns]`, float32.
@@ -94,10 +96,12 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     wide = matrix.shape[0] <= matrix.shape[1]
     x = (matrix if wide else matrix.T).float()
     x = x / (x.norm() + 1e-7)
+    if fast_bf16(x.device):
+        x = x.bfloat16()
     for _ in range(steps):
         square = x @ x.T
-        x = a * x + (b * square + c * square @ square) @ x
-    return x if wide else x.T
+        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return (x if wide else x.T).float()
 
 
 def _is_hidden(name: str, parameter: Tensor) -> bool:

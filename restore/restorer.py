@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..data.dataset import mirrored
+from ..data.augment import mirrored
 from ..data.sample import Planes, Sample, collate
 from .cells import CellTable
 from .config import NetworkConfig

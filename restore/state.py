@@ -39,11 +39,14 @@ class Average:
     def update(self, network: nn.Module, step: int) -> None:
         """Take in the weights after `step` steps."""
         decay = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
+        kept, new = [], []
         for name, value in _state(network).items():
             if value.is_floating_point():
-                self.weights[name].lerp_(value, 1 - decay)
+                kept.append(self.weights[name])
+                new.append(value)
             else:
                 self.weights[name].copy_(value)
+        torch._foreach_lerp_(kept, new, 1 - decay)
 
 
 @dataclasses.dataclass

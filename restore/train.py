@@ -25,6 +25,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
+from ..data.augment import Augment
 from ..data.dataset import PriorsDataset, Segment, open_segments
 from ..data.sample import Planes, Sample, collate
 from .align import DeformAlign
@@ -176,7 +177,8 @@ class _Run:
         total = settings.steps * settings.batch
         items = PriorsDataset(
             self.train_parts, length=total, crop=data.crop, frames=data.frames,
-            flip=data.flip and self.config.network.cell == "none", seed=settings.seed,
+            augment=Augment(data.flip and self.config.network.cell == "none", data.contrast),
+            seed=settings.seed,
         )  # fmt: skip
         numbers = [
             start + self.group.rank * each + k

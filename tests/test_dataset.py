@@ -2,14 +2,16 @@
 
 import multiprocessing
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from davd.bitstream.priors import PriorsFile
+from davd.data.augment import Augment, contrasted, mirrored
 from davd.data.clean import CleanVideo
-from davd.data.dataset import PriorsDataset, mirrored, open_segments
+from davd.data.dataset import PriorsDataset, open_segments
 from davd.data.reader import ClipReader, Track
 from davd.data.sample import Planes, Sample, collate
 from tinywork import make_work
@@ -134,10 +136,28 @@ def test_boxes_move_with_the_cut_and_the_mirror(work: Path) -> None:
     assert equal(mirrored(flipped), sample)
 
 
-def test_samples_with_levels_are_not_mirrored(work: Path) -> None:
+def test_another_contrast_is_another_qp(work: Path) -> None:
+    part = open_segments(work, "train", crf=(42,))[0]
+    sample = part.reader.read(0, 2)
+    half = contrasted(sample, -6)
+    assert sample.qp_y is not None and half.qp_y is not None and sample.clean is not None
+    assert torch.equal(half.qp_y, sample.qp_y - 6)
+    assert half.clean is not None and half.decoded.y.dtype == torch.uint8
+    assert equal(Augment(mirror=False)(sample, np.random.default_rng(0)), sample)
+    for plane, before in ((half.clean.y, sample.clean.y), (half.decoded.cb, sample.decoded.cb)):
+        assert (plane.float() - 128 - (before.float() - 128) / 2).abs().max() <= 0.5
+    assert contrasted(sample, 0) is sample
+    bright = contrasted(sample, 12).decoded.y
+    assert bright.max() == 255 or int(sample.decoded.y.max()) < 160
+
+
+@pytest.mark.parametrize("change", [mirrored, lambda sample: contrasted(sample, 1)])
+def test_samples_with_levels_are_not_changed(
+    work: Path, change: Callable[[Sample], Sample]
+) -> None:
     sample = ClipReader(work / "priors/crf42/clip0.h5", level=True).read(0, 1)
     with pytest.raises(ValueError, match="levels"):
-        mirrored(sample)
+        change(sample)
 
 
 def dataset(work: Path, **changes: object) -> PriorsDataset:

@@ -116,7 +116,7 @@ def collate_repeated(sample: Sample) -> Sample:
 
 
 def test_mirroring_averages_both_ways_round() -> None:
-    from davd.data.dataset import mirrored
+    from davd.data.augment import mirrored
 
     sample = make_sample(frames=5)
     other = collate([mirrored(sample.apply(lambda t: t[0]))])
@@ -261,7 +261,7 @@ def test_missing_priors_are_named() -> None:
 
 
 def test_transform_edges_are_mirrored_with_the_picture() -> None:
-    from davd.data.dataset import mirrored
+    from davd.data.augment import mirrored
 
     config = NetworkConfig(priors=True)
     sample = make_sample()

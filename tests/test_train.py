@@ -16,6 +16,7 @@ from davd.restore.checkpoint import load_checkpoint, read_checkpoint
 from davd.restore.config import Config, NetworkConfig, TrainConfig, load_config
 from davd.restore.loss import learning_rate, plane_loss
 from davd.restore.optimizer import Optimizer, orthogonal
+from davd.restore.restorer import fast_bf16
 from davd.restore.train import loader_speed, train
 from safetensors.torch import load_file
 from tinywork import make_work
@@ -266,6 +267,8 @@ def test_orthogonal_evens_out_singular_values(shape: tuple[int, int]) -> None:
     before, after = (torch.linalg.svd(m)[1] for m in (matrix, orthogonal(matrix)))
     assert before.max() / before.min() > 1.5
     assert 0.6 < float(after.min()) and float(after.max()) < 1.3
-    # same singular vectors: the product with the transpose is symmetric and positive
+    # same singular vectors: the product with the transpose is symmetric and positive, as far as
+    # bfloat16, which has 8 bits, goes
     product = orthogonal(matrix) @ matrix.T
-    torch.testing.assert_close(product, product.T, atol=1e-3 * float(product.abs().max()), rtol=0)
+    share = 1e-2 if fast_bf16("cpu") else 1e-3
+    torch.testing.assert_close(product, product.T, atol=share * float(product.abs().max()), rtol=0)

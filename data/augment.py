@@ -1,0 +1,102 @@
+"""Training samples varied in ways that the codec would not mind.
+
+A few minutes of video hold few faces, and a network soon knows them by heart. What is done here
+gives samples as another encode would have: mirrored, or with another contrast. H.264 works in
+steps that double with every six of QP, so samples scaled by `2 ** (k / 6)` around mid-grey are what
+QP + k would have given; QP is changed along. (Samples upside down or on their side, as is common
+elsewhere, slowed learning to a half: what is lost at such rates differs between directions.)
+"""
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .sample import Planes, Sample
+
+_MAPS = ("qp_y", "qp_cb", "qp_cr", "tu", "mb_type", "cbp", "field")
+_QPS = ("qp_y", "qp_cb", "qp_cr")
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    """How samples are varied; the numbers drawn are the sample's own."""
+
+    mirror: bool = True
+    """Exchange left and right in every other sample."""
+    contrast: int = 0
+    """Largest change of contrast, in steps of QP."""
+
+    def __call__(self, sample: Sample, random: np.random.Generator) -> Sample:
+        """A sample, varied.
+
+        Raises:
+            ValueError: It carries levels, which a changed picture would not have.
+        """
+        if self.mirror and random.integers(0, 2):
+            sample = mirrored(sample)
+        if self.contrast:
+            sample = contrasted(sample, int(random.integers(-self.contrast, self.contrast + 1)))
+        return sample
+
+
+def mirrored(sample: Sample) -> Sample:
+    """A sample, left and right exchanged.
+
+    Raises:
+        ValueError: It carries levels, which a mirrored picture would not have.
+    """
+    if sample.level is not None:
+        raise ValueError("a sample with levels cannot be mirrored")
+    width = sample.decoded.y.shape[-1]
+    changes: dict[str, object] = {}
+    for field in dataclasses.fields(sample):
+        value = getattr(sample, field.name)
+        if isinstance(value, Planes):
+            changes[field.name] = value.map(lambda plane: plane.flip(-1))
+        elif field.name in ("face", "mouth") and value is not None:
+            x, y, across, down = value.tolist()
+            changes[field.name] = value.new_tensor([width - x - across, y, across, down])
+        elif field.name in _MAPS and value is not None:
+            changes[field.name] = value.flip(-1)
+    return dataclasses.replace(sample, **changes)  # type: ignore[arg-type]
+
+
+def contrasted(sample: Sample, steps: int) -> Sample:
+    """A sample as it would be with `2 ** (steps / 6)` times the contrast, and QP accordingly.
+
+    Raises:
+        ValueError: It carries levels; they would be those of the other contrast.
+    """
+    if sample.level is not None:
+        raise ValueError("a sample with levels cannot be given another contrast")
+    if steps == 0:
+        return sample
+    gain = 2.0 ** (steps / 6)
+
+    def scaled(planes: Planes | None) -> Planes | None:
+        if planes is None:
+            return None
+        depths = (sample.bit_depth[0], sample.bit_depth[1], sample.bit_depth[1])
+        return Planes(*(_scaled(p, gain, depth) for p, depth in zip(planes, depths, strict=True)))
+
+    residual = sample.residual
+    if residual is not None:
+        wide = torch.int16 if max(sample.bit_depth) == 8 else torch.int32
+        residual = residual.map(lambda plane: (plane.float() * gain).round().to(wide))
+    qps = {
+        name: (value.to(torch.int16) + steps).clamp(0, 51).to(value.dtype)
+        for name in _QPS
+        if (value := getattr(sample, name)) is not None
+    }
+    return dataclasses.replace(
+        sample, decoded=scaled(sample.decoded), clean=scaled(sample.clean),
+        prediction=scaled(sample.prediction), residual=residual, **qps,
+    )  # fmt: skip
+
+
+def _scaled(plane: Tensor, gain: float, depth: int) -> Tensor:
+    middle = float(1 << (depth - 1))
+    scaled = (plane.float() - middle) * gain + middle
+    return scaled.round().clamp(0, (1 << depth) - 1).to(plane.dtype)
