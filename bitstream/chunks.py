@@ -10,8 +10,11 @@ Chunks of planes are one frame deep, so that a crop of a few frames touches litt
 are several frames deep, so that a chunk is worth its overhead.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import product
 
 import h5py
 import numpy as np
@@ -25,6 +28,7 @@ _TILE = 160  # largest side of a tile of a plane, samples
 _WHOLE = 128  # planes up to this side are not tiled
 _DEEP = 16384  # bytes that a chunk of a small map should have
 _MAX_DEPTH = 64  # frames that such a chunk has at most
+_AT_ONCE = 65536  # samples that are shuffled together: they stay in the cache
 
 
 def _tile(side: int) -> int:
@@ -53,15 +57,20 @@ class Layout:
     depth: int
     fill: int = 0
 
-    @classmethod
-    def of(cls, array: np.ndarray, *, tiled: bool, fill: int = 0) -> "Layout":
-        """The layout for arrays like this one; `tiled` for planes, which are read in crops."""
+    @staticmethod
+    @cache
+    def of(shape: tuple[int, ...], dtype: np.dtype, *, tiled: bool, fill: int = 0) -> "Layout":
+        """The layout for arrays of this kind; `tiled` for planes, which are read in crops."""
         if tiled:
-            return cls(
-                array.shape, array.dtype, (_tile(array.shape[0]), _tile(array.shape[1])), 1, fill
-            )
-        depth = max(1, min(_MAX_DEPTH, _DEEP // max(1, array.nbytes)))
-        return cls(array.shape, array.dtype, array.shape, depth, fill)
+            return Layout(shape, dtype, (_tile(shape[0]), _tile(shape[1])), 1, fill)
+        depth = max(1, min(_MAX_DEPTH, _DEEP // max(1, math.prod(shape) * dtype.itemsize)))
+        return Layout(shape, dtype, shape, depth, fill)
+
+    @cached_property
+    def places(self) -> list[tuple[int, ...]]:
+        """Where the chunks of a frame begin in it, in raster order."""
+        starts = (range(0, n, tile) for n, tile in zip(self.shape, self.tile, strict=True))
+        return list(product(*starts))
 
     def create(self, file: h5py.File, path: str, compression: str, dtype: np.dtype) -> h5py.Dataset:
         """An empty, growing dataset of this layout."""
@@ -94,54 +103,66 @@ def filters(compression: str) -> dict[str, object]:
 
 
 def pack(array: np.ndarray, layout: Layout, compression: str) -> list[bytes | None]:
-    """The chunks of one frame (or of `depth` frames), in raster order, as they go into the file.
+    """The chunks of some frames, in raster order and frame by frame, as they go into the file.
 
     Runs in any thread and touches no HDF5. None stands for a chunk that is all fill value.
 
     Args:
-        array: `layout.shape`, or `(depth, *layout.shape)` for stacks deeper than one frame.
+        array: `[frames, *layout.shape]`; a multiple of `layout.depth` frames.
         layout: how to cut it.
         compression: `gzip` or `none`; blosc goes through HDF5 itself.
     """
     if layout.depth > 1 or len(layout.shape) != 2:
-        blocks = np.ascontiguousarray(array).reshape(1, -1)
+        blocks = np.ascontiguousarray(array).reshape(len(array) // layout.depth, -1)
     else:
         blocks = _tiles(array, layout)
     stored = (blocks != layout.fill).any(axis=1) if layout.fill else _nonzero(blocks)
-    size = blocks.dtype.itemsize
-    chunks: list[bytes | None] = []
-    for block, keep in zip(blocks, stored, strict=True):
-        if not keep:
-            chunks.append(None)
-        elif compression == "none":
-            chunks.append(block.tobytes())
-        else:
-            if size > 1:
-                block = _shuffled(block)
-            chunks.append(isal_zlib.compress(block.data.cast("B"), _GZIP_LEVEL))
+    chunks: list[bytes | None] = [None] * len(blocks)
+    places = stored.nonzero()[0].tolist()
+    if compression == "none":
+        for k in places:
+            chunks[k] = blocks[k].tobytes()
+        return chunks
+    step = max(1, _AT_ONCE // blocks.shape[1])
+    for first in range(0, len(places), step):
+        some = places[first : first + step]
+        for k, data in zip(some, _shuffled(blocks, some), strict=True):
+            chunks[k] = isal_zlib.compress(data, _GZIP_LEVEL)
     return chunks
 
 
-def _shuffled(block: np.ndarray) -> np.ndarray:
-    """HDF5's shuffle: the first bytes of all elements, then the second bytes ..."""
-    size = block.itemsize
-    whole = block.view(f"<u{size}")
-    parts = np.empty((size, len(whole)), np.uint8)
+def pack_padded(
+    arrays: Sequence[np.ndarray] | np.ndarray, layout: Layout, compression: str
+) -> list[bytes | None]:
+    """The chunk of up to `layout.depth` frames, filled up with the fill value."""
+    whole = np.full((layout.depth, *layout.shape), layout.fill, layout.dtype)
+    whole[: len(arrays)] = arrays
+    return pack(whole, layout, compression)
+
+
+def _shuffled(blocks: np.ndarray, rows: list[int]) -> Sequence[np.ndarray]:
+    """HDF5's shuffle of some rows: the first bytes of all elements, then the second bytes ..."""
+    size = blocks.itemsize
+    if size == 1:
+        return [blocks[k] for k in rows]
+    whole = blocks[rows].view(f"<u{size}")
+    parts = np.empty((len(rows), size, blocks.shape[1]), np.uint8)
     for k in range(size):
-        parts[k] = (whole >> (8 * k)).astype(np.uint8)
-    return parts
+        parts[:, k] = (whole >> (8 * k)).astype(np.uint8)
+    return parts.reshape(len(rows), -1)
 
 
-def _tiles(plane: np.ndarray, layout: Layout) -> np.ndarray:
-    """The plane as `[tiles, samples of a tile]`, padded with the fill value to whole tiles."""
+def _tiles(planes: np.ndarray, layout: Layout) -> np.ndarray:
+    """Planes as `[frames * tiles, samples of a tile]`, padded with fill value to whole tiles."""
     height, width = layout.tile
-    rows, columns = -(-plane.shape[0] // height), -(-plane.shape[1] // width)
-    if plane.shape != (rows * height, columns * width):
-        padded = np.full((rows * height, columns * width), layout.fill, plane.dtype)
-        padded[: plane.shape[0], : plane.shape[1]] = plane
-        plane = padded
-    tiled = plane.reshape(rows, height, columns, width).swapaxes(1, 2)
-    return np.ascontiguousarray(tiled).reshape(rows * columns, height * width)
+    count = len(planes)
+    rows, columns = (-(-n // t) for n, t in zip(layout.shape, layout.tile, strict=True))
+    if layout.shape != (rows * height, columns * width):
+        padded = np.full((count, rows * height, columns * width), layout.fill, planes.dtype)
+        padded[:, : layout.shape[0], : layout.shape[1]] = planes
+        planes = padded
+    tiled = planes.reshape(count, rows, height, columns, width).swapaxes(2, 3)
+    return np.ascontiguousarray(tiled).reshape(count * rows * columns, height * width)
 
 
 def _nonzero(blocks: np.ndarray) -> np.ndarray:
@@ -155,13 +176,11 @@ def write_chunks(
     dataset: h5py.Dataset, first: int, layout: Layout, chunks: list[bytes | None]
 ) -> None:
     """Store packed chunks whose first frame is `first`."""
-    across = -(-layout.shape[1] // layout.tile[1]) if len(layout.shape) > 1 else 1
-    rest = (0,) * (len(layout.shape) - 2)
+    write, places = dataset.id.write_direct_chunk, layout.places
+    across = len(places)
     for i, chunk in enumerate(chunks):
         if chunk is not None:
-            row, column = divmod(i, across)
-            place = (first, row * layout.tile[0], column * layout.tile[1], *rest)
-            dataset.id.write_direct_chunk(place[: 1 + len(layout.shape)], chunk, 0)
+            write((first + i // across * layout.depth, *places[i % across]), chunk, 0)
 
 
 def read_region(

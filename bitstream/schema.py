@@ -331,17 +331,20 @@ class FrameRecord:
     intra_chroma: np.ndarray | None = None
 
 
+_PLACES = [  # name, attribute of a record and number of the plane, of all datasets of arrays
+    (f.path, f.record, PLANES.index(f.path.split("/")[1]) if f.record in PLANE_GROUPS else None)
+    for f in FIELDS.values()
+    if f.per_frame and len(f.shape) > 1
+]
+
+
 def record_arrays(record: FrameRecord) -> dict[str, np.ndarray]:
     """The arrays of a frame record under the names of their datasets, those that it has."""
     arrays: dict[str, np.ndarray] = {}
-    for field in FIELDS.values():
-        if not field.per_frame or len(field.shape) == 1:
-            continue
-        group, _, plane = field.path.partition("/")
-        value = getattr(record, field.record)
-        if group in PLANE_GROUPS:
-            which = PLANES.index(plane)
-            value = value[which] if value is not None and which < len(value) else None
+    for path, name, plane in _PLACES:
+        value = getattr(record, name)
+        if plane is not None and value is not None:
+            value = value[plane] if plane < len(value) else None
         if value is not None:
-            arrays[field.path] = value
+            arrays[path] = value
     return arrays

@@ -30,5 +30,5 @@ class Timeline:
             index=record.index + index,
             decode_order=record.decode_order + decoded,
             pts=pts,
-            time=float(pts * self.time_base),
+            time=pts * self.time_base.numerator / self.time_base.denominator,
         )

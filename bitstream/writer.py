@@ -3,79 +3,24 @@
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import BinaryIO, Self
 
 import h5py
 import numpy as np
 
-from .chunks import COMPRESSIONS, Layout, filters, pack, write_chunks
-from .schema import ATTRIBUTES, FIELDS, FORMAT, PLANE_GROUPS, SCHEMA_VERSION, FrameRecord
+from .chunks import COMPRESSIONS, Layout, filters, pack, pack_padded, write_chunks
+from .packing import PackedFrame, Stacks, layouts_of, pack_frames
+from .schema import ATTRIBUTES, FIELDS, FORMAT, SCHEMA_VERSION, FrameRecord
 from .schema import record_arrays as arrays_of
 
 _OWN_ATTRIBUTES = {"format", "schema_version", "codec", "complete"}
 _ROWS = 1024  # rows of frames/* that are kept before they are written
 _ROOM = 64  # frames by which the stacks grow; a multiple of every chunk depth
-
-
-@dataclass
-class PackedFrame:
-    """A frame record whose large arrays are compressed chunks already.
-
-    Attributes:
-        record: the same record, without its arrays.
-        stacks: layout and content per dataset: chunks, or the array where HDF5 has to do the
-            packing.
-    """
-
-    record: FrameRecord
-    stacks: dict[str, tuple[Layout, list[bytes | None] | np.ndarray]]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the content."""
-        return sum(
-            c.nbytes if isinstance(c, np.ndarray) else sum(len(b) for b in c if b)
-            for _, c in self.stacks.values()
-        )
-
-    def moved(self, index: int) -> "PackedFrame":
-        """The same with `index` added to the numbers in `motion/ref`, not compressed yet."""
-        if index == 0 or "motion/ref" not in self.stacks:
-            return self
-        layout, ref = self.stacks["motion/ref"]
-        assert isinstance(ref, np.ndarray)
-        ref = np.where(ref >= 0, ref + index, ref).astype(ref.dtype)
-        return PackedFrame(self.record, self.stacks | {"motion/ref": (layout, ref)})
-
-
-def pack_record(record: FrameRecord, compression: str, later: Collection[str] = ()) -> PackedFrame:
-    """Compress what can be compressed frame by frame. Runs in any thread and touches no HDF5.
-
-    Args:
-        record: the frame.
-        compression: as the writer's.
-        later: datasets that are left as arrays, since they may still change.
-    """
-    stacks: dict[str, tuple[Layout, list[bytes | None] | np.ndarray]] = {}
-    for path, array in arrays_of(record).items():
-        plane = path.partition("/")[0] in PLANE_GROUPS
-        layout = Layout.of(array, tiled=plane, fill=FIELDS[path].fill)
-        whole = layout.depth > 1 or compression == "blosc" or path in later
-        stacks[path] = (layout, array if whole else pack(array, layout, compression))
-    return PackedFrame(_without_arrays(record), stacks)
-
-
-def _without_arrays(record: FrameRecord) -> FrameRecord:
-    small = {"scaling4x4", "scaling8x8"}
-    values = {f.name: getattr(record, f.name) for f in fields(record)}
-    for name, value in values.items():
-        if name not in small and isinstance(value, np.ndarray | tuple):
-            values[name] = None
-    return FrameRecord(**values)
+_STREAM = 65536  # samples or bytes of sound in a chunk
+_BATCH = 1 << 20  # bytes of frames that are packed together, unless one frame is more
 
 
 class PriorsWriter:
@@ -127,15 +72,19 @@ class PriorsWriter:
             self._file.attrs[name] = value
         self._file.attrs["complete"] = False
         self._pool = ThreadPoolExecutor(threads, "davd-pack") if threads > 0 else None
-        self._pending: deque[Future[PackedFrame]] = deque()
-        self._queue = 2 * threads  # frames that wait to be packed
+        self._batch: list[dict[str, np.ndarray]] = []  # frames that are packed together
+        self._batch_size = 1
+        self._pending: deque[tuple[int, Future[Stacks]]] = deque()
+        self._queue = 2 * threads  # batches that wait to be packed
         self._sets: dict[str, h5py.Dataset] = {}  # kept open: opening costs more than a chunk
         self._layouts: dict[str, Layout] = {}
-        self._deep: dict[str, list[np.ndarray]] = {}
+        self._deep: dict[str, deque[np.ndarray]] = {}
+        self._deep_written: dict[str, int] = {}
         self._rows: dict[str, list[object]] = {
             f.path: [] for f in FIELDS.values() if f.per_frame and len(f.shape) == 1
         }
         self._rows_written = 0
+        self._written = 0  # frames whose arrays have been written
         self._room = 0
         self._scaling: dict[tuple[bytes, bytes], int] = {}
 
@@ -146,48 +95,76 @@ class PriorsWriter:
             ValueError: its arrays are not of the first frame's shapes, types and names.
             OSError: the disk is full, or the like.
         """
-        if self._pool is None:
-            self.append_packed(pack_record(record, self.compression))
-            return
-        if sum(not packing.done() for packing in self._pending) < self._queue:
-            self._pending.append(self._pool.submit(pack_record, record, self.compression))
-        else:  # the pool has enough to do: this thread helps
-            done: Future[PackedFrame] = Future()
-            done.set_result(pack_record(record, self.compression))
-            self._pending.append(done)
-        while self._pending and (self._pending[0].done() or len(self._pending) > 2 * self._queue):
-            self.append_packed(self._pending.popleft().result())
+        arrays = arrays_of(record)
+        self._begin_frame(record, layouts_of(arrays))
+        if self.frames == 1:
+            size = sum(array.nbytes for array in arrays.values())
+            self._batch_size = max(1, min(_ROOM, _BATCH // size))
+        self._batch.append(arrays)
+        if len(self._batch) == self._batch_size:
+            self._submit()
 
-    def _drain(self) -> None:
-        """Write the frames that are still being packed, so that the order in the file is fixed."""
-        while self._pending:
-            self.append_packed(self._pending.popleft().result())
-
-    def append_packed(self, packed: PackedFrame) -> None:
-        """Add the next frame, packed by `pack_record` with this writer's compression."""
-        layouts = {path: layout for path, (layout, _) in packed.stacks.items()}
+    def _begin_frame(self, record: FrameRecord, layouts: dict[str, Layout]) -> None:
+        """Check the layouts against those of the first frame and note the frame's row."""
         if self.frames == 0:
             self._create(layouts)
         elif layouts != self._layouts:
             changed = sorted(p for p in layouts if layouts[p] != self._layouts.get(p))
             raise ValueError(f"frame {self.frames} differs from the first in shape: {changed}")
-        if self.frames == self._room:
-            self._room += _ROOM
+        self._add_row(record)
+        self.frames += 1
+
+    def _submit(self) -> None:
+        """Have the batch packed, and write what is ready."""
+        batch, self._batch = self._batch, []
+        ahead = sum(not packing.done() for _, packing in self._pending)
+        if self._pool is not None and ahead < self._queue:
+            packing = self._pool.submit(pack_frames, batch, self._layouts, self.compression)
+        else:  # the pool has enough to do: this thread helps
+            packing = Future()
+            packing.set_result(pack_frames(batch, self._layouts, self.compression))
+        self._pending.append((len(batch), packing))
+        while self._pending:
+            count, packing = self._pending[0]
+            if not packing.done() and len(self._pending) <= 2 * self._queue:
+                return
+            self._pending.popleft()
+            self._write(count, packing.result())
+
+    def _drain(self) -> None:
+        """Write the frames that are still being packed, so that the order in the file is fixed."""
+        if self._batch:
+            self._submit()
+        while self._pending:
+            count, packing = self._pending.popleft()
+            self._write(count, packing.result())
+
+    def append_packed(self, packed: PackedFrame) -> None:
+        """Add the next frame, packed by `pack_record` with this writer's compression."""
+        self._drain()
+        self._begin_frame(packed.record, {p: layout for p, (layout, _) in packed.stacks.items()})
+        self._write(1, packed.stacks)
+
+    def _write(self, count: int, stacks: Stacks) -> None:
+        """Write the arrays of the next frames."""
+        first, self._written = self._written, self._written + count
+        if self._written > self._room:
+            self._room = -(-self._written // _ROOM) * _ROOM
             self._resize(self._room)
-        for path, (layout, content) in packed.stacks.items():
+        for path, (layout, content) in stacks.items():
             if layout.depth > 1:
                 assert isinstance(content, np.ndarray)
-                self._deep[path].append(content)
-                if len(self._deep[path]) == layout.depth:
-                    self._flush_deep(path)
+                self._deep[path].extend(content)
+                while len(self._deep[path]) >= layout.depth:
+                    self._write_deep(path)
             elif self.compression == "blosc":
-                self._sets[path][self.frames] = content
+                self._sets[path][first : self._written] = content
             else:
                 if isinstance(content, np.ndarray):
                     content = pack(content, layout, self.compression)
-                write_chunks(self._sets[path], self.frames, layout, content)
-        self._add_row(packed.record)
-        self.frames += 1
+                write_chunks(self._sets[path], first, layout, content)
+        while self._written - self._rows_written >= _ROWS:
+            self._write_rows(_ROWS)
 
     def _create(self, layouts: dict[str, Layout]) -> None:
         self._layouts = layouts
@@ -201,7 +178,7 @@ class PriorsWriter:
                     self._file, field.path, self.compression, dtype or layout.dtype
                 )
                 if layout.depth > 1:
-                    self._deep[field.path] = []
+                    self._deep[field.path], self._deep_written[field.path] = deque(), 0
             elif field.path in self._rows:
                 dataset = self._file.create_dataset(
                     field.path, (0,), dtype, maxshape=(None,), chunks=(_ROWS,)
@@ -218,19 +195,20 @@ class PriorsWriter:
             dataset.attrs["units"] = field.units
 
     def _resize(self, frames: int) -> None:
-        for path in self._layouts:
-            self._sets[path].resize(frames, axis=0)
+        for path, layout in self._layouts.items():
+            self._sets[path].id.set_extent((frames, *layout.shape))
 
-    def _flush_deep(self, path: str) -> None:
-        arrays, layout = self._deep[path], self._layouts[path]
-        first = (self.frames if len(arrays) == layout.depth else self.frames - 1) + 1 - len(arrays)
+    def _write_deep(self, path: str) -> None:
+        """Write one chunk of a stack that is several frames deep, or what there is of it."""
+        layout, waiting = self._layouts[path], self._deep[path]
+        arrays = [waiting.popleft() for _ in range(min(layout.depth, len(waiting)))]
+        first = self._deep_written[path]
         if self.compression == "blosc":
             self._sets[path][first : first + len(arrays)] = np.stack(arrays)
         else:
-            whole = np.full((layout.depth, *layout.shape), layout.fill, layout.dtype)
-            whole[: len(arrays)] = arrays
-            write_chunks(self._sets[path], first, layout, pack(whole, layout, self.compression))
-        arrays.clear()
+            chunk = pack_padded(arrays, layout, self.compression)
+            write_chunks(self._sets[path], first, layout, chunk)
+        self._deep_written[path] = first + len(arrays)
 
     def _add_row(self, record: FrameRecord) -> None:
         lists = (record.scaling4x4.tobytes(), record.scaling8x8.tobytes())
@@ -240,16 +218,14 @@ class PriorsWriter:
         for path, values in self._rows.items():
             name = FIELDS[path].record
             values.append(getattr(record, name) if name else row)
-        if len(self._rows["frames/pts"]) == _ROWS:
-            self._flush_rows()
 
-    def _flush_rows(self) -> None:
-        count = len(self._rows["frames/pts"])
+    def _write_rows(self, count: int) -> None:
+        """Write the oldest rows of `frames/*`; when is the same whatever the threads do."""
         for path, values in self._rows.items():
             dataset = self._sets[path]
             dataset.resize(self._rows_written + count, axis=0)
-            dataset[self._rows_written :] = np.array(values, dataset.dtype)
-            values.clear()
+            dataset[self._rows_written :] = np.array(values[:count], dataset.dtype)
+            del values[:count]
         self._rows_written += count
 
     def write_audio(
@@ -286,15 +262,17 @@ class PriorsWriter:
 
     def _stream(self, path: str, blocks: Iterable[np.ndarray], dtype: np.dtype) -> h5py.Dataset:
         self._drain()
-        options = filters(self.compression) if path == "audio/samples" else {}
-        dataset = self._file.create_dataset(
-            path, (0,), dtype, maxshape=(None,), chunks=(65536,), **options
-        )
+        compression = self.compression if path == "audio/samples" else "none"
+        layout = Layout((), dtype, (), _STREAM)
+        dataset = layout.create(self._file, path, compression, dtype)
         self._describe(dataset)
         written = 0
-        for block in blocks:
+        for block in _regrouped(blocks, _STREAM):
             dataset.resize(written + len(block), axis=0)
-            dataset[written:] = block
+            if compression == "blosc":
+                dataset[written:] = block
+            else:
+                write_chunks(dataset, written, layout, pack_padded(block, layout, compression))
             written += len(block)
         return dataset
 
@@ -312,8 +290,8 @@ class PriorsWriter:
             raise ValueError("a priors file needs at least one frame")
         for path, arrays in self._deep.items():
             if arrays:
-                self._flush_deep(path)
-        self._flush_rows()
+                self._write_deep(path)
+        self._write_rows(self.frames - self._rows_written)
         self._resize(self.frames)
         for i, (path, length) in enumerate((("scaling/list4x4", 16), ("scaling/list8x8", 64))):
             lists = [np.frombuffer(key[i], np.uint8).reshape(6, length) for key in self._scaling]
@@ -347,3 +325,19 @@ class PriorsWriter:
     def __exit__(self, *_: object) -> None:
         """Remove what was not finished."""
         self.discard()
+
+
+def _regrouped(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """The same elements in blocks of one size; the last may be shorter."""
+    held: list[np.ndarray] = []
+    count = 0
+    for block in blocks:
+        held.append(block)
+        count += len(block)
+        if count >= size:
+            whole = np.concatenate(held)
+            end = count // size * size
+            yield from whole[:end].reshape(-1, size)
+            held, count = [whole[end:]], count - end
+    if count:
+        yield np.concatenate(held)
