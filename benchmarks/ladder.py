@@ -4,14 +4,16 @@
 
 Every row is trained on the same samples from the same seed for so many steps, or until its minutes
 are over. A row is a run folder in OUT, so that a call that was stopped goes on where it was when
-called again, and a call after that only measures. Prints a table in Markdown; OUT/ladder.csv has a
-line per row and clip.
+called again, and a call after that only measures. Prints a table in Markdown: means over the test
+clips, and what a row gains over the first one with the standard error of the clips' differences.
+OUT/ladder.csv has a line per row and clip.
 """
 
 import argparse
 import csv
 import sys
 from pathlib import Path
+from statistics import fmean, stdev
 
 from davd.data.dataset import open_segments
 from davd.restore.audio import features
@@ -84,13 +86,16 @@ def measured(row: str, checkpoint: Path, arguments: argparse.Namespace) -> Row:
     return Row(row, "right", clips, network.parameter_count(), multiply_adds(network))
 
 
-def line(row: Row, crf: int, folder: Path) -> str:
+def line(row: Row, first: Row, crf: int, folder: Path) -> str:
     """A row of the Markdown table."""
     with (folder / "val.csv").open(newline="") as file:
         *_, last = csv.DictReader(file)
-    gain, error, _ = row.gain("psnr_y", crf)
+    gain, _, least = row.gain("psnr_y", crf)
+    pairs = zip(row.clips, first.clips, strict=True)
+    more = [a.mean("psnr_y", "restored") - b.mean("psnr_y", "restored") for a, b in pairs]
     cells = [row.label, last["step"], f"{float(last['seconds']) / 60:.1f}"]
-    cells += [f"{gain:+.3f}", f"{error:.3f}"]
+    cells += [f"{gain:+.3f}", f"{least:+.3f}", f"{fmean(more):+.3f}"]
+    cells.append(f"{stdev(more) / len(more) ** 0.5:.3f}" if len(more) > 1 else "")
     cells += [f"{row.mean(name, crf):.{digits}f}" for name, digits in MEASURES.items()]
     cells += [f"{row.parameters / 1e6:.2f}", f"{row.multiply_adds / 1e9:.1f}"]
     return f"| {' | '.join(cells)} |"
@@ -105,12 +110,13 @@ def main(argv: list[str] | None = None) -> int:
         config = configuration(name, arguments)
         print(f"{name}: {config.train.out}", file=sys.stderr, flush=True)
         rows.append(measured(name, train(config), arguments))
-        lines.append(line(rows[-1], arguments.crf, Path(config.train.out)))
+        lines.append(line(rows[-1], rows[0], arguments.crf, Path(config.train.out)))
         (arguments.out / "ladder.csv").write_text(as_csv(rows))
-    head = "row", "steps", "minutes", "gain Y", "+-", *MEASURES, "Mparams", "GMAC"
+    head = "row", "steps", "minutes", "gain Y", "least", "over the first", "+-"
+    head = *head, *MEASURES, "Mparams", "GMAC"
     decoded = [f"{rows[0].mean(m, arguments.crf, 'decoded'):.{d}f}" for m, d in MEASURES.items()]
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    print(f"| decoded |  |  |  |  | {' | '.join(decoded)} |  |  |", *lines, sep="\n")
+    print(f"| decoded |  |  |  |  |  |  | {' | '.join(decoded)} |  |  |", *lines, sep="\n")
     return 0
 
 
