@@ -140,7 +140,7 @@ def pack_padded(
     return pack(whole, layout, compression)
 
 
-def _shuffled(blocks: np.ndarray, rows: list[int]) -> Sequence[np.ndarray]:
+def _shuffled(blocks: np.ndarray, rows: list[int]) -> list[np.ndarray]:
     """HDF5's shuffle of some rows: the first bytes of all elements, then the second bytes ..."""
     size = blocks.itemsize
     if size == 1:
@@ -148,8 +148,8 @@ def _shuffled(blocks: np.ndarray, rows: list[int]) -> Sequence[np.ndarray]:
     whole = blocks[rows].view(f"<u{size}")
     parts = np.empty((len(rows), size, blocks.shape[1]), np.uint8)
     for k in range(size):
-        parts[:, k] = (whole >> (8 * k)).astype(np.uint8)
-    return parts.reshape(len(rows), -1)
+        np.right_shift(whole, 8 * k, out=parts[:, k], casting="unsafe")
+    return list(parts.reshape(len(rows), -1))
 
 
 def _tiles(planes: np.ndarray, layout: Layout) -> np.ndarray:
@@ -168,7 +168,7 @@ def _tiles(planes: np.ndarray, layout: Layout) -> np.ndarray:
 def _nonzero(blocks: np.ndarray) -> np.ndarray:
     """Which rows hold anything but zeros; eight bytes at a time where they divide."""
     if blocks.shape[1] * blocks.itemsize % 8 == 0:
-        blocks = blocks.view(np.uint64)
+        return np.asarray(blocks.view(np.uint64).max(axis=1) > 0)
     return np.asarray(blocks.any(axis=1))
 
 

@@ -1,7 +1,7 @@
 """Frame records -> compressed chunks, in any thread; what the writer then puts into the file."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -86,8 +86,6 @@ def pack_frames(
 
 def _without_arrays(record: FrameRecord) -> FrameRecord:
     small = {"scaling4x4", "scaling8x8"}
-    values = {f.name: getattr(record, f.name) for f in fields(record)}
-    for name, value in values.items():
-        if name not in small and isinstance(value, np.ndarray | tuple):
-            values[name] = None
-    return FrameRecord(**values)
+    values = record.__dict__.items()
+    large = (n for n, v in values if n not in small and isinstance(v, np.ndarray | tuple))
+    return record.but(**dict.fromkeys(large))

@@ -282,25 +282,19 @@ class FrameRecord:
         picture_type: I 0, P 1, B 2.
         keyframe: IDR picture.
         concealed: some macroblock was concealed.
-        decoded: planes y, cb, cr, each `[Hc, Wc]`, uint8 (uint16 over 8 bit).
-        prediction: planes likewise.
-        residual: planes likewise, int16 (int32 over 8 bit).
-        level: planes likewise, int16 (int32 over 8 bit).
+        decoded, prediction: planes y, cb, cr, each `[Hc, Wc]`, uint8 (uint16 over 8 bit).
+        residual, level: planes likewise, int16 (int32 over 8 bit).
         tu: uint8 `[H/4, W/4]`, see `TU_TYPES`.
         mb_type: uint8 `[H/16, W/16]`, see `MB_TYPES`.
-        qp_y: int8 `[H/16, W/16]`.
-        qp_cb: int8 `[H/16, W/16]`; None for 4:0:0.
-        qp_cr: int8 `[H/16, W/16]`; None for 4:0:0.
+        qp_y, qp_cb, qp_cr: int8 `[H/16, W/16]`; those of chroma None for 4:0:0.
         cbp: uint8 `[H/16, W/16]`.
         slice: uint16 `[H/16, W/16]`.
         field: uint8 `[H/16, W/16]`.
-        scaling4x4: uint8 `[6, 16]`, zig-zag order.
-        scaling8x8: uint8 `[6, 64]`, zig-zag order.
+        scaling4x4, scaling8x8: uint8 `[6, 16]`, `[6, 64]`, zig-zag order.
         mv: int16 `[2, H/4, W/4, 2]`, quarter samples.
         ref: int32 `[2, H/8, W/8]`, display index of the reference frame, -1 none, -2 not in the
             file.
-        intra_luma: int8 `[H/4, W/4]`.
-        intra_chroma: int8 `[H/16, W/16]`.
+        intra_luma, intra_chroma: int8 `[H/4, W/4]`, `[H/16, W/16]`.
     """
 
     index: int
@@ -329,6 +323,12 @@ class FrameRecord:
     ref: np.ndarray | None = None
     intra_luma: np.ndarray | None = None
     intra_chroma: np.ndarray | None = None
+
+    def but(self, **changes: object) -> "FrameRecord":
+        """As `dataclasses.replace`, which sets the fields one by one, for once a frame."""
+        record = object.__new__(FrameRecord)
+        record.__dict__.update(self.__dict__, **changes)
+        return record
 
 
 _PLACES = [  # name, attribute of a record and number of the plane, of all datasets of arrays

@@ -1,6 +1,5 @@
 """The sound of a video: mono 16 kHz samples on its clock, and the track itself, untouched."""
 
-import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -129,7 +128,7 @@ def copy_track(
         Time of its first packet, seconds on the video's clock; None where nothing could be copied,
         since Matroska has no place for this codec or there are no packets.
     """
-    times: list[Fraction] = []
+    first: Fraction | None = None
     with av.open(str(source.path), metadata_errors="ignore") as container:
         stream = container.streams[source.sound]
         assert isinstance(stream, av.AudioStream)
@@ -139,18 +138,17 @@ def copy_track(
                 for packet in _packets(container, stream):
                     stamp = packet.dts if packet.pts is None else packet.pts
                     unit = packet.time_base or Fraction(1)
-                    time, length = (stamp or 0) * unit, (packet.duration or 0) * unit
-                    if start is not None and time + length <= start:
+                    time = (stamp or 0) * unit
+                    if start is not None and time + (packet.duration or 0) * unit <= start:
                         continue
                     if end is not None and time >= end:
                         break
-                    bisect.insort(times, time)
-                    del times[1:]
+                    first = time if first is None else min(first, time)
                     packet.stream = track
                     out.mux(packet)
         except (av.error.FFmpegError, ValueError):
             return None
-    return float(times[0]) if times else None
+    return None if first is None else float(first)
 
 
 def _packets(

@@ -1,7 +1,5 @@
 """Frames get their place in time."""
 
-from dataclasses import replace
-
 from ._core import StreamInfo
 from .decode import NO_PTS, Selection, bare_frame_rate
 from .demux import Source
@@ -25,8 +23,7 @@ class Timeline:
         """The record with its numbers set; `index` and `decoded` frames came before its piece."""
         pts = self._next if self._bare or record.pts == NO_PTS else record.pts
         self._next = pts + self.step
-        return replace(
-            record,
+        return record.but(
             index=record.index + index,
             decode_order=record.decode_order + decoded,
             pts=pts,
