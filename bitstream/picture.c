@@ -4,12 +4,17 @@
  * Note [Geometry]. All buffers of a pool have the size that the active SPS asks for. When another
  * SPS changes it, stream_state.geometry counts on; slots that wait for output keep the old size,
  * and are freed instead of used again. */
+#ifdef __linux__
+#define _DEFAULT_SOURCE // madvise()
+#include <sys/mman.h>
+#endif
 #include <stdlib.h>
 
 #include "stream.h"
 
 enum {
     ALIGN = 64,
+    HUGE_PAGE = 2 << 20,
     PLANE_GUARD = 64, // bytes before and after each plane that may be read, not written
 };
 
@@ -17,10 +22,20 @@ static size_t aligned(const size_t size) {
     return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 }
 
-/* Zeroed; aligned_alloc() is not everywhere. `*block` is what free() takes. */
+/* Zeroed; aligned_alloc() is not everywhere. `*block` is what free() takes. Large blocks are asked
+ * for in huge pages: a row of macroblocks writes to hundreds of small ones, each of which the
+ * system has to clear first and the processor to look up. */
 static uint8_t *alloc_aligned(const size_t size, void **const block) {
-    *block = calloc(1, size + ALIGN);
-    return *block == NULL ? NULL : (uint8_t *)*block + (ALIGN - (uintptr_t)*block % ALIGN);
+    const size_t align = size < HUGE_PAGE ? ALIGN : HUGE_PAGE;
+    *block = calloc(1, size + align);
+    if (*block == NULL)
+        return NULL;
+    uint8_t *const start = (uint8_t *)*block + (align - (uintptr_t)*block % align);
+#ifdef MADV_HUGEPAGE
+    if (align == HUGE_PAGE)
+        (void)madvise(start, size, MADV_HUGEPAGE); // no more than a wish
+#endif
+    return start;
 }
 
 static size_t pic_size_in_mbs(const h264_decoder *const dec) {
