@@ -35,6 +35,7 @@ class NetworkConfig:
     cell: str = "none"  # CPM: projection inside the network, one of CELLS
     priors: bool = False  # prediction, residual, QP, TU edges and skips as input channels (ours)
     mirror: bool = False  # when applied, average with the mirrored picture (ours; twice the work)
+    damp: float = 0.0  # when applied, share of it held back per step of QP below 46 (ours)
     qp: bool = False  # QP alone as an input channel; part of `priors` (ours)
 
 

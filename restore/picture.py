@@ -88,7 +88,7 @@ def apply_correction(decoded: Planes, correction: Tensor, scale: int, colour: st
         height, width = y.shape[-2:]
         chroma = [_half(correction[..., c, :, :], height // 2, width // 2) for c in (1, 2)]
     changed = [
-        plane + _repeat(change, plane.shape[-2:]) if plane.numel() else plane
+        plane + spread(change, plane.shape[-2:]) if plane.numel() else plane
         for plane, change in zip(decoded[1:], chroma, strict=True)
     ]
     return Planes(decoded.y + y, *changed)
@@ -129,7 +129,7 @@ def channels(sample: Sample, config: NetworkConfig, scale: int) -> Tensor:
     elif config.qp:
         if sample.qp_y is None:
             raise ValueError("this network reads QP: not in the priors")
-        parts.append(_spread(_qp(sample.qp_y), size).unsqueeze(-3) * MAP_GAIN)
+        parts.append(spread(_qp(sample.qp_y), size).unsqueeze(-3) * MAP_GAIN)
     return torch.cat(parts, dim=-3)
 
 
@@ -144,22 +144,22 @@ def _maps(sample: Sample, size: torch.Size) -> Tensor:
     kind, unit = sample.mb_type, sample.tu & 7
     skip, intra = (kind == 4) | (kind == 9), kind <= 3
     blocks = [_qp(sample.qp_y), skip.float(), intra.float(), (kind >= 9).float()]
-    spread = [_spread(plane, size) for plane in blocks]
-    spread.append(_spread((unit == 2).float(), size))
-    spread.append(_spread((unit == 0).float(), size))
+    maps = [spread(plane, size) for plane in blocks]
+    maps.append(spread((unit == 2).float(), size))
+    maps.append(spread((unit == 0).float(), size))
     # Transform edges: 1 in the first row or column of a unit, -1 in its last one.
-    side = _spread(torch.where(unit == 1, 4, torch.where(unit == 2, 8, 16)), size)
+    side = spread(torch.where(unit == 1, 4, torch.where(unit == 2, 8, 16)), size)
     scale = sample.decoded.y.shape[-1] // size[1]
     for axis in (0, 1):
         place = torch.arange(size[axis], device=unit.device) * scale
         place = place[:, None] if axis == 0 else place[None, :]
         first = place % side == 0
         last = place % side == side - scale
-        spread.append(first.float() - last.float())
-    return torch.stack(spread, dim=-3)
+        maps.append(first.float() - last.float())
+    return torch.stack(maps, dim=-3)
 
 
-def _spread(blocks: Tensor, size: torch.Size) -> Tensor:
+def spread(blocks: Tensor, size: torch.Size) -> Tensor:
     """Repeat the values of blocks over their samples: `[..., h, w]` to `[..., *size]`."""
     down, across = size[0] // blocks.shape[-2], size[1] // blocks.shape[-1]
     return blocks.repeat_interleave(down, -2).repeat_interleave(across, -1)
@@ -178,8 +178,3 @@ def _half(plane: Tensor, height: int, width: int) -> Tensor:
 def _double(plane: Tensor) -> Tensor:
     """A plane at twice its size, each sample repeated."""
     return plane.repeat_interleave(2, -2).repeat_interleave(2, -1)
-
-
-def _repeat(plane: Tensor, size: torch.Size) -> Tensor:
-    """A plane repeated up to a size that is a multiple of its own."""
-    return _spread(plane, size)

@@ -19,7 +19,9 @@ from ..data.augment import mirrored
 from ..data.sample import Planes, Sample, collate
 from .cells import CellTable
 from .config import NetworkConfig
-from .picture import apply_correction, channels, normal
+from .picture import apply_correction, channels, normal, spread
+
+FULL_TRUST = 46  # QP from which on the whole correction is applied
 
 Features = tuple[Tensor, ...]
 """Tensors `[B, T, ...]` that belong to frames one by one."""
@@ -95,6 +97,31 @@ class Restorer(nn.Module, ABC):
         change = self.correction(features, middle)
         decoded = normal(middle.decoded, middle.bit_depth)
         return apply_correction(decoded, change, self.scale, self.config.colour)
+
+    def damped(self, restored: Planes, middle: Sample) -> Planes:
+        """Hold back a share of the correction, by QP, where the configuration says so.
+
+        On pictures unlike those trained with, a correction is right in its direction and too
+        large, the more so the finer the quantisation was: there is less to repair, and what looks
+        like a flaw is more often detail. A macroblock keeps `1 - damp * (46 - QP)` of it, 0 to 1.
+
+        Raises:
+            ValueError: QP is not in the sample.
+        """
+        if not self.config.damp:
+            return restored
+        if middle.qp_y is None:
+            raise ValueError("this network holds back by QP: not in the priors")
+        share = (1 - self.config.damp * (FULL_TRUST - middle.qp_y.float())).clamp(0, 1)
+        decoded = normal(middle.decoded, middle.bit_depth)
+        return Planes(
+            *(
+                before + spread(share, before.shape[-2:]) * (after - before)
+                if before.numel()
+                else before
+                for before, after in zip(decoded, restored, strict=True)
+            )
+        )
 
     def finish(self, restored: Planes, middle: Sample) -> Planes:
         """Project, where there is a projector, and clip."""
@@ -182,11 +209,10 @@ class Stream:
         )
         middle = self._window[self._network.radius][1]
         with torch.inference_mode(), self._autocast(middle):
-            if not self._network.config.mirror:
-                return self._network.restore(features, middle)
-            both = self._network.corrected(features, self._both(middle))
-            mean = both.map(lambda plane: (plane[:1] + plane[1:].flip(-1)) / 2)
-            return self._network.finish(mean, middle)
+            restored = self._network.corrected(features, self._both(middle))
+            if self._network.config.mirror:
+                restored = restored.map(lambda plane: (plane[:1] + plane[1:].flip(-1)) / 2)
+            return self._network.finish(self._network.damped(restored, middle), middle)
 
     def _both(self, frame: Sample) -> Sample:
         """A frame and its mirror image as a batch of two, where mirroring is asked for."""

@@ -136,6 +136,27 @@ def test_mirroring_averages_both_ways_round() -> None:
     assert (out[0].y - out[2].y).abs().max() > 1e-4
 
 
+def test_fine_quantisation_holds_the_correction_back() -> None:
+    sample = make_sample(frames=5)
+    plain, damped = make_network("davd-lite"), make_network("davd-lite", damp=0.05)
+    qp = torch.tensor([[46, 36, 20], [51, 41, 26]], dtype=torch.int8).expand(1, 5, 2, 3)
+    sample = dataclasses.replace(sample, qp_y=qp)
+    streams = [Stream(plain), Stream(damped)]
+    for k in range(5):
+        out = [stream.push(sample.cut(k, k + 1)) for stream in streams]
+    assert out[0] is not None and out[1] is not None
+    decoded = normal(sample.decoded, (8, 8)).map(lambda plane: plane[0, 2])
+    for before, all_of_it, some_of_it in zip(decoded, *out, strict=True):
+        whole, some = all_of_it[0, 0] - before, some_of_it[0, 0] - before
+        inside = (all_of_it[0, 0] > 0) & (all_of_it[0, 0] < 1)
+        share = torch.tensor([[1, 0.5, 0], [1, 0.75, 0]])
+        side = before.shape[0] // 2
+        share = share.repeat_interleave(side, 0).repeat_interleave(side, 1)
+        torch.testing.assert_close(some[inside], (share * whole)[inside], atol=2e-6, rtol=1e-5)
+    with pytest.raises(ValueError, match="QP"):
+        damped.damped(out[0], dataclasses.replace(sample.cut(2, 3), qp_y=None))
+
+
 def test_stream_shorter_than_a_window() -> None:
     network = make_network("davd-lite")
     for count in (0, 1, 2):
