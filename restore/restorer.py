@@ -209,8 +209,11 @@ class Stream:
         )
         middle = self._window[self._network.radius][1]
         with torch.inference_mode(), self._autocast(middle):
+            config = self._network.config
+            if not (config.mirror or config.damp):
+                return self._network.restore(features, middle)
             restored = self._network.corrected(features, self._both(middle))
-            if self._network.config.mirror:
+            if config.mirror:
                 restored = restored.map(lambda plane: (plane[:1] + plane[1:].flip(-1)) / 2)
             return self._network.finish(self._network.damped(restored, middle), middle)
 
