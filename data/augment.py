@@ -75,9 +75,7 @@ def contrasted(sample: Sample, steps: int) -> Sample:
         return sample
     gain = 2.0 ** (steps / 6)
 
-    def scaled(planes: Planes | None) -> Planes | None:
-        if planes is None:
-            return None
+    def scaled(planes: Planes) -> Planes:
         depths = (sample.bit_depth[0], sample.bit_depth[1], sample.bit_depth[1])
         return Planes(*(_scaled(p, gain, depth) for p, depth in zip(planes, depths, strict=True)))
 
@@ -91,8 +89,10 @@ def contrasted(sample: Sample, steps: int) -> Sample:
         if (value := getattr(sample, name)) is not None
     }
     return dataclasses.replace(
-        sample, decoded=scaled(sample.decoded), clean=scaled(sample.clean),
-        prediction=scaled(sample.prediction), residual=residual, **qps,
+        sample, decoded=scaled(sample.decoded),
+        clean=None if sample.clean is None else scaled(sample.clean),
+        prediction=None if sample.prediction is None else scaled(sample.prediction),
+        residual=residual, **qps,
     )  # fmt: skip
 
 
