@@ -53,6 +53,7 @@ def get_parser() -> argparse.ArgumentParser:
     encode = commands.add_parser("encode", help="one cropped clip: x264 at one rate factor")
     _clip(encode)
     encode.add_argument("--crf", type=int, default=42, help="rate factor, 0..51 (42)")
+    encode.add_argument("--extract", action="store_true", help="and then its priors, in one go")
     extract = commands.add_parser("extract", help="one coded clip: its priors")
     _clip(extract)
     extract.add_argument("--crf", type=int, default=42, help="which of the coded clips (42)")
@@ -196,6 +197,8 @@ def _one(arguments: argparse.Namespace) -> int:
         results = {"crop": prepare.crop_clip(source, work, name, settings)}
     elif arguments.command == "encode":
         results = {"encode": prepare.encode_clip(work, name, arguments.crf, settings)}
+        if arguments.extract:
+            results["extract"] = prepare.extract_clip(work, name, arguments.crf)
     elif arguments.command == "extract":
         results = {"extract": prepare.extract_clip(work, name, arguments.crf)}
     else:

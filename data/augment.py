@@ -3,11 +3,13 @@
 A few minutes of video hold few faces, and a network soon knows them by heart. What is done here
 gives samples as another encode would have: mirrored, or with another contrast. H.264 works in
 steps that double with every six of QP, so samples scaled by `2 ** (k / 6)` around mid-grey are what
-QP + k would have given; QP is changed along. (Samples upside down or on their side, as is common
+QP + k would have given; QP is changed along. Or in another light: prediction, and so the codec, sees
+no difference when all of a plane is a little brighter. (Samples upside down or on their side, as is common
 elsewhere, slowed learning to a half: what is lost at such rates differs between directions.)
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -27,6 +29,8 @@ class Augment:
     """Exchange left and right in every other sample."""
     contrast: int = 0
     """Largest change of contrast, in steps of QP."""
+    light: int = 0
+    """Largest change of luma, and twice the largest of each chroma plane, in steps of 8 bit."""
 
     def __call__(self, sample: Sample, random: np.random.Generator) -> Sample:
         """A sample, varied.
@@ -38,6 +42,9 @@ class Augment:
             sample = mirrored(sample)
         if self.contrast:
             sample = contrasted(sample, int(random.integers(-self.contrast, self.contrast + 1)))
+        if self.light:
+            reach = np.array([self.light, self.light // 2, self.light // 2])
+            sample = lit(sample, random.integers(-reach, reach + 1).tolist())
         return sample
 
 
@@ -94,6 +101,31 @@ def contrasted(sample: Sample, steps: int) -> Sample:
         prediction=None if sample.prediction is None else scaled(sample.prediction),
         residual=residual, **qps,
     )  # fmt: skip
+
+
+def lit(sample: Sample, steps: Sequence[int]) -> Sample:
+    """A sample with each plane brighter or darker by so many 256ths of its range.
+
+    Raises:
+        ValueError: It carries levels; where samples are clipped, they would be other ones.
+    """
+    if sample.level is not None:
+        raise ValueError("a sample with levels cannot be put in another light")
+    depths = (sample.bit_depth[0], sample.bit_depth[1], sample.bit_depth[1])
+
+    def shifted(planes: Planes) -> Planes:
+        return Planes(*(_shifted(*each) for each in zip(planes, steps, depths, strict=True)))
+
+    return dataclasses.replace(
+        sample, decoded=shifted(sample.decoded),
+        clean=None if sample.clean is None else shifted(sample.clean),
+        prediction=None if sample.prediction is None else shifted(sample.prediction),
+    )  # fmt: skip
+
+
+def _shifted(plane: Tensor, step: int, depth: int) -> Tensor:
+    wide = plane.to(torch.int32) + (step << (depth - 8))
+    return wide.clamp(0, (1 << depth) - 1).to(plane.dtype)
 
 
 def _scaled(plane: Tensor, gain: float, depth: int) -> Tensor:

@@ -49,6 +49,7 @@ class DataConfig:
     frames: int = 7  # frames read per sample; `frames - 2 * radius` of them are restored
     flip: bool = True  # horizontal flips, where no levels are asked for
     contrast: int = 0  # largest random change of contrast, in steps of QP (ours)
+    light: int = 0  # largest random change of brightness, of 255; of tint, half of it (ours)
     sound: str = "right"  # "right", "silent", "exchanged" or "shifted" by one second
     fix_delay: bool = True  # read the sound where the measured delay says it belongs
     cache: bool = True  # keep all planes in memory as 8 bit; for data that fits
@@ -193,8 +194,9 @@ def _check(config: Config) -> None:
             raise ValueError(f"{name} = {value!r}: expected one of {', '.join(choices)}")
     if data.crop < 16 or data.crop % 16:
         raise ValueError(f"data.crop = {data.crop}: expected a multiple of 16")
-    if network.cell != "none" and data.contrast:
-        raise ValueError("data.contrast changes levels: set it to 0 with a network.cell")
+    for name in ("contrast", "light"):
+        if network.cell != "none" and getattr(data, name):
+            raise ValueError(f"data.{name} changes levels: set it to 0 with a network.cell")
     if data.frames <= 2 * network.radius:
         raise ValueError(f"data.frames = {data.frames}: expected over {2 * network.radius}")
     if min(train.steps, train.batch, train.validate, train.save, train.log) < 1:

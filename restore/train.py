@@ -177,7 +177,9 @@ class _Run:
         total = settings.steps * settings.batch
         items = PriorsDataset(
             self.train_parts, length=total, crop=data.crop, frames=data.frames,
-            augment=Augment(data.flip and self.config.network.cell == "none", data.contrast),
+            augment=Augment(
+                data.flip and self.config.network.cell == "none", data.contrast, data.light
+            ),
             seed=settings.seed,
         )  # fmt: skip
         numbers = [

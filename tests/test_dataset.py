@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from davd.bitstream.priors import PriorsFile
-from davd.data.augment import Augment, contrasted, mirrored
+from davd.data.augment import Augment, contrasted, lit, mirrored
 from davd.data.clean import CleanVideo
 from davd.data.dataset import PriorsDataset, open_segments
 from davd.data.reader import ClipReader, Track
@@ -151,7 +151,31 @@ def test_another_contrast_is_another_qp(work: Path) -> None:
     assert bright.max() == 255 or int(sample.decoded.y.max()) < 160
 
 
-@pytest.mark.parametrize("change", [mirrored, lambda sample: contrasted(sample, 1)])
+def test_another_light_moves_every_picture_alike(work: Path) -> None:
+    part = open_segments(work, "train", crf=(42,))[0]
+    sample = part.reader.read(0, 2)
+    bright = lit(sample, [9, -4, 3])
+    assert sample.clean is not None and sample.prediction is not None
+    assert bright.clean is not None and bright.prediction is not None
+    for after, before in (
+        (bright.decoded, sample.decoded),
+        (bright.clean, sample.clean),
+        (bright.prediction, sample.prediction),
+    ):
+        for plane, was, step in zip(after, before, (9, -4, 3), strict=True):
+            assert plane.dtype == torch.uint8
+            assert torch.equal(plane.int(), (was.int() + step).clamp(0, 255))
+    assert bright.residual is sample.residual and bright.qp_y is sample.qp_y
+    assert lit(sample, [255, 0, 0]).decoded.y.min() == 255
+    drawn = [Augment(mirror=False, light=9)(sample, np.random.default_rng(k)) for k in range(40)]
+    moved = {int(each.decoded.cb.int().sub(sample.decoded.cb.int()).max()) for each in drawn}
+    assert min(moved) >= -4 and max(moved) <= 4 and len(moved) > 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [mirrored, lambda sample: contrasted(sample, 1), lambda sample: lit(sample, [1, 0, 0])],
+)
 def test_samples_with_levels_are_not_changed(
     work: Path, change: Callable[[Sample], Sample]
 ) -> None:
