@@ -128,6 +128,7 @@ def extract(
     verify: bool = False,
     digest: bool = False,
     jobs: int = 1,
+    threads: int | None = None,
     strict: bool = False,
     split: bool = False,
     overwrite: bool = False,
@@ -152,6 +153,7 @@ def extract(
         digest: MD5 of the cropped decoded planes into the summary.
         jobs: pieces decoded at the same time; `verify`, `digest` and ranges of bare streams go
             one by one.
+        threads: threads that compress beside the decoding one; None: as the machine has cores.
         strict: damage is an error.
         split: where size, chroma format or bit depth change, begin another file.
         overwrite: replace existing files.
@@ -179,7 +181,7 @@ def extract(
     verifier = Verifier(source, selection) if verify else None
     md5 = hashlib.md5(usedforsecurity=False) if digest else None
     settings = OutputSettings(
-        compression, audio and source.sound >= 0, audio_shift / 1000, split, overwrite
+        compression, audio and source.sound >= 0, audio_shift / 1000, split, overwrite, threads
     )
     items: Iterator[tuple[FrameRecord | PackedFrame, StreamInfo]]
     counted = source.bare and selection != Selection()  # frames of a bare stream have no times

@@ -97,6 +97,7 @@ class OutputSettings:
         audio_shift: seconds by which it is moved, later if positive.
         split: begin another file where the format changes.
         overwrite: replace existing files.
+        threads: that compress beside the one that decodes; None: as the machine has cores.
     """
 
     compression: str = "gzip"
@@ -104,6 +105,7 @@ class OutputSettings:
     audio_shift: float = 0.0
     split: bool = False
     overwrite: bool = False
+    threads: int | None = None
 
 
 class Output:
@@ -190,11 +192,14 @@ class Output:
             path = path.with_name(f"{path.stem}-{len(self.paths) + 1}{path.suffix}")
         values = attributes(self._source, info, timeline)
         values["first_frame"] = self._selection.first + self._begun
+        threads = self._settings.threads
+        if threads is None:
+            threads = 2 if (os.cpu_count() or 1) > 2 else 1
         self._writer = PriorsWriter(
             path,
             values,
             compression=self._settings.compression,
-            threads=2 if (os.cpu_count() or 1) > 2 else 1,  # beside the one that decodes
+            threads=threads,
             overwrite=self._settings.overwrite,
         )
         if self._digest is None:

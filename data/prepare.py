@@ -23,8 +23,15 @@ from .work import SAMPLE_RATE, Settings, read_result, step
 
 __all__ = ["crop_clip", "encode_clip", "extract_clip", "prepare_clip"]
 
+# FLAC in frames of a quarter of a second: left alone, ffmpeg makes them as short as Matroska's
+# blocks, which takes a fifth more bytes, and a quarter of the time that the priors take to extract.
 _SOUND: dict[str, dict[str, object]] = {
-    "flac": {"c:a": "flac", "compression_level": 5, "strict": "experimental"},
+    "flac": {
+        "c:a": "flac",
+        "compression_level": 5,
+        "frame_size": 4096,
+        "strict": "experimental",
+    },
     "aac": {"c:a": "aac", "b:a": "64k"},
 }
 
@@ -158,7 +165,7 @@ def _extract(coded: Path, folder: Path, clip: dict) -> dict:
     source, target = coded / f"{clip['name']}.mp4", folder / f"{clip['name']}.h5"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        done = extract(source, target, overwrite=True)
+        done = extract(source, target, overwrite=True, threads=0)  # clips run side by side
     except (DavdError, VideoError) as error:
         raise ClipError(str(error).replace(str(source), source.name)) from error
     if done.frames != clip["frames"]:

@@ -111,11 +111,13 @@ def collate(samples: Sequence[Sample]) -> Sample:
     """Stack samples of equal shape into a batch.
 
     Args:
-        samples: At least one; the same fields are present in all.
+        samples: At least one. Where some have sound or a face, the others are given what a network
+            takes for none: silence, the whole picture. All else is present in all or in none.
 
     Returns:
         One sample whose tensors have a leading axis `B`.
     """
+    samples = _alike(samples)
     first = samples[0]
     fields: dict[str, object] = {
         "bit_depth": first.bit_depth,
@@ -129,3 +131,18 @@ def collate(samples: Sequence[Sample]) -> Sample:
         elif isinstance(value, Tensor):
             fields[field.name] = torch.stack(others)
     return Sample(**fields)  # type: ignore[arg-type]
+
+
+def _alike(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Samples with sound and face where any of them has."""
+    heard = next((sample.sound for sample in samples if sample.sound is not None), None)
+    seen = next((sample.face for sample in samples if sample.face is not None), None)
+    alike = []
+    for sample in samples:
+        if heard is not None and sample.sound is None:
+            sample = dataclasses.replace(sample, sound=torch.zeros_like(heard))
+        if seen is not None and sample.face is None:
+            height, width = sample.decoded.y.shape[-2:]
+            sample = dataclasses.replace(sample, face=seen.new_tensor([0, 0, width, height]))
+        alike.append(sample)
+    return alike

@@ -263,3 +263,16 @@ def test_collate_keeps_what_is_there() -> None:
     assert batch.decoded.y.shape == (2, 2, 16, 16) and batch.name == ("a", "b")
     assert batch.clean is None and batch.frames == 2
     assert batch.cut(0, 1).decoded.cb.shape == (2, 1, 8, 8)
+
+
+def test_collate_gives_silence_and_the_whole_picture_where_there_is_neither() -> None:
+    def sample(**more: torch.Tensor) -> Sample:
+        planes = Planes(*(torch.zeros(2, s, s, dtype=torch.uint8) for s in (16, 8, 8)))
+        return Sample(decoded=planes, **more)
+
+    face = torch.tensor([2, 3, 4, 5], dtype=torch.int32)
+    batch = collate([sample(), sample(sound=torch.ones(2, 21, 39), face=face)])
+    assert batch.sound is not None and batch.face is not None
+    assert batch.sound[0].abs().sum() == 0 and batch.sound[1].min() == 1
+    assert batch.face.tolist() == [[0, 0, 16, 16], [2, 3, 4, 5]]
+    assert collate([sample(), sample()]).sound is None
