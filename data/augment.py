@@ -1,11 +1,11 @@
 """Training samples varied in ways that the codec would not mind.
 
 A few minutes of video hold few faces, and a network soon knows them by heart. What is done here
-gives samples as another encode would have: mirrored, or with another contrast. H.264 works in
-steps that double with every six of QP, so samples scaled by `2 ** (k / 6)` around mid-grey are what
-QP + k would have given; QP is changed along. Or in another light: prediction, and so the codec, sees
-no difference when all of a plane is a little brighter. (Samples upside down or on their side, as is common
-elsewhere, slowed learning to a half: what is lost at such rates differs between directions.)
+gives samples as another encode would have: mirrored, with another contrast, in another light. H.264
+works in steps that double with every six of QP, so samples scaled by `2 ** (k / 6)` around mid-grey
+are what QP + k would have given; QP is changed along. It codes differences, so a plane that is a
+little brighter all over makes none. (Samples upside down or on their side, as is common elsewhere,
+slowed learning to a half: what is lost at such rates differs between directions.)
 """
 
 import dataclasses

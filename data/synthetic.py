@@ -13,6 +13,7 @@ Needs opencv (for the warp) and, for the photographed face, scikit-image.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
@@ -310,25 +311,47 @@ def write_video(path: str | PathLike[str], head: TalkingHead) -> None:
         path: file to write; an existing one is replaced.
         head: what `synthesise` returned. Its RGB is turned to BT.601 yuv420p once, by FFmpeg.
     """
+    write_frames(path, head.frames, head.fps, head.samples)
+
+
+def write_frames(
+    path: str | PathLike[str],
+    frames: Iterable[np.ndarray],
+    fps: Fraction,
+    samples: np.ndarray | None = None,
+) -> None:
+    """Write pictures, and sound where there is any, as `write_video` does.
+
+    Args:
+        path: file to write; an existing one is replaced.
+        frames: uint8 RGB `[H, W, 3]` each.
+        fps: frames a second.
+        samples: int16 mono at `RATE`; None: a file without sound.
+    """
     import av
 
-    height, width = head.frames.shape[1:3]
     with av.open(str(path), "w", format="matroska") as container:
-        video = container.add_stream("ffv1", rate=head.fps)
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        video.codec_context.gop_size = 1
-        sound = container.add_stream("pcm_s16le", rate=RATE)
-        sound.layout = "mono"
-        step = Fraction(RATE) / head.fps
-        for k, rgb in enumerate(head.frames):
+        video = container.add_stream("ffv1", rate=fps)
+        video.pix_fmt, video.codec_context.gop_size = "yuv420p", 1
+        sound = None
+        if samples is not None:
+            sound = container.add_stream("pcm_s16le", rate=RATE)
+            sound.layout = "mono"
+        step = Fraction(RATE) / fps
+        for k, rgb in enumerate(frames):
+            if k == 0:
+                video.height, video.width = rgb.shape[:2]
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = k, 1 / head.fps
+            frame.pts, frame.time_base = k, 1 / fps
             container.mux(video.encode(frame))
+            if sound is None or samples is None:
+                continue
             start, stop = round(k * step), round((k + 1) * step)
             piece = av.AudioFrame.from_ndarray(
-                head.samples[None, start:stop], format="s16", layout="mono"
+                samples[None, start:stop], format="s16", layout="mono"
             )
             piece.sample_rate, piece.pts, piece.time_base = RATE, start, Fraction(1, RATE)
             container.mux(sound.encode(piece))
         container.mux(video.encode(None))
-        container.mux(sound.encode(None))
+        if sound is not None:
+            container.mux(sound.encode(None))
