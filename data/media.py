@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from av.container import InputContainer
 
 
@@ -184,3 +185,48 @@ def _probe(container: InputContainer) -> Probe:
         stop=times[-1] * base + 1 / float(rate),
         sound=name,
     )
+
+
+def write_frames(
+    path: str | os.PathLike[str],
+    frames: Iterable[np.ndarray],
+    fps: Fraction,
+    samples: np.ndarray | None = None,
+    rate: int = 16000,
+) -> None:
+    """Write pictures, and sound where there is any, without loss: FFV1 and PCM in Matroska.
+
+    Args:
+        path: file to write; an existing one is replaced.
+        frames: uint8 RGB `[H, W, 3]` each.
+        fps: frames a second.
+        samples: int16 mono; None: a file without sound.
+        rate: samples a second.
+    """
+    import av
+
+    with av.open(str(path), "w", format="matroska") as container:
+        video = container.add_stream("ffv1", rate=fps)
+        video.pix_fmt, video.codec_context.gop_size = "yuv420p", 1
+        sound = None
+        if samples is not None:
+            sound = container.add_stream("pcm_s16le", rate=rate)
+            sound.layout = "mono"
+        step = Fraction(rate) / fps
+        for k, rgb in enumerate(frames):
+            if k == 0:
+                video.height, video.width = rgb.shape[:2]
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = k, 1 / fps
+            container.mux(video.encode(frame))
+            if sound is None or samples is None:
+                continue
+            start, stop = round(k * step), round((k + 1) * step)
+            piece = av.AudioFrame.from_ndarray(
+                samples[None, start:stop], format="s16", layout="mono"
+            )
+            piece.sample_rate, piece.pts, piece.time_base = rate, start, Fraction(1, rate)
+            container.mux(sound.encode(piece))
+        container.mux(video.encode(None))
+        if sound is not None:
+            container.mux(sound.encode(None))

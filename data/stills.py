@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .synthetic import write_frames
+from .media import write_frames
 
 FPS = Fraction(25)
 SIDE = 1400  # larger photographs are made so small first, longer side
@@ -118,7 +118,7 @@ def moving_stills(
         rng, pictures[seed % len(pictures)], size, count, 0.0 if rest else rng.uniform(0.3, 4.0)
     )
     before = moving_window(
-        rng, pictures[rng.integers(len(pictures))], size, count, rng.uniform(0.5, 5.0)
+        rng, pictures[int(rng.integers(len(pictures)))], size, count, rng.uniform(0.5, 5.0)
     )
     x, y = size * rng.uniform(0.3, 0.7), size * rng.uniform(0.35, 0.7)
     wide, high = size * rng.uniform(0.15, 0.35), size * rng.uniform(0.2, 0.4)

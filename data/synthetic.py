@@ -13,13 +13,13 @@ Needs opencv (for the warp) and, for the photographed face, scikit-image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
 
 import numpy as np
 
+from .media import write_frames
 from .portraits import LIP_NODES, Portrait, drawn, photographed
 from .voice import CONTROL, RATE, speak
 
@@ -311,47 +311,4 @@ def write_video(path: str | PathLike[str], head: TalkingHead) -> None:
         path: file to write; an existing one is replaced.
         head: what `synthesise` returned. Its RGB is turned to BT.601 yuv420p once, by FFmpeg.
     """
-    write_frames(path, head.frames, head.fps, head.samples)
-
-
-def write_frames(
-    path: str | PathLike[str],
-    frames: Iterable[np.ndarray],
-    fps: Fraction,
-    samples: np.ndarray | None = None,
-) -> None:
-    """Write pictures, and sound where there is any, as `write_video` does.
-
-    Args:
-        path: file to write; an existing one is replaced.
-        frames: uint8 RGB `[H, W, 3]` each.
-        fps: frames a second.
-        samples: int16 mono at `RATE`; None: a file without sound.
-    """
-    import av
-
-    with av.open(str(path), "w", format="matroska") as container:
-        video = container.add_stream("ffv1", rate=fps)
-        video.pix_fmt, video.codec_context.gop_size = "yuv420p", 1
-        sound = None
-        if samples is not None:
-            sound = container.add_stream("pcm_s16le", rate=RATE)
-            sound.layout = "mono"
-        step = Fraction(RATE) / fps
-        for k, rgb in enumerate(frames):
-            if k == 0:
-                video.height, video.width = rgb.shape[:2]
-            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = k, 1 / fps
-            container.mux(video.encode(frame))
-            if sound is None or samples is None:
-                continue
-            start, stop = round(k * step), round((k + 1) * step)
-            piece = av.AudioFrame.from_ndarray(
-                samples[None, start:stop], format="s16", layout="mono"
-            )
-            piece.sample_rate, piece.pts, piece.time_base = RATE, start, Fraction(1, RATE)
-            container.mux(sound.encode(piece))
-        container.mux(video.encode(None))
-        if sound is not None:
-            container.mux(sound.encode(None))
+    write_frames(path, head.frames, head.fps, head.samples, RATE)

@@ -173,14 +173,11 @@ class _Run:
         """Batches from the next step on."""
         data, settings = self.config.data, self.config.train
         each = settings.batch // self.group.world
-        first = self.progress.step * settings.batch
-        total = settings.steps * settings.batch
+        first, total = self.progress.step * settings.batch, settings.steps * settings.batch
+        flip = data.flip and self.config.network.cell == "none"
         items = PriorsDataset(
             self.train_parts, length=total, crop=data.crop, frames=data.frames,
-            augment=Augment(
-                data.flip and self.config.network.cell == "none", data.contrast, data.light
-            ),
-            seed=settings.seed,
+            augment=Augment(flip, data.contrast, data.light), seed=settings.seed,
         )  # fmt: skip
         numbers = [
             start + self.group.rank * each + k
