@@ -9,7 +9,7 @@ slowed learning to a half: what is lost at such rates differs between directions
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -81,11 +81,6 @@ def contrasted(sample: Sample, steps: int) -> Sample:
     if steps == 0:
         return sample
     gain = 2.0 ** (steps / 6)
-
-    def scaled(planes: Planes) -> Planes:
-        depths = (sample.bit_depth[0], sample.bit_depth[1], sample.bit_depth[1])
-        return Planes(*(_scaled(p, gain, depth) for p, depth in zip(planes, depths, strict=True)))
-
     residual = sample.residual
     if residual is not None:
         wide = torch.int16 if max(sample.bit_depth) == 8 else torch.int32
@@ -95,12 +90,8 @@ def contrasted(sample: Sample, steps: int) -> Sample:
         for name in _QPS
         if (value := getattr(sample, name)) is not None
     }
-    return dataclasses.replace(
-        sample, decoded=scaled(sample.decoded),
-        clean=None if sample.clean is None else scaled(sample.clean),
-        prediction=None if sample.prediction is None else scaled(sample.prediction),
-        residual=residual, **qps,
-    )  # fmt: skip
+    seen = _pictures(sample, lambda plane, _, depth: _scaled(plane, gain, depth))
+    return dataclasses.replace(sample, residual=residual, **seen, **qps)  # type: ignore[arg-type]
 
 
 def lit(sample: Sample, steps: Sequence[int]) -> Sample:
@@ -111,16 +102,19 @@ def lit(sample: Sample, steps: Sequence[int]) -> Sample:
     """
     if sample.level is not None:
         raise ValueError("a sample with levels cannot be put in another light")
+    seen = _pictures(sample, lambda plane, k, depth: _shifted(plane, steps[k], depth))
+    return dataclasses.replace(sample, **seen)  # type: ignore[arg-type]
+
+
+def _pictures(sample: Sample, change: Callable[[Tensor, int, int], Tensor]) -> dict[str, Planes]:
+    """What is to be seen of a sample, changed by `change(plane, its number, its bit depth)`."""
     depths = (sample.bit_depth[0], sample.bit_depth[1], sample.bit_depth[1])
-
-    def shifted(planes: Planes) -> Planes:
-        return Planes(*(_shifted(*each) for each in zip(planes, steps, depths, strict=True)))
-
-    return dataclasses.replace(
-        sample, decoded=shifted(sample.decoded),
-        clean=None if sample.clean is None else shifted(sample.clean),
-        prediction=None if sample.prediction is None else shifted(sample.prediction),
-    )  # fmt: skip
+    seen = {name: getattr(sample, name) for name in ("decoded", "clean", "prediction")}
+    return {
+        name: Planes(*(change(planes[k], k, depth) for k, depth in enumerate(depths)))
+        for name, planes in seen.items()
+        if planes is not None
+    }
 
 
 def _shifted(plane: Tensor, step: int, depth: int) -> Tensor:
