@@ -20,6 +20,8 @@ import h5py
 import numpy as np
 from isal import isal_zlib
 
+from .objects import create_dataset
+
 COMPRESSIONS = ("gzip", "blosc", "none")
 # Of ISA-L. Its level 1 makes files a fifth smaller, but where memory is touched for the first time
 # its bytes were seen to differ from run to run (never the content); level 0 gives the same always.
@@ -74,14 +76,20 @@ class Layout:
 
     def create(self, file: h5py.File, path: str, compression: str, dtype: np.dtype) -> h5py.Dataset:
         """An empty, growing dataset of this layout."""
-        return file.create_dataset(
-            path,
-            shape=(0, *self.shape),
-            maxshape=(None, *self.shape),
-            chunks=(self.depth, *self.tile),
-            dtype=dtype,
-            fillvalue=self.fill,
-            **filters(compression),
+        chunks = (self.depth, *self.tile)
+        if compression == "blosc":
+            return file.create_dataset(
+                path,
+                shape=(0, *self.shape),
+                maxshape=(None, *self.shape),
+                chunks=chunks,
+                dtype=dtype,
+                fillvalue=self.fill,
+                **filters(compression),
+            )
+        deflated = compression == "gzip"
+        return create_dataset(
+            file, path, self.shape, dtype, chunks, fill=self.fill, deflated=deflated
         )
 
 

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from .chunks import COMPRESSIONS, Layout, filters, pack, pack_padded, write_chunks
+from .objects import add_attribute, create_dataset
 from .packing import PackedFrame, Stacks, layouts_of, pack_frames
 from .schema import ATTRIBUTES, FIELDS, FORMAT, SCHEMA_VERSION, FrameRecord
 from .schema import record_arrays as arrays_of
@@ -65,12 +66,9 @@ class PriorsWriter:
         self.frames = 0
         self._part = self.path.with_name(self.path.name + ".part")
         self._file = h5py.File(self._part, "w")
-        self._file.attrs["format"] = FORMAT
-        self._file.attrs["schema_version"] = SCHEMA_VERSION
-        self._file.attrs["codec"] = "h264"
-        for name, value in attributes.items():
-            self._file.attrs[name] = value
-        self._file.attrs["complete"] = False
+        own = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "codec": "h264"}
+        for name, value in (own | dict(attributes) | {"complete": False}).items():
+            add_attribute(self._file, name, value)
         self._pool = ThreadPoolExecutor(threads, "davd-pack") if threads > 0 else None
         self._batch: list[dict[str, np.ndarray]] = []  # frames that are packed together
         self._batch_size = 1
@@ -78,6 +76,7 @@ class PriorsWriter:
         self._queue = 2 * threads  # batches that wait to be packed
         self._sets: dict[str, h5py.Dataset] = {}  # kept open: opening costs more than a chunk
         self._layouts: dict[str, Layout] = {}
+        self._kinds: list[tuple[str, tuple[int, ...], np.dtype]] = []
         self._deep: dict[str, deque[np.ndarray]] = {}
         self._deep_written: dict[str, int] = {}
         self._rows: dict[str, list[object]] = {
@@ -96,7 +95,10 @@ class PriorsWriter:
             OSError: the disk is full, or the like.
         """
         arrays = arrays_of(record)
-        self._begin_frame(record, layouts_of(arrays))
+        kinds = [(path, array.shape, array.dtype) for path, array in arrays.items()]
+        same = kinds == self._kinds  # as it is for all frames but the first
+        self._begin_frame(record, self._layouts if same else layouts_of(arrays))
+        self._kinds = kinds
         if self.frames == 1:
             size = sum(array.nbytes for array in arrays.values())
             self._batch_size = max(1, min(_ROOM, _BATCH // size))
@@ -108,7 +110,7 @@ class PriorsWriter:
         """Check the layouts against those of the first frame and note the frame's row."""
         if self.frames == 0:
             self._create(layouts)
-        elif layouts != self._layouts:
+        elif layouts is not self._layouts and layouts != self._layouts:
             changed = sorted(p for p in layouts if layouts[p] != self._layouts.get(p))
             raise ValueError(f"frame {self.frames} differs from the first in shape: {changed}")
         self._add_row(record)
@@ -180,9 +182,8 @@ class PriorsWriter:
                 if layout.depth > 1:
                     self._deep[field.path], self._deep_written[field.path] = deque(), 0
             elif field.path in self._rows:
-                dataset = self._file.create_dataset(
-                    field.path, (0,), dtype, maxshape=(None,), chunks=(_ROWS,)
-                )
+                assert dtype is not None
+                dataset = create_dataset(self._file, field.path, (), dtype, (_ROWS,))
             else:
                 continue
             self._sets[field.path] = dataset
@@ -190,9 +191,9 @@ class PriorsWriter:
 
     def _describe(self, dataset: h5py.Dataset) -> None:
         field = FIELDS[dataset.name.lstrip("/")]
-        dataset.attrs["description"] = field.description
+        add_attribute(dataset, "description", field.description)
         if field.units:
-            dataset.attrs["units"] = field.units
+            add_attribute(dataset, "units", field.units)
 
     def _resize(self, frames: int) -> None:
         for path, layout in self._layouts.items():
@@ -220,11 +221,17 @@ class PriorsWriter:
             values.append(getattr(record, name) if name else row)
 
     def _write_rows(self, count: int) -> None:
-        """Write the oldest rows of `frames/*`; when is the same whatever the threads do."""
+        """Write the oldest rows of `frames/*`; when is the same whatever the threads do.
+
+        Args:
+            count: a whole chunk of them, or the last ones.
+        """
         for path, values in self._rows.items():
-            dataset = self._sets[path]
-            dataset.resize(self._rows_written + count, axis=0)
-            dataset[self._rows_written :] = np.array(values[:count], dataset.dtype)
+            dataset = self._sets[path].id
+            chunk = np.zeros(_ROWS, dataset.dtype)
+            chunk[:count] = values[:count]
+            dataset.set_extent((self._rows_written + count,))
+            dataset.write_direct_chunk((self._rows_written,), chunk.tobytes(), 0)
             del values[:count]
         self._rows_written += count
 
@@ -244,8 +251,8 @@ class PriorsWriter:
                 when all blocks have come.
         """
         dataset = self._stream("audio/samples", blocks, np.dtype("i2"))
-        dataset.attrs["sample_rate"] = sample_rate
-        dataset.attrs["start_time"] = start_time() if callable(start_time) else start_time
+        add_attribute(dataset, "sample_rate", sample_rate)
+        add_attribute(dataset, "start_time", start_time() if callable(start_time) else start_time)
 
     def write_original(self, file: BinaryIO, *, start_time: float) -> None:
         """Store the source's own sound track.
@@ -291,15 +298,16 @@ class PriorsWriter:
         for path, arrays in self._deep.items():
             if arrays:
                 self._write_deep(path)
-        self._write_rows(self.frames - self._rows_written)
+        if self.frames > self._rows_written:
+            self._write_rows(self.frames - self._rows_written)
         self._resize(self.frames)
         for i, (path, length) in enumerate((("scaling/list4x4", 16), ("scaling/list8x8", 64))):
             lists = [np.frombuffer(key[i], np.uint8).reshape(6, length) for key in self._scaling]
             self._describe(self._file.create_dataset(path, data=np.stack(lists)))
         for name, value in attributes.items():
-            self._file.attrs[name] = value
+            self._file.attrs.modify(name, value)
         self._file.flush()
-        self._file.attrs["complete"] = True
+        self._file.attrs.modify("complete", True)
         self._file.close()
         with open(self._part, "rb+") as part:
             os.fsync(part.fileno())
