@@ -221,11 +221,7 @@ class PriorsWriter:
             values.append(getattr(record, name) if name else row)
 
     def _write_rows(self, count: int) -> None:
-        """Write the oldest rows of `frames/*`; when is the same whatever the threads do.
-
-        Args:
-            count: a whole chunk of them, or the last ones.
-        """
+        """Write the oldest rows of `frames/*`, a chunk or the last; threads do not change when."""
         for path, values in self._rows.items():
             dataset = self._sets[path].id
             chunk = np.zeros(_ROWS, dataset.dtype)
