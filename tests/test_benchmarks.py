@@ -1,12 +1,13 @@
-"""The programs behind tables: rows of the ladder are trained and measured, and so are cells."""
+"""The programs behind tables: rows of the ladder are trained and measured, cells and sound are."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from davd.restore.checkpoint import build_network
 from tinywork import make_work
 
-from benchmarks import cells, ladder
+from benchmarks import cells, ladder, witness
 
 
 @pytest.mark.parametrize("row", ladder.ROWS)
@@ -41,3 +42,12 @@ def test_cells_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     inside = {row[2].strip(): float(row[3]) for row in rows[3:]}
     assert 0 <= inside["paper"] <= inside["coded"] <= 100
     assert all(-60 < float(row[5]) < 60 for row in rows[2:])
+
+
+def test_a_witness_explains_what_it_saw_and_nothing_else() -> None:
+    rng = np.random.default_rng(5)
+    heard, other = rng.normal(size=(2, 600, 6))
+    error = heard @ rng.normal(size=(6, 50)) + rng.normal(size=(600, 50)) * np.sqrt(6)
+    assert witness.explained(heard, error, 3.0) == pytest.approx(0.5, abs=0.08)  # half is noise
+    assert witness.explained(other, error, 3.0) < 0.01
+    assert witness.around(heard, (-1, 0, 2))[10].tolist() == [*heard[9], *heard[10], *heard[12]]
