@@ -41,10 +41,9 @@ def around(x: np.ndarray, offsets: Sequence[int]) -> np.ndarray:
     return np.hstack([np.roll(x, -k, axis=0) for k in offsets])
 
 
-def explained(x: np.ndarray, error: np.ndarray, ridge: float) -> float:
-    """Share of the energy of `error [T, D]` that `x [T, F]` explains in blocks not fitted to."""
-    basis = axes(error, KEPT)
-    y, left = error @ basis.T, 0.0
+def explained(x: np.ndarray, y: np.ndarray, ridge: float) -> float:
+    """Share of the energy of `y [T, C]` that `x [T, F]` explains in blocks not fitted to."""
+    left = 0.0
     edges = np.linspace(0, len(x), FOLDS + 1).astype(int)
     for begin, end in zip(edges, edges[1:], strict=False):
         fitted = np.ones(len(x), bool)
@@ -54,8 +53,8 @@ def explained(x: np.ndarray, error: np.ndarray, ridge: float) -> float:
         gram = a.T @ a + ridge * np.eye(a.shape[1])
         weights = np.linalg.solve(gram, a.T @ (y[fitted] - middle))
         guess = ((x[begin:end] - mean) / scale) @ weights + middle
-        left += float(np.square(error[begin:end] - guess @ basis).sum())
-    return 1 - left / float(np.square(error).sum())
+        left += float(np.square(y[begin:end] - guess).sum())
+    return 1 - left / float(np.square(y).sum())
 
 
 def told(clip: Clip, crf: int) -> tuple[float, float, float]:
@@ -68,6 +67,8 @@ def told(clip: Clip, crf: int) -> tuple[float, float, float]:
         samples = priors.dataset("audio/samples")[()]
     mouth = decoded.reshape(clip.frames, -1).astype(float)
     error = original.reshape(clip.frames, -1) - mouth
+    strongest = error @ axes(error, KEPT).T  # the rest of the error stays as it is
+    held = float(np.square(strongest).sum() / np.square(error).sum())
     seen = around((mouth - mouth.mean(0)) @ axes(mouth, SEEN).T, (-1, 0, 1))
     bands = band_energies(samples, clip.frames, clip.fps)
 
@@ -77,7 +78,8 @@ def told(clip: Clip, crf: int) -> tuple[float, float, float]:
             moved = round(shift * clip.fps)
             parts.append(around(bands, range(moved - HEARD, moved + HEARD + 1)))
         x = np.hstack(parts)
-        return -10 * float(np.log10(1 - max(explained(x, error, ridge) for ridge in RIDGES)))
+        share = held * max(explained(x, strongest, ridge) for ridge in RIDGES)
+        return -10 * float(np.log10(1 - share))
 
     return gain(), gain(0.0), float(np.mean([gain(shift) for shift in OTHER]))
 

@@ -67,6 +67,14 @@ def layouts_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Layout]:
     }
 
 
+def fit(arrays: Mapping[str, np.ndarray], layouts: Mapping[str, Layout]) -> bool:
+    """Whether `layouts_of` would give these layouts for these arrays."""
+    return arrays.keys() == layouts.keys() and all(
+        array.shape == layouts[path].shape and array.dtype == layouts[path].dtype
+        for path, array in arrays.items()
+    )
+
+
 def pack_frames(
     frames: Sequence[Mapping[str, np.ndarray]],
     layouts: Mapping[str, Layout],

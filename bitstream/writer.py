@@ -13,7 +13,7 @@ import numpy as np
 
 from .chunks import COMPRESSIONS, Layout, filters, pack, pack_padded, write_chunks
 from .objects import add_attribute, create_dataset
-from .packing import PackedFrame, Stacks, layouts_of, pack_frames
+from .packing import PackedFrame, Stacks, fit, layouts_of, pack_frames
 from .schema import ATTRIBUTES, FIELDS, FORMAT, SCHEMA_VERSION, FrameRecord
 from .schema import record_arrays as arrays_of
 
@@ -76,7 +76,6 @@ class PriorsWriter:
         self._queue = 2 * threads  # batches that wait to be packed
         self._sets: dict[str, h5py.Dataset] = {}  # kept open: opening costs more than a chunk
         self._layouts: dict[str, Layout] = {}
-        self._kinds: list[tuple[str, tuple[int, ...], np.dtype]] = []
         self._deep: dict[str, deque[np.ndarray]] = {}
         self._deep_written: dict[str, int] = {}
         self._rows: dict[str, list[object]] = {
@@ -95,10 +94,8 @@ class PriorsWriter:
             OSError: the disk is full, or the like.
         """
         arrays = arrays_of(record)
-        kinds = [(path, array.shape, array.dtype) for path, array in arrays.items()]
-        same = kinds == self._kinds  # as it is for all frames but the first
+        same = fit(arrays, self._layouts)  # as all frames do but the first: that costs less
         self._begin_frame(record, self._layouts if same else layouts_of(arrays))
-        self._kinds = kinds
         if self.frames == 1:
             size = sum(array.nbytes for array in arrays.values())
             self._batch_size = max(1, min(_ROOM, _BATCH // size))
@@ -110,7 +107,7 @@ class PriorsWriter:
         """Check the layouts against those of the first frame and note the frame's row."""
         if self.frames == 0:
             self._create(layouts)
-        elif layouts is not self._layouts and layouts != self._layouts:
+        elif layouts != self._layouts:
             changed = sorted(p for p in layouts if layouts[p] != self._layouts.get(p))
             raise ValueError(f"frame {self.frames} differs from the first in shape: {changed}")
         self._add_row(record)
@@ -261,7 +258,8 @@ class PriorsWriter:
         file.seek(0)
         pieces = iter(lambda: file.read(1 << 20), b"")
         blocks = (np.frombuffer(p, np.uint8) for p in pieces)
-        self._stream("audio/original", blocks, np.dtype("u1")).attrs["start_time"] = start_time
+        dataset = self._stream("audio/original", blocks, np.dtype("u1"))
+        add_attribute(dataset, "start_time", start_time)
 
     def _stream(self, path: str, blocks: Iterable[np.ndarray], dtype: np.dtype) -> h5py.Dataset:
         self._drain()
