@@ -78,6 +78,8 @@ class Layout:
         """An empty, growing dataset of this layout."""
         chunks = (self.depth, *self.tile)
         if compression == "blosc":
+            import hdf5plugin
+
             return file.create_dataset(
                 path,
                 shape=(0, *self.shape),
@@ -85,29 +87,12 @@ class Layout:
                 chunks=chunks,
                 dtype=dtype,
                 fillvalue=self.fill,
-                **filters(compression),
+                **hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE),
             )
         deflated = compression == "gzip"
         return create_dataset(
             file, path, self.shape, dtype, chunks, fill=self.fill, deflated=deflated
         )
-
-
-def filters(compression: str) -> dict[str, object]:
-    """Arguments of `create_dataset` for a compression of `COMPRESSIONS`.
-
-    Raises:
-        ValueError: for any other name.
-    """
-    if compression == "gzip":
-        return {"shuffle": True, "compression": "gzip", "compression_opts": 1}
-    if compression == "blosc":
-        import hdf5plugin
-
-        return dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE))
-    if compression == "none":
-        return {}
-    raise ValueError(f"compression {compression!r}: must be one of {', '.join(COMPRESSIONS)}")
 
 
 def pack(array: np.ndarray, layout: Layout, compression: str) -> list[bytes | None]:

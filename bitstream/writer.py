@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 import h5py
 import numpy as np
 
-from .chunks import COMPRESSIONS, Layout, filters, pack, pack_padded, write_chunks
+from .chunks import COMPRESSIONS, Layout, pack, pack_padded, write_chunks
 from .objects import add_attribute, create_dataset
 from .packing import PackedFrame, Stacks, fit, layouts_of, pack_frames
 from .schema import ATTRIBUTES, FIELDS, FORMAT, SCHEMA_VERSION, FrameRecord
@@ -56,7 +56,8 @@ class PriorsWriter:
         """
         self.path = Path(path)
         if compression not in COMPRESSIONS:
-            filters(compression)
+            known = ", ".join(COMPRESSIONS)
+            raise ValueError(f"compression {compression!r}: must be one of {known}")
         if self.path.exists() and not overwrite:
             raise FileExistsError(f"{self.path} exists")
         wanted = set(ATTRIBUTES) - _OWN_ATTRIBUTES
