@@ -88,3 +88,13 @@ class Decoder:
     def receive(self, *, skip: bool = False) -> Frame | None: ...
     @property
     def warnings(self) -> dict[str, int]: ...
+
+def cut_tiles(
+    array: np.ndarray,
+    height: int,
+    width: int,
+    item: int,
+    tile_height: int,
+    tile_width: int,
+    fill: int,
+) -> list[bytes | None]: ...

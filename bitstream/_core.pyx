@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""Thin skin over the C decoder of h264.h: Decoder, Frame, StreamInfo and the errors.
+"""Thin skin over the C decoder of h264.h (Decoder, Frame, StreamInfo, the errors) and over tiles.h.
 
 It translates and does nothing else: allocates arrays, releases the GIL, calls C, checks the code.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 cimport cython
 cimport numpy as cnp
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport INT64_MIN, int8_t, int16_t, int32_t, int64_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -81,6 +82,14 @@ cdef extern from "h264.h" nogil:
     uint64_t h264_warning_count(const h264_decoder *dec, int warning)
     const char *h264_warning_name(int warning)
     void h264_close(h264_decoder *dec)
+
+cdef extern from "tiles.h" nogil:
+    ctypedef struct tile:
+        const uint8_t *source
+        size_t stride, rows, columns, height, width, item
+        uint8_t fill
+    bint davd_tile_is_fill(const tile *t)
+    void davd_tile_shuffle(const tile *t, uint8_t *to)
 
 
 class DavdError(Exception):
@@ -490,3 +499,54 @@ cdef bint _same(const h264_stream_info *a, const h264_stream_info *b) noexcept:
         and a.sar_width == b.sar_width and a.sar_height == b.sar_height
         and a.num_units_in_tick == b.num_units_in_tick and a.time_scale == b.time_scale
     )
+
+
+def cut_tiles(
+    cnp.ndarray array not None, size_t height, size_t width, size_t item, size_t tile_height,
+    size_t tile_width, uint8_t fill,
+):
+    """Cut a plane into tiles and shuffle each one's bytes, as HDF5's shuffle filter has them.
+
+    Args:
+        array: contiguous, `height * width * item` bytes.
+        height, width: of the plane, elements.
+        item: bytes of an element; 1 and a wider plane for no shuffling.
+        tile_height, tile_width: of a tile; what lies outside the plane is fill value.
+        fill: each byte of the fill value.
+
+    Returns:
+        A list of bytes in raster order, None where a tile is all fill value.
+
+    Raises:
+        ValueError: the array is not of that size, not contiguous, or a tile has no elements.
+    """
+    if (
+        not cnp.PyArray_IS_C_CONTIGUOUS(array)
+        or <size_t>cnp.PyArray_NBYTES(array) != height * width * item
+        or tile_height == 0 or tile_width == 0
+    ):
+        raise ValueError("tiles are cut from a contiguous array of the size that is given")
+    cdef const uint8_t *plane = <const uint8_t *>cnp.PyArray_BYTES(array)
+    cdef size_t top, left
+    cdef bint empty
+    cdef bytes data
+    cdef uint8_t *to
+    cdef tile t
+    t.stride, t.item, t.fill = width * item, item, fill
+    t.height, t.width = tile_height, tile_width
+    tiles = []
+    for top in range(0, height, tile_height):
+        for left in range(0, width, tile_width):
+            t.source = plane + top * t.stride + left * item
+            t.rows, t.columns = min(tile_height, height - top), min(tile_width, width - left)
+            with nogil:
+                empty = davd_tile_is_fill(&t)
+            if empty:
+                tiles.append(None)
+                continue
+            data = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(tile_height * tile_width * item))
+            to = <uint8_t *>PyBytes_AS_STRING(data)
+            with nogil:
+                davd_tile_shuffle(&t, to)
+            tiles.append(data)
+    return tiles

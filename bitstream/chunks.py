@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 from isal import isal_zlib
 
+from ._core import cut_tiles
 from .objects import create_dataset
 
 COMPRESSIONS = ("gzip", "blosc", "none")
@@ -30,7 +31,6 @@ _TILE = 160  # largest side of a tile of a plane, samples
 _WHOLE = 128  # planes up to this side are not tiled
 _DEEP = 16384  # bytes that a chunk of a small map should have
 _MAX_DEPTH = 64  # frames that such a chunk has at most
-_AT_ONCE = 65536  # samples that are shuffled together: they stay in the cache
 
 
 def _tile(side: int) -> int:
@@ -50,7 +50,7 @@ class Layout:
         dtype: its type.
         tile: shape of a chunk within a frame.
         depth: frames in a chunk.
-        fill: value that is not stored.
+        fill: value that is not stored, 0 or -1.
     """
 
     shape: tuple[int, ...]
@@ -95,74 +95,50 @@ class Layout:
         )
 
 
-def pack(array: np.ndarray, layout: Layout, compression: str) -> list[bytes | None]:
+def pack(arrays: Sequence[np.ndarray], layout: Layout, compression: str) -> list[bytes | None]:
     """The chunks of some frames, in raster order and frame by frame, as they go into the file.
 
     Runs in any thread and touches no HDF5. None stands for a chunk that is all fill value.
 
     Args:
-        array: `[frames, *layout.shape]`; a multiple of `layout.depth` frames.
-        layout: how to cut it.
+        arrays: one `[*layout.shape]` a frame.
+        layout: how to cut them, one frame deep.
         compression: `gzip` or `none`; blosc goes through HDF5 itself.
     """
-    if layout.depth > 1 or len(layout.shape) != 2:
-        blocks = np.ascontiguousarray(array).reshape(len(array) // layout.depth, -1)
-    else:
-        blocks = _tiles(array, layout)
-    stored = (blocks != layout.fill).any(axis=1) if layout.fill else _nonzero(blocks)
-    chunks: list[bytes | None] = [None] * len(blocks)
-    places = stored.nonzero()[0].tolist()
-    if compression == "none":
-        for k in places:
-            chunks[k] = blocks[k].tobytes()
-        return chunks
-    step = max(1, _AT_ONCE // blocks.shape[1])
-    for first in range(0, len(places), step):
-        some = places[first : first + step]
-        for k, data in zip(some, _shuffled(blocks, some), strict=True):
-            chunks[k] = isal_zlib.compress(data, _GZIP_LEVEL)
-    return chunks
+    plane = len(layout.shape) == 2
+    sides = (*layout.shape, *layout.tile) if plane else (1, math.prod(layout.shape)) * 2
+    return _packed(arrays, *sides, layout, compression)
 
 
-def pack_padded(
-    arrays: Sequence[np.ndarray] | np.ndarray, layout: Layout, compression: str
+def pack_deep(stack: np.ndarray, layout: Layout, compression: str) -> list[bytes | None]:
+    """The one chunk of up to `layout.depth` frames, filled up with the fill value."""
+    if len(stack) < layout.depth:
+        whole = np.full((layout.depth, *layout.shape), layout.fill, layout.dtype)
+        whole[: len(stack)] = stack
+        stack = whole
+    return _packed([stack], 1, stack.size, 1, stack.size, layout, compression)
+
+
+def _packed(
+    arrays: Sequence[np.ndarray],
+    height: int,
+    width: int,
+    tile_height: int,
+    tile_width: int,
+    layout: Layout,
+    compression: str,
 ) -> list[bytes | None]:
-    """The chunk of up to `layout.depth` frames, filled up with the fill value."""
-    whole = np.full((layout.depth, *layout.shape), layout.fill, layout.dtype)
-    whole[: len(arrays)] = arrays
-    return pack(whole, layout, compression)
-
-
-def _shuffled(blocks: np.ndarray, rows: list[int]) -> list[np.ndarray]:
-    """HDF5's shuffle of some rows: the first bytes of all elements, then the second bytes ..."""
-    size = blocks.itemsize
-    if size == 1:
-        return [blocks[k] for k in rows]
-    whole = blocks[rows].view(f"<u{size}")
-    parts = np.empty((len(rows), size, blocks.shape[1]), np.uint8)
-    for k in range(size):
-        np.right_shift(whole, 8 * k, out=parts[:, k], casting="unsafe")
-    return list(parts.reshape(len(rows), -1))
-
-
-def _tiles(planes: np.ndarray, layout: Layout) -> np.ndarray:
-    """Planes as `[frames * tiles, samples of a tile]`, padded with fill value to whole tiles."""
-    height, width = layout.tile
-    count = len(planes)
-    rows, columns = (-(-n // t) for n, t in zip(layout.shape, layout.tile, strict=True))
-    if layout.shape != (rows * height, columns * width):
-        padded = np.full((count, rows * height, columns * width), layout.fill, planes.dtype)
-        padded[:, : layout.shape[0], : layout.shape[1]] = planes
-        planes = padded
-    tiled = planes.reshape(count, rows, height, columns, width).swapaxes(2, 3)
-    return np.ascontiguousarray(tiled).reshape(count * rows * columns, height * width)
-
-
-def _nonzero(blocks: np.ndarray) -> np.ndarray:
-    """Which rows hold anything but zeros; eight bytes at a time where they divide."""
-    if blocks.shape[1] * blocks.itemsize % 8 == 0:
-        return np.asarray(blocks.view(np.uint64).max(axis=1) > 0)
-    return np.asarray(blocks.any(axis=1))
+    """Chunks of planes in tiles of the given size: shuffled and deflated for gzip."""
+    item, fill = layout.dtype.itemsize, layout.fill & 0xFF  # 0 and -1 are of equal bytes
+    if compression == "none":
+        width, tile_width, item = width * item, tile_width * item, 1
+    chunks: list[bytes | None] = []
+    for array in arrays:
+        tiles = cut_tiles(array, height, width, item, tile_height, tile_width, fill)
+        if compression == "gzip":
+            tiles = [tile and isal_zlib.compress(tile, _GZIP_LEVEL) for tile in tiles]
+        chunks += tiles
+    return chunks
 
 
 def write_chunks(

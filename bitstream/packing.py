@@ -11,9 +11,9 @@ from .schema import record_arrays as arrays_of
 
 _TILED = frozenset(path for path in FIELDS if path.partition("/")[0] in PLANE_GROUPS)
 
-Stacks = dict[str, tuple[Layout, list[bytes | None] | np.ndarray]]
-"""Frames in a row: layout and content per dataset, which is chunks, or the arrays `[frames, ...]`
-where they wait for more frames or HDF5 has to do the packing."""
+Stacks = dict[str, tuple[Layout, list[bytes | None] | tuple[np.ndarray, ...]]]
+"""Frames in a row: layout and content per dataset. The content is chunks, or the arrays of the
+frames where they wait for more or HDF5 has to do the packing."""
 
 
 @dataclass
@@ -32,18 +32,19 @@ class PackedFrame:
     def size(self) -> int:
         """Bytes of the content."""
         return sum(
-            c.nbytes if isinstance(c, np.ndarray) else sum(len(b) for b in c if b)
-            for _, c in self.stacks.values()
+            part.nbytes if isinstance(part, np.ndarray) else len(part or b"")
+            for _, content in self.stacks.values()
+            for part in content
         )
 
     def moved(self, index: int) -> "PackedFrame":
         """The same with `index` added to the numbers in `motion/ref`, not compressed yet."""
         if index == 0 or "motion/ref" not in self.stacks:
             return self
-        layout, ref = self.stacks["motion/ref"]
-        assert isinstance(ref, np.ndarray)
-        ref = np.where(ref >= 0, ref + index, ref).astype(ref.dtype)
-        return PackedFrame(self.record, self.stacks | {"motion/ref": (layout, ref)})
+        layout, refs = self.stacks["motion/ref"]
+        assert isinstance(refs, tuple)
+        refs = tuple(np.where(ref >= 0, ref + index, ref).astype(ref.dtype) for ref in refs)
+        return PackedFrame(self.record, self.stacks | {"motion/ref": (layout, refs)})
 
 
 def pack_record(record: FrameRecord, compression: str, later: Collection[str] = ()) -> PackedFrame:
@@ -81,14 +82,12 @@ def pack_frames(
     compression: str,
     later: Collection[str] = (),
 ) -> Stacks:
-    """Compress frames of the same layouts together: small ones cost little more than one."""
+    """Compress frames of the same layouts together."""
     stacks: Stacks = {}
     for path, layout in layouts.items():
-        arrays = [frame[path] for frame in frames]
-        joined = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-        stack = joined.reshape(len(arrays), *layout.shape)
+        arrays = tuple(frame[path] for frame in frames)
         whole = layout.depth > 1 or compression == "blosc" or path in later
-        stacks[path] = (layout, stack if whole else pack(stack, layout, compression))
+        stacks[path] = (layout, arrays if whole else pack(arrays, layout, compression))
     return stacks
 
 

@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 import h5py
 import numpy as np
 
-from .chunks import COMPRESSIONS, Layout, pack, pack_padded, write_chunks
+from .chunks import COMPRESSIONS, Layout, pack, pack_deep, write_chunks
 from .objects import add_attribute, create_dataset
 from .packing import PackedFrame, Stacks, fit, layouts_of, pack_frames
 from .schema import ATTRIBUTES, FIELDS, FORMAT, SCHEMA_VERSION, FrameRecord
@@ -153,14 +153,14 @@ class PriorsWriter:
             self._resize(self._room)
         for path, (layout, content) in stacks.items():
             if layout.depth > 1:
-                assert isinstance(content, np.ndarray)
+                assert isinstance(content, tuple)
                 self._deep[path].extend(content)
                 while len(self._deep[path]) >= layout.depth:
                     self._write_deep(path)
             elif self.compression == "blosc":
                 self._sets[path][first : self._written] = content
             else:
-                if isinstance(content, np.ndarray):
+                if isinstance(content, tuple):
                     content = pack(content, layout, self.compression)
                 write_chunks(self._sets[path], first, layout, content)
         while self._written - self._rows_written >= _ROWS:
@@ -201,13 +201,14 @@ class PriorsWriter:
         """Write one chunk of a stack that is several frames deep, or what there is of it."""
         layout, waiting = self._layouts[path], self._deep[path]
         arrays = [waiting.popleft() for _ in range(min(layout.depth, len(waiting)))]
+        stack = np.concatenate(arrays).reshape(len(arrays), *layout.shape)
         first = self._deep_written[path]
         if self.compression == "blosc":
-            self._sets[path][first : first + len(arrays)] = np.stack(arrays)
+            self._sets[path][first : first + len(stack)] = stack
         else:
-            chunk = pack_padded(arrays, layout, self.compression)
+            chunk = pack_deep(stack, layout, self.compression)
             write_chunks(self._sets[path], first, layout, chunk)
-        self._deep_written[path] = first + len(arrays)
+        self._deep_written[path] = first + len(stack)
 
     def _add_row(self, record: FrameRecord) -> None:
         lists = (record.scaling4x4.tobytes(), record.scaling8x8.tobytes())
@@ -274,7 +275,7 @@ class PriorsWriter:
             if compression == "blosc":
                 dataset[written:] = block
             else:
-                write_chunks(dataset, written, layout, pack_padded(block, layout, compression))
+                write_chunks(dataset, written, layout, pack_deep(block, layout, compression))
             written += len(block)
         return dataset
 

@@ -31,6 +31,8 @@ class Augment:
     """Largest change of contrast, in steps of QP."""
     light: int = 0
     """Largest change of luma, and twice the largest of each chroma plane, in steps of 8 bit."""
+    mute: float = 0.0
+    """Share of the samples that lose their sound, so that silence says nothing of the picture."""
 
     def __call__(self, sample: Sample, random: np.random.Generator) -> Sample:
         """A sample, varied.
@@ -45,6 +47,8 @@ class Augment:
         if self.light:
             reach = np.array([self.light, self.light // 2, self.light // 2])
             sample = lit(sample, random.integers(-reach, reach + 1).tolist())
+        if self.mute and random.random() < self.mute:
+            sample = dataclasses.replace(sample, sound=None)
         return sample
 
 

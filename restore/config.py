@@ -50,6 +50,7 @@ class DataConfig:
     flip: bool = True  # horizontal flips, where no levels are asked for
     contrast: int = 0  # largest random change of contrast, in steps of QP (ours)
     light: int = 0  # largest random change of brightness, of 255; of tint, half of it (ours)
+    mute: float = 0.0  # share of the training samples that lose their sound (ours)
     sound: str = "right"  # "right", "silent", "exchanged" or "shifted" by one second
     fix_delay: bool = True  # read the sound where the measured delay says it belongs
     cache: bool = True  # keep all planes in memory as 8 bit; for data that fits
@@ -197,6 +198,8 @@ def _check(config: Config) -> None:
     for name in ("contrast", "light"):
         if network.cell != "none" and getattr(data, name):
             raise ValueError(f"data.{name} changes levels: set it to 0 with a network.cell")
+    if not 0 <= data.mute <= 1:
+        raise ValueError(f"data.mute = {data.mute}: expected a share, 0 to 1")
     if data.frames <= 2 * network.radius:
         raise ValueError(f"data.frames = {data.frames}: expected over {2 * network.radius}")
     if min(train.steps, train.batch, train.validate, train.save, train.log) < 1:

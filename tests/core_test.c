@@ -548,6 +548,7 @@ int main(void) {
     test_inter();
     test_deblock();
     test_stream();
+    test_tiles();
     printf("%d checks, %d failures\n", n_checks, n_failures);
     return n_failures != 0;
 }

@@ -34,5 +34,6 @@ void free_decoder(h264_decoder *dec);
 void test_inter(void);   // core_inter_test.c
 void test_deblock(void); // core_deblock_test.c
 void test_stream(void);  // core_stream_test.c
+void test_tiles(void);   // core_tiles_test.c
 
 #endif

@@ -172,6 +172,17 @@ def test_another_light_moves_every_picture_alike(work: Path) -> None:
     assert min(moved) >= -4 and max(moved) <= 4 and len(moved) > 5
 
 
+def test_a_share_of_the_samples_loses_its_sound(work: Path) -> None:
+    part = open_segments(work, "train", crf=(42,), listen=listen)[0]
+    sample = part.reader.read(0, 2)
+    assert sample.sound is not None
+    drawn = [Augment(mirror=False, mute=0.3)(sample, np.random.default_rng(k)) for k in range(200)]
+    muted = [each for each in drawn if each.sound is None]
+    assert 40 < len(muted) < 80
+    assert all(each.decoded is sample.decoded for each in muted)
+    assert all(each.sound is sample.sound for each in drawn if each.sound is not None)
+
+
 @pytest.mark.parametrize(
     "change",
     [mirrored, lambda sample: contrasted(sample, 1), lambda sample: lit(sample, [1, 0, 0])],
