@@ -9,7 +9,8 @@ here, there is little to learn from it.
 
     python -m benchmarks.witness WORK --crf 42 45 [--clips NAME ...]
 
-Only clips of at least --seconds are asked: a fit in a few seconds finds nothing.
+Only clips of at least --seconds are asked, or those of --clips: a fit in a few seconds finds
+nothing.
 """
 
 import argparse
@@ -28,6 +29,7 @@ HEARD = 8  # frames of sound to either side
 FOLDS = 8
 APART = 12  # frames left out between what is fitted and what is tested
 RIDGES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)  # the best counts, for every row
+LEAST = 2 * FOLDS * APART  # frames of a clip, or too few are left to fit to
 OTHER = (5.0, 8.0, -5.0)  # seconds to the other moments, whose mean counts
 
 
@@ -89,17 +91,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("work", help="work folder of make dataset")
     parser.add_argument("--crf", type=int, nargs="+", default=[42, 45])
-    parser.add_argument("--clips", nargs="+", help="names; default: all that are long enough")
+    parser.add_argument("--clips", nargs="+", help="names; default: all of --seconds")
     parser.add_argument("--seconds", type=float, default=24.0, help="least length of a clip (24)")
     arguments = parser.parse_args()
     wanted = [
         clip
         for clip in load_index(arguments.work).clips
         if clip.audio.present
+        and clip.frames >= LEAST
         and (clip.name in arguments.clips if arguments.clips else clip.seconds >= arguments.seconds)
     ]
     if not wanted:
-        print("no clip with sound is that long", file=sys.stderr)
+        print(f"no clip with sound is that long; {LEAST} frames are the least", file=sys.stderr)
         return 1
     print("dB at the mouth that a linear fit explains in parts not fitted to\n")
     print("| CRF | clip | picture | + sound | + sound of another moment |\n|---|---|---|---|---|")

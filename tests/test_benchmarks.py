@@ -1,5 +1,6 @@
 """The programs behind tables: rows of the ladder are trained and measured, cells and sound are."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,15 @@ def test_cells_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     inside = {row[2].strip(): float(row[3]) for row in rows[3:]}
     assert 0 <= inside["paper"] <= inside["coded"] <= 100
     assert all(-60 < float(row[5]) < 60 for row in rows[2:])
+
+
+def test_a_witness_asks_no_clip_that_is_too_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = make_work(tmp_path / "work")
+    monkeypatch.setattr(sys, "argv", ["witness", str(work), "--seconds", "0"])
+    assert witness.main() == 1
+    assert "192 frames are the least" in capsys.readouterr().err
 
 
 def test_a_witness_explains_what_it_saw_and_nothing_else() -> None:
