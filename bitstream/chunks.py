@@ -105,9 +105,11 @@ def pack(arrays: Sequence[np.ndarray], layout: Layout, compression: str) -> list
         layout: how to cut them, one frame deep.
         compression: `gzip` or `none`; blosc goes through HDF5 itself.
     """
-    plane = len(layout.shape) == 2
-    sides = (*layout.shape, *layout.tile) if plane else (1, math.prod(layout.shape)) * 2
-    return _packed(arrays, *sides, layout, compression)
+    if len(layout.shape) == 2:
+        (height, width), (tile_height, tile_width) = layout.shape, layout.tile
+        return _packed(arrays, (height, width), (tile_height, tile_width), layout, compression)
+    row = (1, math.prod(layout.shape))
+    return _packed(arrays, row, row, layout, compression)
 
 
 def pack_deep(stack: np.ndarray, layout: Layout, compression: str) -> list[bytes | None]:
@@ -116,19 +118,19 @@ def pack_deep(stack: np.ndarray, layout: Layout, compression: str) -> list[bytes
         whole = np.full((layout.depth, *layout.shape), layout.fill, layout.dtype)
         whole[: len(stack)] = stack
         stack = whole
-    return _packed([stack], 1, stack.size, 1, stack.size, layout, compression)
+    row = (1, stack.size)
+    return _packed([stack], row, row, layout, compression)
 
 
 def _packed(
     arrays: Sequence[np.ndarray],
-    height: int,
-    width: int,
-    tile_height: int,
-    tile_width: int,
+    plane: tuple[int, int],
+    tile: tuple[int, int],
     layout: Layout,
     compression: str,
 ) -> list[bytes | None]:
-    """Chunks of planes in tiles of the given size: shuffled and deflated for gzip."""
+    """Chunks of planes in tiles, both of the given size: shuffled and deflated for gzip."""
+    (height, width), (tile_height, tile_width) = plane, tile
     item, fill = layout.dtype.itemsize, layout.fill & 0xFF  # 0 and -1 are of equal bytes
     if compression == "none":
         width, tile_width, item = width * item, tile_width * item, 1
