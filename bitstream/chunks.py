@@ -114,12 +114,8 @@ def pack(arrays: Sequence[np.ndarray], layout: Layout, compression: str) -> list
 
 def pack_deep(stack: np.ndarray, layout: Layout, compression: str) -> list[bytes | None]:
     """The one chunk of up to `layout.depth` frames, filled up with the fill value."""
-    if len(stack) < layout.depth:
-        whole = np.full((layout.depth, *layout.shape), layout.fill, layout.dtype)
-        whole[: len(stack)] = stack
-        stack = whole
-    row = (1, stack.size)
-    return _packed([stack], row, row, layout, compression)
+    size = layout.depth * math.prod(layout.shape)
+    return _packed([stack], (1, stack.size), (1, size), layout, compression)
 
 
 def _packed(
