@@ -19,10 +19,10 @@ VIDEO  ?= $(CLIP)
 OUT    ?= demo-out
 REFERENCE ?= $(if $(filter $(CLIP),$(VIDEO)),demo/talking-head-clean.mp4)
 BIN    := $(VENV)/bin
-CORE   := $(filter-out bitstream/_%.c,$(wildcard bitstream/*.c bitstream/*.h)) $(wildcard bitstream/*.pyx)
+CORE   := $(wildcard bitstream/*/*.[ch] bitstream/*/*/*.[ch] bitstream/*.pyx)
 export DAVD_SHARED := $(abspath $(SHARED))
 SANITIZE := -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
-	-fno-sanitize-recover=undefined -Ibitstream
+	-fno-sanitize-recover=undefined -Ibitstream/h264 -Ibitstream/priors
 CHECKED := $(patsubst bitstream/%.c,build/checked/%.o,$(filter %.c,$(CORE)))
 
 .DEFAULT_GOAL := help

@@ -15,14 +15,14 @@ from collections.abc import Iterator
 
 import torch
 from davd.data.dataset import Segment, open_segments
+from davd.data.hearing import features
 from davd.data.sample import Planes, Sample, collate
-from davd.restore.audio import features
-from davd.restore.calibrate import fit_cells
-from davd.restore.cells import CellTable
 from davd.restore.checkpoint import load_checkpoint
-from davd.restore.metrics import as_codes, psnr
-from davd.restore.projection import PriorsTensors, consistency, make_cells, outside, project
-from davd.restore.restorer import Restorer, Stream, fast_bf16
+from davd.restore.measuring.metrics import as_codes, psnr
+from davd.restore.networks.restorer import Restorer, Stream, fast_bf16
+from davd.restore.projection.calibrate import fit_cells
+from davd.restore.projection.cells import CellTable
+from davd.restore.projection.project import PriorsTensors, consistency, make_cells, outside, project
 from torch import Tensor
 
 CELLS = ("paper", "coded", "deadzone", "trellis", "calibrated")

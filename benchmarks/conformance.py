@@ -32,8 +32,8 @@ import av
 import numpy as np
 from davd.bitstream.demux import open_source
 from davd.bitstream.extract import extract, iterate
-from davd.bitstream.priors import PriorsFile
-from davd.bitstream.schema import PLANE_GROUPS, FrameRecord
+from davd.bitstream.priors.reader import PriorsFile
+from davd.bitstream.priors.schema import PLANE_GROUPS, FrameRecord
 
 # Of the 135 streams of the official suite JVT-AVC_V1 (its professional profiles left out).
 OTHERS = "JM 19.0: 133 of 135, FFmpeg 5.1: 130 of 135 streams of JVT-AVC_V1"

@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from davd.data.dataset import open_segments
-from davd.restore.audio import features
+from davd.data.hearing import features
 from davd.restore.checkpoint import load_checkpoint
 from davd.restore.config import Config, load_config
-from davd.restore.evaluate import measure_clip
-from davd.restore.restorer import fast_bf16
-from davd.restore.tables import Row, as_csv, multiply_adds
-from davd.restore.train import train
+from davd.restore.measuring.evaluate import measure_clip
+from davd.restore.measuring.tables import Row, as_csv, multiply_adds
+from davd.restore.networks.restorer import fast_bf16
+from davd.restore.training.train import train
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "ladder.toml"
 MEASURES = {"psnr_y": 3, "ssim_y": 4, "psnr_rgb": 3, "psnr_mouth": 3}  # and their digits

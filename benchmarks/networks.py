@@ -17,8 +17,8 @@ import torch
 from davd.data.sample import FEATURE_FRAMES, FEATURES, Planes, Sample
 from davd.restore.checkpoint import build_network
 from davd.restore.config import Config, NetworkConfig, load_config
-from davd.restore.restorer import Restorer, Stream, fast_bf16
-from davd.restore.tables import multiply_adds
+from davd.restore.measuring.tables import multiply_adds
+from davd.restore.networks.restorer import Restorer, Stream, fast_bf16
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -113,7 +113,7 @@ def main() -> None:
 
 
 def _loader(config: Config) -> None:
-    from davd.restore.train import loader_speed
+    from davd.restore.training.train import loader_speed
 
     print(f"loader: {loader_speed(config):.0f} samples a second in one process, "
           f"crops of {config.data.crop}, {config.data.frames} frames")  # fmt: skip

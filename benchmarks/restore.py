@@ -62,12 +62,12 @@ def measure(name: str, size: int, frames: int, device: str, threads: int) -> dic
 
     share_processors()
     import torch
-    from davd.restore import apply
     from davd.restore.checkpoint import build_network, save_checkpoint
     from davd.restore.config import load_config
-    from davd.restore.job import run
-    from davd.restore.picture import normal
-    from davd.restore.request import Request
+    from davd.restore.job import apply
+    from davd.restore.job.job import run
+    from davd.restore.job.request import Request
+    from davd.restore.networks.picture import normal
 
     class Idle(apply.Stream):
         """Gives back what was decoded, as late as the network would."""

@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 from davd.bitstream import DavdError
 from davd.bitstream.extract import iterate
-from davd.restore.transforms import integer_residual
-from davd.restore.units import PriorsTensors
+from davd.restore.projection.transforms import integer_residual
+from davd.restore.projection.units import PriorsTensors
 
 from .conformance import digests
 

@@ -10,10 +10,10 @@ from ._core import (
 )
 from .demux import VideoError
 from .extract import Summary, extract, iterate
-from .priors import PriorsError, PriorsFile
-from .schema import SCHEMA_VERSION, FrameRecord
+from .priors.reader import PriorsError, PriorsFile
+from .priors.schema import SCHEMA_VERSION, FrameRecord
+from .priors.writer import PriorsWriter
 from .verify import VerificationError
-from .writer import PriorsWriter
 
 __all__ = [
     "SCHEMA_VERSION",

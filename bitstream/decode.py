@@ -12,7 +12,7 @@ import numpy as np
 from ._core import CorruptStreamError, Decoder, Frame, StreamInfo
 from .annexb import join_nals
 from .demux import INVENTED_RATE, Packet, Source
-from .schema import PLANE_GROUPS, FrameRecord
+from .priors.schema import PLANE_GROUPS, FrameRecord
 
 NO_PTS = -(1 << 63)  # as in FFmpeg
 _HELD = 17  # frames held back until their references have a display index: a full DPB and one

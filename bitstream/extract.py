@@ -13,9 +13,9 @@ from ._core import CorruptStreamError, StreamInfo
 from .decode import Selection, Taps, select
 from .demux import Source, VideoError, open_source
 from .output import Output, OutputSettings
-from .packing import PackedFrame, pack_record
 from .pieces import Part, one_by_one, several_at_once
-from .schema import PLANE_GROUPS, FrameRecord
+from .priors.packing import PackedFrame, pack_record
+from .priors.schema import PLANE_GROUPS, FrameRecord
 from .timeline import Timeline
 from .verify import Verifier, cropped
 

@@ -13,11 +13,11 @@ from .. import __version__
 from ._core import StreamInfo
 from .decode import Selection
 from .demux import Source, VideoError
-from .packing import PackedFrame
-from .schema import CHROMA_FORMATS, COLOR_MATRICES, FrameRecord
+from .priors.packing import PackedFrame
+from .priors.schema import CHROMA_FORMATS, COLOR_MATRICES, FrameRecord
+from .priors.writer import PriorsWriter
 from .sound import SAMPLE_RATE, Sound, copy_track
 from .timeline import Timeline
-from .writer import PriorsWriter
 
 
 @dataclass(frozen=True)

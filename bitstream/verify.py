@@ -10,7 +10,7 @@ from av.sidedata.encparams import VideoEncParams
 from ._core import StreamInfo
 from .decode import Selection
 from .demux import Source
-from .schema import FrameRecord
+from .priors.schema import FrameRecord
 
 
 class VerificationError(ValueError):

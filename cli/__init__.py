@@ -52,7 +52,7 @@ def version_text() -> str:
     """One line per thing that has a version."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from davd.bitstream.schema import SCHEMA_VERSION
+    from davd.bitstream.priors.schema import SCHEMA_VERSION
 
     from davd import __version__
 

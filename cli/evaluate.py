@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from . import Version, explain, fatal
 
 if TYPE_CHECKING:
-    from ..restore.restorer import Restorer
-    from ..restore.tables import Row
+    from ..restore.measuring.tables import Row
+    from ..restore.networks.restorer import Restorer
 
 SOUNDS = ("right", "silent", "exchanged", "shifted")
 
@@ -85,7 +85,7 @@ def _sounds(text: str) -> list[str]:
 
 
 def _audit(arguments: argparse.Namespace) -> None:
-    from ..restore.audit import audit_files, source_frames
+    from ..restore.projection.audit import audit_files, source_frames
 
     source, priors = arguments.audit
     found = audit_files(
@@ -99,7 +99,7 @@ def _audit(arguments: argparse.Namespace) -> None:
 def _tables(arguments: argparse.Namespace) -> None:
     import torch
 
-    from ..restore.tables import as_csv, as_json, as_text
+    from ..restore.measuring.tables import as_csv, as_json, as_text
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -119,12 +119,12 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
     import torch
 
     from ..data.dataset import open_segments
-    from ..restore.audio import features
+    from ..data.hearing import features
     from ..restore.checkpoint import find_checkpoint, load_checkpoint
-    from ..restore.evaluate import Perceptual, measure_clip
-    from ..restore.projection import Projector
-    from ..restore.restorer import fast_bf16
-    from ..restore.tables import Row, multiply_adds
+    from ..restore.measuring.evaluate import Perceptual, measure_clip
+    from ..restore.measuring.tables import Row, multiply_adds
+    from ..restore.networks.restorer import fast_bf16
+    from ..restore.projection.project import Projector
 
     device = arguments.device
     if device == "auto":

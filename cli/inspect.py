@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
             if arguments.yuview:
                 _write_yuview(priors, arguments.yuview)
             if arguments.json:
-                from davd.bitstream.summary import histograms, sizes
+                from davd.bitstream.priors.contents import histograms, sizes
 
                 everything = priors.summary() | {
                     "datasets": sizes(priors),
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _draw(priors: "PriorsFile", index: int, output: str | None) -> None:
-    from davd.bitstream.figures import save_figure
+    from davd.bitstream.show.figures import save_figure
 
     path = output or f"{priors.path.with_suffix('')}.frame{index}.png"
     save_figure(priors, index, path)
@@ -77,7 +77,7 @@ def _draw(priors: "PriorsFile", index: int, output: str | None) -> None:
 
 
 def _write_yuview(priors: "PriorsFile", output: str) -> None:
-    from davd.bitstream.yuview import write_statistics
+    from davd.bitstream.show.yuview import write_statistics
 
     with open(output, "w", encoding="utf-8") as file:
         rows = write_statistics(priors, file)
@@ -86,7 +86,7 @@ def _write_yuview(priors: "PriorsFile", output: str) -> None:
 
 def describe(priors: "PriorsFile") -> str:
     """The whole file in words."""
-    from davd.bitstream.summary import histograms, sizes
+    from davd.bitstream.priors.contents import histograms, sizes
 
     attrs, counts = priors.attrs, histograms(priors)
     times, last = priors.column("time"), 1 / float(priors.frame_rate)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import Version, explain, fatal, seconds, share_processors
 
 if TYPE_CHECKING:
-    from ..restore.request import Outcome, Progress, Request
+    from ..restore.job.request import Outcome, Progress, Request
 
 _EXAMPLES = """\
 examples:
@@ -110,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _request(arguments: argparse.Namespace) -> "Request":
-    from ..restore.request import Request
+    from ..restore.job.request import Request
 
     source = arguments.priors or arguments.video
     named = ("checkpoint", "cell", "device", "crf", "lossless", "start", "end", "reference",
@@ -129,7 +129,7 @@ def _run(arguments: argparse.Namespace) -> None:
     import torch
 
     from ..bitstream import DavdError
-    from ..restore.job import run
+    from ..restore.job.job import run
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -178,7 +178,7 @@ def _progress(quiet: bool) -> "Progress":
     """A bar per stage on a terminal; elsewhere nothing."""
     from tqdm import tqdm
 
-    from ..restore.request import Progress
+    from ..restore.job.request import Progress
 
     class Bars(Progress):
         bar: tqdm | None = None

@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
         print(json.dumps(config_to_dict(config), indent=2))
         return 0
-    from ..restore.train import train
+    from ..restore.training.train import train
 
     try:
         path = train(config, stream=None if arguments.quiet else sys.stderr)

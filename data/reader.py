@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..bitstream.priors import PriorsFile
+from ..bitstream.priors.reader import PriorsFile
 from .clean import CleanVideo
+from .hearing import HOP
 from .sample import FEATURE_FRAMES, Planes, Sample
 
 PLANES = ("y", "cb", "cr")
@@ -28,7 +29,6 @@ PROJECTION_MAPS = {
     "cbp": "mb/cbp",
     "field": "mb/field",
 }
-HOP = 0.01  # seconds between sound features
 
 Listen = Callable[[np.ndarray, int], np.ndarray]
 """int16 samples `[S]` and samples a second to float32 features `[n, F]`, 10 ms apart."""

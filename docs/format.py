@@ -1,16 +1,16 @@
-"""Print docs/format.md from the schema in bitstream/schema.py.
+"""Print docs/format.md from the schema in bitstream/priors/schema.py.
 
     python docs/format.py > docs/format.md
 
 A test compares the two, so that the reference cannot fall behind the code.
 """
 
-from davd.bitstream import schema
+from davd.bitstream.priors import schema
 
 INTRO = """\
 # The priors file
 
-*Made from `bitstream/schema.py` by `docs/format.py`; change those, not this.*
+*Made from `bitstream/priors/schema.py` by `docs/format.py`; change those, not this.*
 
 `davd-extract video.mp4 -o priors.h5` writes one HDF5 file a video. Stock h5py and h5dump read it;
 no plugin is needed (only files made with `--compression blosc` ask for `import hdf5plugin`). This

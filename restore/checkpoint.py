@@ -22,10 +22,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import __version__
-from .cells import CellTable
 from .config import Config, NetworkConfig, config_from_dict, config_to_dict
-from .projection import Projector
-from .restorer import Restorer
+from .networks.restorer import Restorer
+from .projection.cells import CellTable
+from .projection.project import Projector
 
 FORMAT = "davd-checkpoint"
 VERSION = 1
@@ -63,11 +63,11 @@ def build_network(config: NetworkConfig) -> Restorer:
     without the encoder's text and a table.
     """
     if config.name == "davd":
-        from .network import DavdNet
+        from .networks.davd import DavdNet
 
         network: Restorer = DavdNet(config)
     else:
-        from .rivals import build_rival
+        from .networks.rivals import build_rival
 
         network = build_rival(config)
     if config.cell not in ("none", "calibrated"):

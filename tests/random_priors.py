@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import torch
 from davd.data.sample import Planes, Sample
-from davd.restore.transforms import UnitMaps, integer_residual
-from davd.restore.units import MAPS, PriorsTensors, to_display_rows, to_macroblock_rows
+from davd.restore.projection.transforms import UnitMaps, integer_residual
+from davd.restore.projection.units import MAPS, PriorsTensors, to_display_rows, to_macroblock_rows
 
 CHROMA = {"4:0:0": (0, 0), "4:2:0": (8, 8), "4:2:2": (16, 8), "4:4:4": (16, 16)}
 TYPES = {0: (0, 4, 5, 9, 12), 1: (0, 5, 8, 14), 2: (1, 5, 11), 3: (2,), 4: (3,)}  # per transform

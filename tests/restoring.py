@@ -8,7 +8,7 @@ from clips import encode
 from davd.bitstream import FrameRecord, PriorsFile, PriorsWriter, extract
 from davd.restore.checkpoint import build_network, save_checkpoint
 from davd.restore.config import config_from_dict
-from davd.restore.restorer import Restorer
+from davd.restore.networks.restorer import Restorer
 
 LITE = {
     "width": "lite", "channels": 8, "front_blocks": 0, "video_blocks": 1, "blocks": 1,

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from davd.restore.align import (
+from davd.restore.networks.align import (
     DeformAlign,
     _bilinear_rows,
     _grid_samples,

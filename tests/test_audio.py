@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from davd.restore import audio
+from davd.data import hearing as audio
 
 
 def speech_like(seconds: float = 1.3, seed: int = 0) -> np.ndarray:

@@ -7,14 +7,14 @@ import av
 import numpy as np
 import pytest
 import torch
-from davd.bitstream.schema import ATTRIBUTES, FrameRecord
-from davd.bitstream.writer import PriorsWriter
+from davd.bitstream.priors.schema import ATTRIBUTES, FrameRecord
+from davd.bitstream.priors.writer import PriorsWriter
 from davd.data.sample import Planes
-from davd.restore.audit import Auditor, audit_files, source_frames
-from davd.restore.calibrate import SHAPE, Calibration, fit_cells, level_errors
-from davd.restore.cells import CellTable, make_cells
-from davd.restore.projection import consistency
-from davd.restore.units import PriorsTensors
+from davd.restore.projection.audit import Auditor, audit_files, source_frames
+from davd.restore.projection.calibrate import SHAPE, Calibration, fit_cells, level_errors
+from davd.restore.projection.cells import CellTable, make_cells
+from davd.restore.projection.project import consistency
+from davd.restore.projection.units import PriorsTensors
 from random_priors import CHROMA, encoded, sample_of
 
 Source = list[torch.Tensor]

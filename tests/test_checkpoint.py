@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from davd.restore import checkpoint
-from davd.restore.cells import CellTable
 from davd.restore.checkpoint import (
     CheckpointError,
     build_network,
@@ -16,6 +15,7 @@ from davd.restore.checkpoint import (
     save_checkpoint,
 )
 from davd.restore.config import Config, config_from_dict, load_config
+from davd.restore.projection.cells import CellTable
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 

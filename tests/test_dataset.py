@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from davd.bitstream.priors import PriorsFile
+from davd.bitstream.priors.reader import PriorsFile
 from davd.data.augment import Augment, contrasted, lit, mirrored
 from davd.data.clean import CleanVideo
 from davd.data.dataset import PriorsDataset, open_segments

@@ -12,12 +12,12 @@ from davd.data.dataset import open_segments
 from davd.data.sample import Planes, Sample
 from davd.restore.checkpoint import build_network, save_checkpoint
 from davd.restore.config import config_from_dict
-from davd.restore.evaluate import measure_clip, quick_scores
-from davd.restore.metrics import psnr
-from davd.restore.network import DavdNet
-from davd.restore.picture import normal
-from davd.restore.restorer import Features, Restorer
-from davd.restore.tables import Row, as_csv, as_json, as_text, multiply_adds
+from davd.restore.measuring.evaluate import measure_clip, quick_scores
+from davd.restore.measuring.metrics import psnr
+from davd.restore.measuring.tables import Row, as_csv, as_json, as_text, multiply_adds
+from davd.restore.networks.davd import DavdNet
+from davd.restore.networks.picture import normal
+from davd.restore.networks.restorer import Features, Restorer
 from tinywork import make_work
 
 torch.set_num_threads(1)  # small tensors: more threads only wait for each other

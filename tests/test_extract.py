@@ -378,7 +378,7 @@ def test_killed_run_leaves_nothing_finished(tmp_path: Path) -> None:
 def test_full_disk_leaves_nothing(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    import davd.bitstream.writer as writer
+    import davd.bitstream.priors.writer as writer
 
     original, calls = writer.write_chunks, iter(range(1000))
 

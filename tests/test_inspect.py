@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from clips import encode
 from davd.bitstream import PriorsFile, extract
-from davd.bitstream.figures import frame_figure, to_rgb, unit_edges
-from davd.bitstream.yuview import write_statistics
+from davd.bitstream.show.figures import frame_figure, to_rgb, unit_edges
+from davd.bitstream.show.yuview import write_statistics
 from davd.cli.inspect import main
 
 

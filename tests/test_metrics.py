@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from davd.data.sample import Planes
-from davd.restore import metrics
+from davd.restore.measuring import metrics
 
 
 def pictures(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

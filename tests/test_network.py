@@ -7,9 +7,15 @@ import torch
 from davd.data.sample import Planes, Sample, collate
 from davd.restore.checkpoint import build_network
 from davd.restore.config import NetworkConfig
-from davd.restore.network import SoundBranch, lay_over_face
-from davd.restore.picture import apply_correction, channels, input_channels, normal, picture
-from davd.restore.restorer import Restorer, Stream
+from davd.restore.networks.davd import SoundBranch, lay_over_face
+from davd.restore.networks.picture import (
+    apply_correction,
+    channels,
+    input_channels,
+    normal,
+    picture,
+)
+from davd.restore.networks.restorer import Restorer, Stream
 
 torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 SMALL = {"channels": 8, "sound_channels": 4, "front_blocks": 1, "video_blocks": 2, "blocks": 1}

@@ -8,9 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from davd.bitstream.priors import PriorsError, PriorsFile
-from davd.bitstream.schema import ATTRIBUTES, FIELDS, FrameRecord
-from davd.bitstream.writer import PriorsWriter
+from davd.bitstream.priors.reader import PriorsError, PriorsFile
+from davd.bitstream.priors.schema import ATTRIBUTES, FIELDS, FrameRecord
+from davd.bitstream.priors.writer import PriorsWriter
 
 SET_BY_THE_WRITER = {"format", "schema_version", "codec", "complete"}
 

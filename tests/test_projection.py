@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 from davd.data.sample import Planes
-from davd.restore.cells import (
+from davd.restore.projection.cells import (
     CELLS,
     Cells,
     CellTable,
@@ -14,8 +14,8 @@ from davd.restore.cells import (
     make_cells,
     rounding_of,
 )
-from davd.restore.projection import Projector, consistency, outside, project
-from davd.restore.units import PriorsTensors, to_macroblock_rows
+from davd.restore.projection.project import Projector, consistency, outside, project
+from davd.restore.projection.units import PriorsTensors, to_macroblock_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_priors import CHROMA, random_planes, random_priors, sample_of

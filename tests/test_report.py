@@ -16,8 +16,8 @@ import pytest
 import torch
 from davd.bitstream import extract
 from davd.cli import restore as command
-from davd.restore.plots import POINTS, Curve, plot
-from davd.restore.png import HEAT, LESS_MORE, colours, data_uri, png, to_rgb
+from davd.restore.report.plots import POINTS, Curve, plot
+from davd.restore.report.png import HEAT, LESS_MORE, colours, data_uri, png, to_rgb
 from restoring import checkpoint, talk
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser",

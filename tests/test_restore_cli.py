@@ -16,8 +16,8 @@ import torch
 from davd.bitstream import PriorsFile, extract
 from davd.cli import restore as command
 from davd.restore import checkpoint as checkpoints
-from davd.restore import job, shots
-from davd.restore.metrics import psnr
+from davd.restore.job import job, shots
+from davd.restore.measuring.metrics import psnr
 from restoring import checkpoint, network, talk, times, written
 
 
@@ -118,7 +118,7 @@ def test_the_network_is_what_restores(
     """Against the network called by hand, all frames of a batch at once."""
     from davd.data.reader import ClipReader
     from davd.data.sample import collate
-    from davd.restore.metrics import as_codes
+    from davd.restore.measuring.metrics import as_codes
 
     monkeypatch.setattr(job, "fast_bf16", lambda device: False)
     out = tmp_path / "out.h5"
@@ -214,7 +214,7 @@ def test_figures_against_a_reference(
 
 
 def test_projected_output_contradicts_nothing(tmp_path: Path, priors: Path, weights: Path) -> None:
-    from davd.restore.projection import PriorsTensors, consistency, make_cells
+    from davd.restore.projection.project import PriorsTensors, consistency, make_cells
 
     shares = {}
     for cell in ("none", "paper"):
@@ -419,5 +419,5 @@ def test_torch_is_not_loaded_for_help() -> None:
 
 
 def test_opencv_is_not_imported() -> None:
-    code = "import davd.restore.job, sys; assert 'cv2' not in sys.modules"
+    code = "import davd.restore.job.job, sys; assert 'cv2' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -14,10 +14,10 @@ from davd.cli import train as command
 from davd.data.sample import Planes, Sample
 from davd.restore.checkpoint import load_checkpoint, read_checkpoint
 from davd.restore.config import Config, NetworkConfig, TrainConfig, load_config
-from davd.restore.loss import learning_rate, plane_loss
-from davd.restore.optimizer import Optimizer, orthogonal
-from davd.restore.restorer import fast_bf16
-from davd.restore.train import loader_speed, train
+from davd.restore.networks.restorer import fast_bf16
+from davd.restore.training.loss import learning_rate, plane_loss
+from davd.restore.training.optimizer import Optimizer, orthogonal
+from davd.restore.training.train import loader_speed, train
 from safetensors.torch import load_file
 from tinywork import make_work
 

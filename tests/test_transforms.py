@@ -8,9 +8,9 @@ import pytest
 import torch
 from davd.bitstream import UnsupportedStreamError
 from davd.bitstream.extract import iterate
-from davd.restore.cells import ROUNDING
-from davd.restore.transforms import UnitMaps, core, integer_residual, norm_adjust, zigzag
-from davd.restore.units import PriorsTensors, to_display_rows, to_macroblock_rows
+from davd.restore.projection.cells import ROUNDING
+from davd.restore.projection.transforms import UnitMaps, core, integer_residual, norm_adjust, zigzag
+from davd.restore.projection.units import PriorsTensors, to_display_rows, to_macroblock_rows
 from random_priors import CHROMA, random_arrays, random_priors
 
 PLANES = ("y", "cb", "cr")

@@ -15,19 +15,19 @@ import pytest
 import torch
 from davd.bitstream import PriorsFile
 from davd.bitstream.demux import open_source
+from davd.data import hearing
+from davd.data.hearing import Hearing
 from davd.data.sample import Planes, Sample
-from davd.restore import audio, hearing
-from davd.restore.apply import FrameSource, RestoredFrame, restore_frames, spare_concealed
 from davd.restore.config import config_from_dict
-from davd.restore.hearing import Hearing
-from davd.restore.movie import MovieWriter
-from davd.restore.picture import normal
-from davd.restore.raw import RawWriter
-from davd.restore.remux import SoundTrack
-from davd.restore.restorer import Features, Restorer
-from davd.restore.shots import Shot, find_shots, head, usual_face
-from davd.restore.tiles import GRID, Box, plan_tiles
-from davd.restore.video import PartFile, VideoFormat, cropped, side_by_side
+from davd.restore.job.apply import FrameSource, RestoredFrame, restore_frames, spare_concealed
+from davd.restore.job.shots import Shot, find_shots, head, usual_face
+from davd.restore.job.tiles import GRID, Box, plan_tiles
+from davd.restore.networks.picture import normal
+from davd.restore.networks.restorer import Features, Restorer
+from davd.restore.output.movie import MovieWriter
+from davd.restore.output.raw import RawWriter
+from davd.restore.output.remux import SoundTrack
+from davd.restore.output.video import PartFile, VideoFormat, cropped, side_by_side
 from restoring import FULL, LITE, network, talk
 
 
@@ -241,7 +241,7 @@ def test_sound_in_blocks_is_the_whole_sound(
         heard = priors.audio()
         assert heard is not None
         samples, rate, start = heard
-        whole = audio.features(samples, rate)
+        whole = hearing.features(samples, rate)
         here, late = Hearing(priors), Hearing(priors, shift=0.1)
         for time in (start, 0.2, 0.44, start + len(samples) / rate, 5.0):
             index = (round((time - start) * 100) + np.arange(-10, 11)).clip(0, len(whole) - 1)
@@ -474,7 +474,7 @@ def test_an_unfinished_file_has_no_name(tmp_path: Path) -> None:
 
 
 def test_arrays_lie_beside_the_priors(tmp_path: Path, small: Path) -> None:
-    from davd.restore.raw import ArrayWriter
+    from davd.restore.output.raw import ArrayWriter
 
     with PriorsFile(small) as priors:
         file = ArrayWriter(tmp_path / "a.h5", priors, {"checkpoint": "x"})

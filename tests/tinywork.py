@@ -10,8 +10,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from davd.bitstream.schema import FrameRecord
-from davd.bitstream.writer import PriorsWriter
+from davd.bitstream.priors.schema import FrameRecord
+from davd.bitstream.priors.writer import PriorsWriter
 
 SPLITS = ("train", "train", "val", "test")
 

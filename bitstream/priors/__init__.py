@@ -1,0 +1,7 @@
+"""The priors file: what stands in it (schema), frames as records, writing, reading, counting."""
+
+from .reader import PriorsError, PriorsFile
+from .schema import SCHEMA_VERSION, FrameRecord
+from .writer import PriorsWriter
+
+__all__ = ["SCHEMA_VERSION", "FrameRecord", "PriorsError", "PriorsFile", "PriorsWriter"]

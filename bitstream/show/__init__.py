@@ -1,0 +1,1 @@
+"""The inside of a video as pictures: figures, statistics for YUView."""

@@ -1,0 +1,304 @@
+"""Pictures of what the bitstream says about one frame, as in Figure 6 of the DAVD-Net paper."""
+
+import os
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from ..priors.reader import PriorsFile
+from ..priors.schema import FrameRecord
+
+Box = tuple[int, int, int, int]  # left, right, bottom, top of what is shown, luma samples
+
+_INK, _FAINT = "#1f2430", "#767c8c"
+# Transform unit -> side in 4x4 blocks, colour, name. The order is the drawing order.
+_UNITS = {
+    0: (4, "#ffffff", "no residual"),
+    3: (4, "#ffd23f", "Intra16x16"),
+    2: (2, "#3bceac", "8x8"),
+    1: (1, "#ff5d8f", "4x4"),
+    4: (4, "#7c3aed", "PCM"),
+}
+# Kr, Kb of Table E-5; what is unspecified is shown as BT.601, or BT.709 from 720 lines on.
+_MATRICES = {
+    "bt709": (0.2126, 0.0722),
+    "fcc": (0.30, 0.11),
+    "smpte240m": (0.212, 0.087),
+    "bt2020nc": (0.2627, 0.0593),
+    "bt2020c": (0.2627, 0.0593),
+}
+
+
+def to_rgb(planes: tuple[np.ndarray, ...], priors: PriorsFile) -> np.ndarray:
+    """Coded planes as cropped RGB for showing, float `[H, W, 3]` in [0, 1]."""
+    attrs = priors.attrs
+    rows, columns = priors.crop
+    height, width = planes[0].shape
+    full, scaled = attrs["color_range"] == "full", []
+    for i, plane in enumerate(planes):
+        down, across = height // plane.shape[0], width // plane.shape[1]
+        plane = plane.repeat(down, 0).repeat(across, 1)[rows, columns].astype(np.float64)
+        depth = int(attrs["bit_depth_chroma" if i else "bit_depth_luma"])
+        plane /= 1 << (depth - 8)
+        if i:
+            scaled.append((plane - 128) / (255 if full else 224))
+        else:
+            scaled.append(plane / 255 if full else (plane - 16) / 219)
+    if len(scaled) == 1:
+        return np.clip(np.stack(scaled * 3, axis=-1), 0, 1)
+    y, cb, cr = scaled
+    default = (0.2126, 0.0722) if rows.stop >= 720 else (0.299, 0.114)
+    kr, kb = _MATRICES.get(str(attrs["color_matrix"]), default)
+    r, b = y + 2 * (1 - kr) * cr, y + 2 * (1 - kb) * cb
+    g = (y - kr * r - kb * b) / (1 - kr - kb)
+    return np.clip(np.stack([r, g, b], axis=-1), 0, 1)
+
+
+def unit_edges(tu: np.ndarray, kind: int, side: int) -> np.ndarray:
+    """Outlines of the transform units of one kind.
+
+    Args:
+        tu: the map, `[H/4, W/4]`.
+        kind: its value.
+        side: side of such a unit in 4x4 blocks.
+
+    Returns:
+        Corners of one open polygon (top and left side) per unit, luma samples, `[units, 3, 2]`.
+    """
+    rows, columns = np.nonzero((tu & 7)[::side, ::side] == kind)
+    y, x, length = rows * 4 * side, columns * 4 * side, 4 * side
+    return np.stack(
+        [np.stack([x, y + length], -1), np.stack([x, y], -1), np.stack([x + length, y], -1)], axis=1
+    )
+
+
+def _panel(figure: Figure, place: int, title: str, note: str = "") -> Axes:
+    axes = figure.add_subplot(2, 3, place)
+    axes.set_title(title, loc="left", fontsize=11, color=_INK, fontweight="bold", pad=6)
+    axes.set_title(note, loc="right", fontsize=8.5, color=_FAINT, pad=6)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes
+
+
+def _missing(axes: Axes, name: str) -> None:
+    _note(axes, f"{name} is not stored\nin this file")
+
+
+def _note(axes: Axes, text: str) -> None:
+    axes.text(
+        0.5,
+        0.5,
+        text,
+        ha="center",
+        va="center",
+        color=_FAINT,
+        transform=axes.transAxes,
+    )
+
+
+def frame_figure(priors: PriorsFile, index: int) -> Figure:
+    """Decoded picture, transform units, QP, prediction, residual and levels of one frame.
+
+    Raises:
+        IndexError: there is no such frame.
+    """
+    record = priors[index]
+    rows, columns = priors.crop
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    panel = 4.6
+    figure = Figure(figsize=(3 * panel + 1.9, 2 * (panel * height / width + 0.42) + 0.95), dpi=150)
+    FigureCanvasAgg(figure)
+    figure.set_facecolor("white")
+    figure.subplots_adjust(
+        left=0.02, right=0.955, top=1 - 0.95 / figure.get_figheight(), bottom=0.03, wspace=0.13
+    )
+    figure.subplots_adjust(hspace=0.42 / (panel * height / width))
+    _heading(figure, priors, record)
+    box = (columns.start, columns.stop, rows.stop, rows.start)
+    _pictures(figure, priors, record, box)
+    _qp_panel(figure, record, box)
+    _signed_panel(figure, 5, "Residual", record.residual, box, "luma, before clipping")
+    _level_panel(figure, record, box)
+    return figure
+
+
+def _heading(figure: Figure, priors: PriorsFile, record: FrameRecord) -> None:
+    kind = "IPB"[record.picture_type] + (" (IDR)" if record.keyframe else "")
+    skipped = np.isin(record.mb_type, (4, 9)).mean()
+    text = (
+        f"frame {record.index} at {record.time:.3f} s    {kind} picture    "
+        f"QP {record.qp_y.min()} to {record.qp_y.max()}, mean {record.qp_y.mean():.1f}    "
+        f"{skipped:.0%} of the macroblocks skipped"
+    )
+    y = 1 - 0.32 / figure.get_figheight()
+    name = f"{priors.attrs['source']}"
+    figure.text(0.02, y, name, fontsize=15, fontweight="bold", color=_INK, va="center")
+    figure.text(0.955, y, text, fontsize=10.5, color=_FAINT, va="center", ha="right")
+
+
+def _pictures(figure: Figure, priors: PriorsFile, record: FrameRecord, box: Box) -> None:
+    axes = _panel(figure, 1, "Decoded", "as a player shows it")
+    shown = record.decoded or record.prediction
+    if record.decoded is not None:
+        axes.imshow(to_rgb(record.decoded, priors), extent=box, interpolation="nearest")
+    else:
+        _missing(axes, "decoded")
+    axes = _panel(figure, 2, "Transform units", "over the picture")
+    if shown is not None:
+        grey = to_rgb(shown, priors).mean(axis=-1)
+        axes.imshow(0.12 + 0.55 * grey, extent=box, cmap="gray", vmin=0, vmax=1)
+    handles = []
+    width = float(np.clip(300 / (box[1] - box[0]), 0.12, 0.9))  # lines of large pictures are thin
+    for kind, (side, colour, name) in _UNITS.items():
+        edges = unit_edges(record.tu, kind, side)
+        if not len(edges):
+            continue
+        if kind:
+            _tint(axes, (record.tu & 7) == kind, colour)
+        lines = LineCollection(list(edges), colors=colour, linewidths=width, alpha=0.9)
+        if kind == 0:
+            lines.set(linewidths=width / 2, alpha=0.35)
+        axes.add_collection(lines)
+        handles.append(Line2D([], [], color=colour, lw=2.4, label=name))
+    axes.set_xlim(box[0], box[1])
+    axes.set_ylim(box[2], box[3])
+    axes.set_aspect("equal")
+    legend = axes.legend(
+        handles=handles,
+        loc="lower left",
+        fontsize=8,
+        frameon=True,
+        facecolor="#1f2430",
+        edgecolor="none",
+        labelcolor="white",
+        framealpha=0.85,
+        handlelength=1.2,
+    )
+    legend.set_zorder(5)
+    axes = _panel(figure, 4, "Prediction", "intra or inter, before the residual")
+    if record.prediction is not None:
+        axes.imshow(to_rgb(record.prediction, priors), extent=box, interpolation="nearest")
+    else:
+        _missing(axes, "prediction")
+
+
+def _tint(axes: Axes, where: np.ndarray, colour: str) -> None:
+    """Colour some 4x4 blocks lightly."""
+    image = np.zeros((*where.shape, 4))
+    image[where] = to_rgba(colour, 0.28)
+    height, width = where.shape
+    axes.imshow(image, extent=(0, width * 4, height * 4, 0), interpolation="nearest")
+
+
+def _qp_panel(figure: Figure, record: FrameRecord, box: Box) -> None:
+    axes = _panel(figure, 3, "Quantisation", "QP of each macroblock")
+    qp = record.qp_y.astype(int)
+    low, high = int(qp.min()), int(qp.max())
+    low, high = (low - 2, high + 2) if high - low < 4 else (low, high)
+    image = axes.imshow(
+        qp,
+        extent=(0, qp.shape[1] * 16, qp.shape[0] * 16, 0),
+        cmap="magma",
+        vmin=low,
+        vmax=high,
+        interpolation="nearest",
+    )
+    if qp.shape[1] <= 24:
+        middle = (low + high) / 2
+        for (row, column), value in np.ndenumerate(qp):
+            colour = "#ffffff" if value < middle + (high - low) * 0.2 else "#1f2430"
+            at = column * 16 + 8, row * 16 + 8
+            if box[0] <= at[0] <= box[1] and box[3] <= at[1] <= box[2]:
+                size = 6.5 if qp.shape[1] > 14 else 8.5
+                axes.text(*at, str(value), ha="center", va="center", fontsize=size, color=colour)
+    axes.set_xlim(box[0], box[1])
+    axes.set_ylim(box[2], box[3])
+    _bar(figure, axes, image)
+
+
+def _bar(figure: Figure, axes: Axes, image: AxesImage) -> None:
+    inset = axes.inset_axes((1.015, 0.0, 0.022, 1.0))
+    bar = figure.colorbar(image, cax=inset, ticks=MaxNLocator(integer=True))
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=7.5, colors=_FAINT, length=0, pad=2)
+
+
+def _signed_panel(
+    figure: Figure,
+    place: int,
+    title: str,
+    planes: tuple[np.ndarray, ...] | None,
+    box: Box,
+    note: str,
+) -> None:
+    axes = _panel(figure, place, title, note)
+    if planes is None:
+        _missing(axes, title.lower())
+        return
+    luma = planes[0]
+    coded = np.abs(luma[luma != 0])
+    limit = max(4.0, float(np.percentile(coded, 98)) if coded.size else 4.0)
+    extent = (0, luma.shape[1], luma.shape[0], 0)
+    if not coded.size:
+        _note(axes, "all zero in this frame")
+    image = axes.imshow(
+        luma, extent=extent, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest"
+    )
+    axes.set_xlim(box[0], box[1])
+    axes.set_ylim(box[2], box[3])
+    _bar(figure, axes, image)
+
+
+def _level_panel(figure: Figure, record: FrameRecord, box: Box) -> None:
+    """How many levels are not zero in each 8x8 block: where the bits went."""
+    axes = _panel(figure, 6, "Coded levels", "nonzero per 8x8 luma block")
+    if record.level is None:
+        _missing(axes, "level")
+        return
+    luma = record.level[0]
+    height, width = luma.shape
+    count = (luma.reshape(height // 8, 8, width // 8, 8) != 0).sum(axis=(1, 3))
+    bounds = [0, 1, 2, 4, 8, 16, 65]
+    colours = ["#f3f4f7", "#cfe8f3", "#93cde4", "#4aa3cc", "#1d6fa5", "#0b3c6f"]
+    image = axes.imshow(
+        count,
+        extent=(0, width, height, 0),
+        cmap=ListedColormap(colours),
+        norm=BoundaryNorm(bounds, len(colours)),
+        interpolation="nearest",
+    )
+    axes.set_xlim(box[0], box[1])
+    axes.set_ylim(box[2], box[3])
+    inset = axes.inset_axes((1.015, 0.0, 0.022, 1.0))
+    bar = figure.colorbar(
+        image, cax=inset, ticks=[(a + b) / 2 for a, b in zip(bounds, bounds[1:], strict=False)]
+    )
+    names = [
+        str(a) if b == a + 1 else f"{a}-{b - 1}" for a, b in zip(bounds, bounds[1:], strict=False)
+    ]
+    names[-1] = f"{bounds[-2]}+"
+    bar.ax.set_yticklabels(names)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=7.5, colors=_FAINT, length=0, pad=2)
+    bar.ax.minorticks_off()
+
+
+def save_figure(priors: PriorsFile, index: int, path: str | os.PathLike[str]) -> None:
+    """Write the figure of one frame; the suffix says how (png, pdf, svg).
+
+    Raises:
+        IndexError: there is no such frame.
+        ValueError: a suffix that cannot be written.
+    """
+    figure = frame_figure(priors, index)
+    figure.savefig(path)

@@ -1,0 +1,212 @@
+"""A network over a video: frame after frame out of a priors file, restored, in display order.
+
+    PriorsFile --read ahead--> Sample (+ sound, face box) --cut--> one Stream per tile
+        --> kept parts of the tiles, put into the decoded picture --> RestoredFrame
+
+Every frame is read once and its features are computed once. What is held does not depend on the
+length of the video: the windows of the streams, and as many decoded frames.
+"""
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...bitstream import PriorsFile
+from ...data.hearing import Hearing
+from ...data.reader import ClipReader
+from ...data.sample import Planes, Sample, collate
+from ..frame import RestoredFrame
+from ..measuring.metrics import as_codes
+from ..networks.restorer import Projector, Restorer, Stream
+from .shots import Shot, head
+from .tiles import Box, Tile, cut_sample, plan_tiles
+
+RAMP = 16  # luma samples over which --face-only passes from decoded to restored
+NOWHERE = (-64, -64, 1, 1)  # face box that covers nothing of any picture
+
+
+class FrameSource:
+    """Samples of single frames as a network wants them.
+
+    Args:
+        path: The priors file.
+        hearing: Its sound; None: the network hears silence.
+        prediction: Read prediction and residual, where they are stored.
+        level: Read levels and all that a projection needs.
+    """
+
+    def __init__(
+        self, path: Path, hearing: Hearing | None, *, prediction: bool, level: bool
+    ) -> None:
+        """Open the file."""
+        self._reader = ClipReader(path, level=level)
+        self._reader.planes = self._reader.planes if prediction or level else []
+        self._hearing = hearing
+        self._times = PriorsFile(path).column("time")
+
+    def read(self, index: int, face: Box | None) -> Sample:
+        """One frame as a batch, `[1, 1, ...]`, on the CPU."""
+        sample = self._reader.read(index, index + 1)
+        heard = None if self._hearing is None else self._hearing.around(float(self._times[index]))
+        box = NOWHERE if face is None else (face.left, face.top, face.width, face.height)
+        return collate([
+            dataclasses.replace(
+                sample,
+                sound=None if heard is None else torch.from_numpy(heard)[None],
+                face=torch.tensor(box, dtype=torch.int32),
+            )
+        ])  # fmt: skip
+
+
+def spare_concealed(projector: Projector, concealed: np.ndarray) -> Projector:
+    """A projector that leaves out frames whose priors are partly invented."""
+
+    def project(planes: Planes, sample: Sample) -> Planes:
+        assert sample.start is not None and sample.frames == 1
+        return planes if concealed[int(sample.start)] else projector(planes, sample)
+
+    return project
+
+
+def restore_frames(
+    network: Restorer,
+    source: FrameSource,
+    shots: Sequence[Shot],
+    frames: range,
+    *,
+    size: tuple[int, int],
+    side: int = 0,
+    face_only: bool = False,
+    amp: bool = False,
+) -> Iterator[RestoredFrame]:
+    """Restore a range of a video.
+
+    Neighbours are taken from outside the range where the shot has them; at the ends of a shot the
+    first or last frame stands in for them.
+
+    Args:
+        network: In evaluation mode, on its device.
+        source: Where frames come from.
+        shots: Shots that cover the range.
+        frames: Display indices in a row.
+        size: Height and width of the coded picture.
+        side: Longest side of a tile; 0: no tiles.
+        face_only: Restore the head around the face and leave all else as it was decoded.
+        amp: bf16 in the network.
+
+    Yields:
+        Every frame of the range, in order.
+    """
+    for shot in shots:
+        wanted = range(max(shot.start, frames.start), min(shot.stop, frames.stop))
+        if not wanted:
+            continue
+        region = Box(0, 0, *size)
+        if face_only:
+            region = Box(0, 0, 0, 0) if shot.face is None else head(shot.face, size)
+        tiles = plan_tiles(region, size, side=side, margin=network.margin)
+        weight = _ramp(region, size) if face_only and tiles else None
+        yield from _restore_shot(network, source, shot, wanted, tiles, weight, amp)
+
+
+def _restore_shot(
+    network: Restorer,
+    source: FrameSource,
+    shot: Shot,
+    wanted: range,
+    tiles: list[Tile],
+    weight: Tensor | None,
+    amp: bool,
+) -> Iterator[RestoredFrame]:
+    radius = network.radius
+    first, last = max(shot.start, wanted.start - radius), min(shot.stop, wanted.stop + radius)
+    streams = [Stream(network, amp=amp) for _ in tiles]
+    device = next(network.parameters()).device
+    waiting: deque[tuple[int, Sample]] = deque()
+    with ThreadPoolExecutor(1, "davd-read") as pool:
+        ahead = pool.submit(source.read, first, shot.face)
+        for k in range(first, last):
+            sample = ahead.result()
+            if k + 1 < last:
+                ahead = pool.submit(source.read, k + 1, shot.face)
+            waiting.append((k, sample))
+            parts = [
+                stream.push(cut_sample(sample, tile.outer).to(device))
+                for stream, tile in zip(streams, tiles, strict=True)
+            ]
+            if len(waiting) > radius or not tiles:
+                index, done = waiting.popleft()
+                if index in wanted:
+                    yield _finish(index, done, tiles, parts, weight)
+    if not any(index in wanted for index, _ in waiting):
+        return
+    rest = [stream.flush() for stream in streams]
+    for step, (index, sample) in enumerate(waiting):
+        if index in wanted:
+            yield _finish(index, sample, tiles, [parts[step] for parts in rest], weight)
+
+
+def _finish(
+    index: int,
+    sample: Sample,
+    tiles: list[Tile],
+    parts: Sequence[Planes | None],
+    weight: Tensor | None,
+) -> RestoredFrame:
+    """Put the kept parts of the tiles into the decoded picture, as codes."""
+    size = (sample.decoded.y.shape[-2], sample.decoded.y.shape[-1])
+    depths = (sample.bit_depth[0], sample.bit_depth[1], sample.bit_depth[1])
+    decoded, restored = [], []
+    for number, (plane, depth) in enumerate(zip(sample.decoded, depths, strict=True)):
+        if not plane.numel():
+            continue
+        before = plane[0, 0].numpy()
+        after = before.copy()
+        for tile, part in zip(tiles, parts, strict=True):
+            assert part is not None, f"no output for frame {index}"
+            codes = _kept(part[number], tile, size).cpu()
+            rows, columns = tile.inner.of_plane(before.shape, size)
+            if weight is not None:
+                share = weight[:: size[0] // before.shape[0], :: size[1] // before.shape[1]]
+                top = float((1 << depth) - 1)
+                old = plane[0, 0, rows, columns].float() / top
+                codes = old + share[rows, columns] * (codes - old)
+            after[rows, columns] = as_codes(codes, depth).numpy().astype(before.dtype)
+        decoded.append(before)
+        restored.append(after)
+    return RestoredFrame(index, tuple(decoded), tuple(restored), sample)
+
+
+def _kept(part: Tensor, tile: Tile, size: tuple[int, int]) -> Tensor:
+    """The inner part of a tile's output plane `[1, 1, h, w]`."""
+    outer, inner = tile
+    down, across = outer.height // part.shape[-2], outer.width // part.shape[-1]
+    rows = slice((inner.top - outer.top) // down, (inner.bottom - outer.top) // down)
+    columns = slice((inner.left - outer.left) // across, (inner.right - outer.left) // across)
+    return part[0, 0, rows, columns]
+
+
+def _ramp(region: Box, size: tuple[int, int]) -> Tensor:
+    """Weight of the restored picture: 1 inside a region, falling to 0 at its edge, `[H, W]`.
+
+    Where the region ends with the picture there is nothing to pass over to, and no fall.
+    """
+    weight = torch.zeros(size)
+    lines = []
+    for axis in (0, 1):
+        length = region[2 + axis]
+        place = torch.arange(length) + 0.5
+        near = torch.full((length,), float(RAMP))
+        if region[axis] > 0:
+            near = torch.minimum(near, place)
+        if region[axis] + length < size[axis]:
+            near = torch.minimum(near, length - place)
+        lines.append(0.5 - 0.5 * torch.cos(torch.pi * near / RAMP))
+    weight[region.top : region.bottom, region.left : region.right] = lines[0][:, None] * lines[1]
+    return weight

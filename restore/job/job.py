@@ -1,0 +1,316 @@
+"""One run of davd-restore: from what was asked for to finished files.
+
+check the request -> priors (of a video: into a temporary file) -> network, cells
+-> shots and faces -> frames: restore, measure, write -> name the finished files
+"""
+
+import contextlib
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...bitstream import PriorsFile, extract
+from ...data.hearing import Hearing
+from ..checkpoint import CheckpointError, find_checkpoint, load_checkpoint, shipped_checkpoints
+from ..frame import RestoredFrame
+from ..measuring.reference import Metrics, Reference
+from ..networks.restorer import Restorer, fast_bf16
+from ..output.movie import CONTAINERS, MovieWriter, keeps_rotation
+from ..output.raw import ArrayWriter, RawWriter
+from ..output.remux import SoundTrack
+from ..output.video import PartFile, VideoFormat, cropped, side_by_side
+from ..projection.project import Projector
+from ..report.report import Report
+from .apply import FrameSource, restore_frames, spare_concealed
+from .request import Outcome, Progress, Request, check_request, is_hdf5
+from .shots import can_detect, find_shots
+
+SIDES = {"full": 256, "lite": 768}  # longest side of a tile: some 1 GB of working memory
+
+
+def run(request: Request, progress: Progress | None = None) -> Outcome:
+    """Restore a video.
+
+    Args:
+        request: What is asked for.
+        progress: Told how far it is.
+
+    Returns:
+        What was done.
+
+    Raises:
+        ValueError: The request, the priors file, the checkpoint or the reference cannot be used.
+        OSError: A file cannot be read or written.
+        DavdError: The video is damaged beyond use.
+    """
+    progress = progress or Progress()
+    check_request(request)
+    network, path = _network(request)
+    with contextlib.ExitStack() as stack:
+        parts = {
+            name: stack.enter_context(PartFile(file, overwrite=request.overwrite))
+            for name in ("output", "metrics", "report")
+            if (file := getattr(request, name)) is not None
+        }
+        priors_path, start, end = request.source, request.start, request.end
+        if not is_hdf5(request.source):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="davd-")))
+            priors_path = _extracted(request, network, folder, progress)
+            start = end = None
+        priors = stack.enter_context(PriorsFile(priors_path))
+        outcome = Outcome(str(request.output), checkpoint=path.name)
+        outcome.device = str(next(network.parameters()).device)
+        outcome.cell = _set_cell(request, network, priors)
+        frames = _frames(priors, start, end)
+        work = _Work(request, priors, network, frames, outcome, stack, parts)
+        work.run(progress)
+        for part in parts.values():
+            part.commit()
+    return outcome
+
+
+class _Work:
+    """The loop over the frames, with what it writes to."""
+
+    def __init__(
+        self,
+        request: Request,
+        priors: PriorsFile,
+        network: Restorer,
+        frames: range,
+        outcome: Outcome,
+        stack: contextlib.ExitStack,
+        parts: dict[str, PartFile],
+    ) -> None:
+        self.request, self.priors, self.network = request, priors, network
+        self.frames, self.outcome, self.parts = frames, outcome, parts
+        self.hearing = Hearing(priors, shift=request.audio_shift / 1000)
+        self.reference = (
+            stack.enter_context(Reference(request.reference, priors)) if request.reference else None
+        )
+        self.metrics = Metrics(priors) if self.reference else None
+        self.report = None
+        if request.report:
+            self.report = Report(priors, self.hearing, frames, network, cell=outcome.cell)
+        self._notes()
+
+    def _notes(self) -> None:
+        """Say what is not as a user would expect."""
+        notes, priors = self.outcome.notes, self.priors
+        if self.network.config.audio and self.hearing.silent:
+            notes.append("the video has no sound: the network hears silence")
+        if not can_detect() and (self.network.config.audio or self.request.face_only):
+            notes.append(
+                "opencv is not installed: faces are not looked for, the picture's centre is taken"
+            )
+        if count := int(priors.column("concealed")[self.frames.start : self.frames.stop].sum()):
+            notes.append(f"{count} frames are damaged and partly invented by the decoder")
+        if "audio/samples" in priors and "audio/original" not in priors:
+            notes.append("the priors file keeps no original sound track: written without sound")
+        if priors.attrs.get("rotation") and not keeps_rotation():
+            notes.append("this PyAV cannot write how the picture is turned; version 18 does")
+        steps = np.diff(priors.column("pts")[self.frames.start : self.frames.stop])
+        if self.request.output.suffix.lower() == ".y4m" and len(set(steps.tolist())) > 1:
+            notes.append("y4m knows one frame rate only: times that vary are not kept")
+
+    def run(self, progress: Progress) -> None:
+        """Restore, measure and write all frames."""
+        request, priors, network = self.request, self.priors, self.network
+        config = network.config
+        progress.stage("looking for cuts and faces", len(self.frames))
+        shots = find_shots(
+            priors,
+            self.frames,
+            faces=config.audio or request.face_only,
+            progress=progress.step,
+        )
+        if request.face_only and not any(shot.face for shot in shots):
+            raise ValueError(f"{request.source}: no face was found, and --face-only restores those")
+        level = network.projector is not None or (
+            self.report is not None and self.report.wants_level
+        )
+        source = FrameSource(
+            priors.path,
+            self.hearing if config.audio else None,
+            prediction=config.priors,
+            level=level,
+        )
+        side = SIDES[config.width] if request.tile is None else request.tile
+        restored = restore_frames(
+            network, source, shots, self.frames, size=priors.coded_size, side=side,
+            face_only=request.face_only, amp=fast_bf16(self.outcome.device),
+        )  # fmt: skip
+        progress.stage("restoring", len(self.frames))
+        began = time.perf_counter()
+        with self._writer() as write:
+            for frame in restored:
+                write(frame)
+                self._measure(frame)
+                self.outcome.frames += 1
+                progress.step(1)
+        self.outcome.elapsed = time.perf_counter() - began
+        self._finish()
+
+    def _measure(self, frame: RestoredFrame) -> None:
+        source = self.reference.planes(frame.index) if self.reference else None
+        if self.metrics and source:
+            self.metrics.add(frame.index, frame.decoded, frame.restored, source)
+        if self.report:
+            self.report.add(frame, source)
+
+    def _finish(self) -> None:
+        """Write figures and page into their part files."""
+        if self.metrics:
+            found = self.metrics.as_dict()
+            self.outcome.figures = {k: v for k, v in found.items() if not isinstance(v, dict | str)}  # type: ignore[misc]
+            if "metrics" in self.parts:
+                text = json.dumps(self._settings() | found, indent=1)
+                self.parts["metrics"].part.write_text(text + "\n", encoding="utf-8")
+        if self.report:
+            page = self.report.page(self._settings(), self.outcome.as_dict(), self.metrics)
+            self.parts["report"].part.write_text(page, encoding="utf-8")
+
+    def _settings(self) -> dict[str, object]:
+        """How it was made, for files that say so."""
+        request, a = self.request, self.priors.attrs
+        return {
+            "source": str(a["source"]),
+            "reference": request.reference.name if request.reference else "",
+            "checkpoint": self.outcome.checkpoint,
+            "cell": self.outcome.cell,
+            "device": self.outcome.device,
+            "face_only": request.face_only,
+            "audio_shift_ms": request.audio_shift,
+            "first": self.frames.start,
+            "count": len(self.frames),
+        }
+
+    @contextlib.contextmanager
+    def _writer(self) -> "Iterator[Callable[[RestoredFrame], None]]":
+        """Opens the output; gives what takes frames."""
+        request, priors, part = self.request, self.priors, self.parts["output"].part
+        suffix = request.output.suffix.lower()
+        if suffix == ".h5":
+            file = ArrayWriter(part, priors, self._settings())
+            try:
+                yield lambda frame: file.add(frame.restored, frame.index)
+                file.finish()
+            finally:
+                file.close()
+            return
+        with contextlib.ExitStack() as stack:
+            pictures, pts = VideoFormat.of(priors), priors.column("pts")
+            if request.compare:
+                pictures = VideoFormat(**(asdict(pictures) | {"width": 2 * pictures.width}))
+            writer: MovieWriter | RawWriter
+            if suffix in CONTAINERS:
+                sound = self._sound(stack)
+                writer = stack.enter_context(
+                    MovieWriter(
+                        part, CONTAINERS[suffix], pictures, sound=sound, crf=request.crf,
+                        lossless=request.lossless, start=int(pts[self.frames.start]),
+                    )
+                )  # fmt: skip
+            else:
+                writer = stack.enter_context(RawWriter(part, pictures, y4m=suffix == ".y4m"))
+
+            def take(frame: RestoredFrame) -> None:
+                shown = cropped(frame.restored, priors)
+                if request.compare:
+                    shown = side_by_side(cropped(frame.decoded, priors), shown)
+                writer.write(shown, int(pts[frame.index]))
+
+            yield take
+
+    def _sound(self, stack: contextlib.ExitStack) -> SoundTrack | None:
+        """The original track, cut to the frames that are written."""
+        if "audio/original" not in self.priors:
+            return None
+        times, count = self.priors.column("time"), len(self.priors)
+        first, stop = self.frames.start, self.frames.stop
+        sound = SoundTrack(
+            self.priors,
+            start=float(times[first]) if first > 0 else None,
+            end=float(times[stop]) if stop < count else None,
+            shift=self.request.audio_shift / 1000,
+        )
+        stack.callback(sound.close)
+        return sound
+
+
+def _network(request: Request) -> tuple[Restorer, Path]:
+    device = request.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    name = request.checkpoint
+    if not name:
+        shipped = shipped_checkpoints()
+        if not shipped:
+            raise CheckpointError("no weights came with this davd: give --checkpoint PATH")
+        first = ("generic", "lite") if device == "cuda" else ("lite", "generic")
+        name = next(n for n in (*first, *shipped) if n in shipped)
+    path = find_checkpoint(name)
+    return load_checkpoint(path, device=device), path
+
+
+def _set_cell(request: Request, network: Restorer, priors: PriorsFile) -> str:
+    """Give the network its projector, and check that the priors file has what is read.
+
+    Returns:
+        Name of the cell.
+    """
+    cell = request.cell or network.config.cell
+    groups = {"decoded"} | ({"prediction", "residual"} if network.config.priors else set())
+    if cell != "none":
+        groups |= {"prediction", "residual", "level"}
+    for group in ("decoded", "prediction", "residual", "level"):
+        if group in groups and group not in priors:
+            hint = " (or choose --cell none)" if group == "level" else ""
+            raise ValueError(
+                f"{priors.path} has no {group} planes, which this network reads{hint}: extract it "
+                "again with --planes decoded,prediction,residual,level"
+            )
+    if cell == "calibrated" and network.cells is None:
+        raise ValueError("--cell calibrated: this checkpoint holds no table of calibrated cells")
+    network.projector = None
+    if cell != "none":
+        encoder = str(priors.attrs.get("encoder", ""))
+        projector = Projector(cell, encoder=encoder, table=network.cells)
+        network.projector = spare_concealed(projector, priors.column("concealed"))
+    return cell
+
+
+def _extracted(request: Request, network: Restorer, folder: Path, progress: Progress) -> Path:
+    """Priors of a video, in a folder that is thrown away."""
+    cell = request.cell or network.config.cell
+    path = folder / f"{request.source.stem}.h5"
+    planes = ("decoded", "prediction", "residual", "level")
+    needed = 1 if cell == "none" and not network.config.priors and not request.report else 4
+    extract(
+        request.source,
+        path,
+        start=request.start,
+        end=request.end,
+        planes=planes[:needed],
+        compression="blosc",
+        expect=lambda count: progress.stage("reading the bitstream", count),
+        progress=progress.step,
+    )
+    return path
+
+
+def _frames(priors: PriorsFile, start: float | None, end: float | None) -> range:
+    """Frames from `start` to before `end`, seconds after the first one."""
+    times = priors.column("time") - priors.column("time")[0]
+    first = 0 if start is None else int((times < start - 1e-6).sum())
+    stop = len(priors) if end is None else int((times < end - 1e-6).sum())
+    if first >= stop:
+        length = float(times[-1])
+        raise ValueError(f"no frame from {start or 0:g} s to {end or length:g} s of {length:.2f} s")
+    return range(first, stop)

@@ -1,0 +1,1 @@
+"""Measuring: metrics, clips of a work folder, tables of results, a video against its reference."""

@@ -1,0 +1,1 @@
+"""Networks that repair decoded frames: DAVD-Net, its parts and its rivals, behind one interface."""

@@ -1,0 +1,180 @@
+"""Planes of a sample as the channels that a network sees, and its correction back on the planes.
+
+    Sample (integers, 4:2:0) -> normal() -> channels() [B, T, C, H/s, W/s] -> network
+        -> correction [B, N, 3 or 6, H/s, W/s] -> apply_correction() -> Planes in [0, 1]
+
+At scale 1 a picture has three channels at luma's size, RGB or YCbCr; at scale 2 luma is folded two
+by two and stands beside chroma at chroma's own size, six channels, and nothing is interpolated.
+Chroma of 4:2:2 and 4:4:4 is averaged to that size first and its correction is repeated.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...data.sample import Planes, Sample
+from ..config import NetworkConfig
+
+# ITU-R BT.601, limited range: R'G'B' in 0..1 from Y, Cb, Cr in 0..1 less their offsets.
+_RGB = ((1.164384, 0.0, 1.596027), (1.164384, -0.391762, -0.812968), (1.164384, 2.017232, 0.0))
+_OFFSET = (16 / 255, 128 / 255, 128 / 255)
+GAIN = 1.0  # of the picture's channels over samples in [0, 1]
+MAP_GAIN = 1 / 16  # of the maps, which are about one in size
+MAPS = 8  # channels that `_maps` makes
+
+
+def normal(planes: Planes, bit_depth: tuple[int, int]) -> Planes:
+    """Integer planes as float in [0, 1].
+
+    Args:
+        planes: `[..., H, W]` each, any integer type.
+        bit_depth: Of luma and of chroma.
+
+    Returns:
+        float32 planes; 1.0 is the largest code.
+    """
+    luma, chroma = (float((1 << depth) - 1) for depth in bit_depth)
+    return Planes(planes.y.float() / luma, planes.cb.float() / chroma, planes.cr.float() / chroma)
+
+
+def picture(planes: Planes, scale: int, colour: str = "ycbcr") -> Tensor:
+    """Float planes as channels of one size.
+
+    Args:
+        planes: `[..., H, W]`, and chroma of any format.
+        scale: 1: three channels at luma's size; 2: six at half of it.
+        colour: "rgb" or "ycbcr"; rgb at scale 1 only.
+
+    Returns:
+        `[..., 3, H, W]` or `[..., 6, H/2, W/2]`.
+    """
+    height, width = planes.y.shape[-2:]
+    chroma = [_half(plane, height // 2, width // 2) for plane in planes[1:]]
+    if scale == 2:
+        folded = F.pixel_unshuffle(planes.y.unsqueeze(-3), 2)
+        return torch.cat([folded, *(plane.unsqueeze(-3) for plane in chroma)], dim=-3)
+    whole = torch.stack([planes.y, *(_double(plane) for plane in chroma)], dim=-3)
+    return ycbcr_to_rgb(whole) if colour == "rgb" else whole
+
+
+def ycbcr_to_rgb(picture: Tensor) -> Tensor:
+    """YCbCr (BT.601, limited range) to RGB, both `[..., 3, H, W]`, not clipped."""
+    matrix = picture.new_tensor(_RGB)
+    offset = picture.new_tensor(_OFFSET)[:, None, None]
+    return torch.einsum("rc,...chw->...rhw", matrix, picture - offset)
+
+
+def apply_correction(decoded: Planes, correction: Tensor, scale: int, colour: str) -> Planes:
+    """Add a network's correction to the decoded planes.
+
+    Args:
+        decoded: Float planes `[..., H, W]`.
+        correction: `[..., 3, H, W]` or `[..., 6, H/2, W/2]`, as `picture` lays channels out.
+        scale: 1 or 2.
+        colour: What the three channels of scale 1 are.
+
+    Returns:
+        Corrected planes, float, not clipped, each of its own size.
+    """
+    correction = correction.float()
+    if scale == 2:
+        y = F.pixel_shuffle(correction[..., :4, :, :], 2).squeeze(-3)
+        chroma = [correction[..., 4, :, :], correction[..., 5, :, :]]
+    else:
+        if colour == "rgb":
+            inverse = torch.linalg.inv(correction.new_tensor(_RGB))
+            correction = torch.einsum("cr,...rhw->...chw", inverse, correction)
+        y = correction[..., 0, :, :]
+        height, width = y.shape[-2:]
+        chroma = [_half(correction[..., c, :, :], height // 2, width // 2) for c in (1, 2)]
+    changed = [
+        plane + spread(change, plane.shape[-2:]) if plane.numel() else plane
+        for plane, change in zip(decoded[1:], chroma, strict=True)
+    ]
+    return Planes(decoded.y + y, *changed)
+
+
+def input_channels(config: NetworkConfig, scale: int) -> int:
+    """How many channels `channels` gives for one frame."""
+    each = 6 if scale == 2 else 3
+    return each + (2 * each + MAPS if config.priors else 1 if config.qp else 0)
+
+
+def channels(sample: Sample, config: NetworkConfig, scale: int) -> Tensor:
+    """All that a network sees of each frame.
+
+    Args:
+        sample: A batch.
+        config: Says whether priors or QP are asked for.
+        scale: 1 or 2.
+
+    Returns:
+        `[B, T, C, H/scale, W/scale]`: the picture; with priors prediction less decoded, residual
+        and the maps, QP first of them. Pictures come out about one in size and maps a quarter:
+        where maps are as large as pictures, the first layer sees little else and learns slowly.
+
+    Raises:
+        ValueError: Planes or maps that the network reads are not in the sample.
+    """
+    decoded = picture(normal(sample.decoded, sample.bit_depth), scale, config.colour)
+    size = decoded.shape[-2:]
+    parts = [GAIN * (decoded - 0.5)]
+    if config.priors:
+        if sample.prediction is None or sample.residual is None or sample.tu is None:
+            raise ValueError("this network reads prediction, residual and TU: not in the priors")
+        predicted = picture(normal(sample.prediction, sample.bit_depth), scale, config.colour)
+        residual = normal(sample.residual, sample.bit_depth)
+        parts += [2 * GAIN * (predicted - decoded), 2 * GAIN * picture(residual, scale)]
+        parts.append(_maps(sample, size) * MAP_GAIN)
+    elif config.qp:
+        if sample.qp_y is None:
+            raise ValueError("this network reads QP: not in the priors")
+        parts.append(spread(_qp(sample.qp_y), size).unsqueeze(-3) * MAP_GAIN)
+    return torch.cat(parts, dim=-3)
+
+
+def _qp(qp: Tensor) -> Tensor:
+    """QP as about -1..1 over the range where restoration is wanted."""
+    return (qp.float() - 36) / 12
+
+
+def _maps(sample: Sample, size: torch.Size) -> Tensor:
+    """QP, kind of macroblock and transform grid, `[B, T, MAPS, *size]`."""
+    assert sample.tu is not None and sample.qp_y is not None and sample.mb_type is not None
+    kind, unit = sample.mb_type, sample.tu & 7
+    skip, intra = (kind == 4) | (kind == 9), kind <= 3
+    blocks = [_qp(sample.qp_y), skip.float(), intra.float(), (kind >= 9).float()]
+    maps = [spread(plane, size) for plane in blocks]
+    maps.append(spread((unit == 2).float(), size))
+    maps.append(spread((unit == 0).float(), size))
+    # Transform edges: 1 in the first row or column of a unit, -1 in its last one.
+    side = spread(torch.where(unit == 1, 4, torch.where(unit == 2, 8, 16)), size)
+    scale = sample.decoded.y.shape[-1] // size[1]
+    for axis in (0, 1):
+        place = torch.arange(size[axis], device=unit.device) * scale
+        place = place[:, None] if axis == 0 else place[None, :]
+        first = place % side == 0
+        last = place % side == side - scale
+        maps.append(first.float() - last.float())
+    return torch.stack(maps, dim=-3)
+
+
+def spread(blocks: Tensor, size: torch.Size) -> Tensor:
+    """Repeat the values of blocks over their samples: `[..., h, w]` to `[..., *size]`."""
+    down, across = size[0] // blocks.shape[-2], size[1] // blocks.shape[-1]
+    return blocks.repeat_interleave(down, -2).repeat_interleave(across, -1)
+
+
+def _half(plane: Tensor, height: int, width: int) -> Tensor:
+    """A chroma plane of any format at 4:2:0's size, by averaging."""
+    if plane.numel() == 0:
+        return plane.new_full((*plane.shape[:-2], height, width), 128 / 255)
+    down, across = plane.shape[-2] // height, plane.shape[-1] // width
+    if (down, across) == (1, 1):
+        return plane
+    return plane.unflatten(-1, (width, across)).unflatten(-3, (height, down)).mean((-3, -1))
+
+
+def _double(plane: Tensor) -> Tensor:
+    """A plane at twice its size, each sample repeated."""
+    return plane.repeat_interleave(2, -2).repeat_interleave(2, -1)

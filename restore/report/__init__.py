@@ -1,0 +1,1 @@
+"""The page about one restored video: pictures, curves, figures."""
