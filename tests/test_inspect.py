@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from clips import encode
 from davd.bitstream import PriorsFile, extract
-from davd.bitstream.show.figures import frame_figure, to_rgb, unit_edges
+from davd.bitstream.show.figures import frame_figure, shown_rgb, unit_edges
 from davd.bitstream.show.yuview import write_statistics
 from davd.cli.inspect import main
 
@@ -61,8 +61,8 @@ def test_rgb_is_what_was_encoded(priors: Path) -> None:
     from clips import picture
 
     with PriorsFile(priors) as file:
-        shown = to_rgb(file[0].decoded, file)
-    error = shown - picture(0) / 255
+        shown = shown_rgb(file[0].decoded, file)
+    error = (shown - picture(0).astype(float)) / 255
     assert shown.shape == (138, 174, 3)
     assert np.sqrt((error**2).mean()) < 0.08
 

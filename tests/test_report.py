@@ -17,7 +17,7 @@ import torch
 from davd.bitstream import extract
 from davd.cli import restore as command
 from davd.restore.report.plots import POINTS, Curve, plot
-from davd.restore.report.png import HEAT, LESS_MORE, colours, data_uri, png, to_rgb
+from davd.restore.report.png import HEAT, LESS_MORE, colours, data_uri, png
 from restoring import checkpoint, talk
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser",
@@ -169,33 +169,6 @@ def test_png_is_lossless() -> None:
     with av.open(BytesIO(png(rgb))) as file:
         np.testing.assert_array_equal(next(file.decode(video=0)).to_ndarray(format="rgb24"), rgb)
     assert data_uri(rgb).startswith("data:image/png;base64,")
-
-
-@pytest.mark.parametrize(
-    ("matrix", "full", "planes", "rgb"),
-    [
-        ("bt709", False, (235, 128, 128), (255, 255, 255)),
-        ("bt709", False, (63, 102, 240), (255, 1, 0)),  # red: Y 62.6, Cb 102.3, Cr 240
-        ("smpte170m", False, (81, 90, 240), (255, 0, 0)),
-        ("unspecified", True, (0, 128, 128), (0, 0, 0)),
-        ("gbr", True, (10, 20, 30), (30, 10, 20)),
-    ],
-)
-def test_colours_of_known_codes(
-    matrix: str, full: bool, planes: tuple[int, ...], rgb: tuple[int, ...]
-) -> None:
-    sizes = [(4, 4), (2, 2), (2, 2)]
-    arrays = [np.full(s, v, np.uint8) for s, v in zip(sizes, planes, strict=True)]
-    found = to_rgb(arrays, depth=8, matrix=matrix, full_range=full)
-    assert found.shape == (4, 4, 3) and np.abs(found.astype(int) - rgb).max() <= 2
-    deep = to_rgb([a.astype(np.uint16) * 4 for a in arrays], depth=10, matrix=matrix,
-                  full_range=full)  # fmt: skip
-    np.testing.assert_array_equal(deep, found)
-
-
-def test_grey_pictures_have_no_colour() -> None:
-    found = to_rgb([np.full((2, 2), 126, np.uint8)], depth=8, matrix="bt709", full_range=False)
-    assert (found == 128).all()
 
 
 def test_scales_begin_and_end_where_they_should() -> None:

@@ -1,1 +1,1 @@
-"""The inside of a video as pictures: figures, statistics for YUView."""
+"""The inside of a video as pictures: colours, figures, statistics for YUView."""

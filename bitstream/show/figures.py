@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..priors.reader import PriorsFile
 from ..priors.schema import FrameRecord
+from .colour import to_rgb
 
 Box = tuple[int, int, int, int]  # left, right, bottom, top of what is shown, luma samples
 
@@ -26,39 +27,20 @@ _UNITS = {
     1: (1, "#ff5d8f", "4x4"),
     4: (4, "#7c3aed", "PCM"),
 }
-# Kr, Kb of Table E-5; what is unspecified is shown as BT.601, or BT.709 from 720 lines on.
-_MATRICES = {
-    "bt709": (0.2126, 0.0722),
-    "fcc": (0.30, 0.11),
-    "smpte240m": (0.212, 0.087),
-    "bt2020nc": (0.2627, 0.0593),
-    "bt2020c": (0.2627, 0.0593),
-}
 
 
-def to_rgb(planes: tuple[np.ndarray, ...], priors: PriorsFile) -> np.ndarray:
-    """Coded planes as cropped RGB for showing, float `[H, W, 3]` in [0, 1]."""
+def shown_rgb(planes: tuple[np.ndarray, ...], priors: PriorsFile) -> np.ndarray:
+    """Coded planes as a player shows them: cropped, uint8 RGB `[H, W, 3]`."""
     attrs = priors.attrs
     rows, columns = priors.crop
-    height, width = planes[0].shape
-    full, scaled = attrs["color_range"] == "full", []
-    for i, plane in enumerate(planes):
-        down, across = height // plane.shape[0], width // plane.shape[1]
-        plane = plane.repeat(down, 0).repeat(across, 1)[rows, columns].astype(np.float64)
-        depth = int(attrs["bit_depth_chroma" if i else "bit_depth_luma"])
-        plane /= 1 << (depth - 8)
-        if i:
-            scaled.append((plane - 128) / (255 if full else 224))
-        else:
-            scaled.append(plane / 255 if full else (plane - 16) / 219)
-    if len(scaled) == 1:
-        return np.clip(np.stack(scaled * 3, axis=-1), 0, 1)
-    y, cb, cr = scaled
-    default = (0.2126, 0.0722) if rows.stop >= 720 else (0.299, 0.114)
-    kr, kb = _MATRICES.get(str(attrs["color_matrix"]), default)
-    r, b = y + 2 * (1 - kr) * cr, y + 2 * (1 - kb) * cb
-    g = (y - kr * r - kb * b) / (1 - kr - kb)
-    return np.clip(np.stack([r, g, b], axis=-1), 0, 1)
+    depths = int(attrs["bit_depth_luma"]), int(attrs["bit_depth_chroma"])
+    rgb = to_rgb(
+        planes,
+        depth=depths,
+        matrix=str(attrs["color_matrix"]),
+        full_range=attrs["color_range"] == "full",
+    )
+    return rgb[rows, columns]
 
 
 def unit_edges(tu: np.ndarray, kind: int, side: int) -> np.ndarray:
@@ -150,12 +132,12 @@ def _pictures(figure: Figure, priors: PriorsFile, record: FrameRecord, box: Box)
     axes = _panel(figure, 1, "Decoded", "as a player shows it")
     shown = record.decoded or record.prediction
     if record.decoded is not None:
-        axes.imshow(to_rgb(record.decoded, priors), extent=box, interpolation="nearest")
+        axes.imshow(shown_rgb(record.decoded, priors), extent=box, interpolation="nearest")
     else:
         _missing(axes, "decoded")
     axes = _panel(figure, 2, "Transform units", "over the picture")
     if shown is not None:
-        grey = to_rgb(shown, priors).mean(axis=-1)
+        grey = shown_rgb(shown, priors).mean(axis=-1) / 255
         axes.imshow(0.12 + 0.55 * grey, extent=box, cmap="gray", vmin=0, vmax=1)
     handles = []
     width = float(np.clip(300 / (box[1] - box[0]), 0.12, 0.9))  # lines of large pictures are thin
@@ -187,7 +169,7 @@ def _pictures(figure: Figure, priors: PriorsFile, record: FrameRecord, box: Box)
     legend.set_zorder(5)
     axes = _panel(figure, 4, "Prediction", "intra or inter, before the residual")
     if record.prediction is not None:
-        axes.imshow(to_rgb(record.prediction, priors), extent=box, interpolation="nearest")
+        axes.imshow(shown_rgb(record.prediction, priors), extent=box, interpolation="nearest")
     else:
         _missing(axes, "prediction")
 

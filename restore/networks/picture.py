@@ -12,12 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...bitstream.show.colour import coefficients
 from ...data.sample import Planes, Sample
 from ..config import NetworkConfig
 
-# ITU-R BT.601, limited range: R'G'B' in 0..1 from Y, Cb, Cr in 0..1 less their offsets.
-_RGB = ((1.164384, 0.0, 1.596027), (1.164384, -0.391762, -0.812968), (1.164384, 2.017232, 0.0))
-_OFFSET = (16 / 255, 128 / 255, 128 / 255)
 GAIN = 1.0  # of the picture's channels over samples in [0, 1]
 MAP_GAIN = 1 / 16  # of the maps, which are about one in size
 MAPS = 8  # channels that `_maps` makes
@@ -59,9 +57,14 @@ def picture(planes: Planes, scale: int, colour: str = "ycbcr") -> Tensor:
 
 def ycbcr_to_rgb(picture: Tensor) -> Tensor:
     """YCbCr (BT.601, limited range) to RGB, both `[..., 3, H, W]`, not clipped."""
-    matrix = picture.new_tensor(_RGB)
-    offset = picture.new_tensor(_OFFSET)[:, None, None]
-    return torch.einsum("rc,...chw->...rhw", matrix, picture - offset)
+    matrix, offset = _to_rgb(picture)
+    return torch.einsum("rc,...chw->...rhw", matrix, picture - offset[:, None, None])
+
+
+def _to_rgb(like: Tensor) -> tuple[Tensor, Tensor]:
+    """Matrix and offset of BT.601, limited range, which networks see whatever the video says."""
+    matrix, offset = coefficients("smpte170m", full_range=False)
+    return like.new_tensor(matrix), like.new_tensor(offset)
 
 
 def apply_correction(decoded: Planes, correction: Tensor, scale: int, colour: str) -> Planes:
@@ -82,7 +85,7 @@ def apply_correction(decoded: Planes, correction: Tensor, scale: int, colour: st
         chroma = [correction[..., 4, :, :], correction[..., 5, :, :]]
     else:
         if colour == "rgb":
-            inverse = torch.linalg.inv(correction.new_tensor(_RGB))
+            inverse = torch.linalg.inv(_to_rgb(correction)[0])
             correction = torch.einsum("cr,...rhw->...chw", inverse, correction)
         y = correction[..., 0, :, :]
         height, width = y.shape[-2:]

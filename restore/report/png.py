@@ -1,4 +1,4 @@
-"""Pictures for a page: planes as RGB, values as colours, RGB as PNG."""
+"""Pictures for a page: values as colours, RGB as PNG."""
 
 import base64
 import struct
@@ -6,51 +6,11 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch.nn import functional as F
-
-# Weights of red and blue in luma, Table E-5 of H.264.
-_WEIGHTS = {"bt709": (0.2126, 0.0722), "smpte240m": (0.212, 0.087), "fcc": (0.30, 0.11)}
-_WEIGHTS |= {"bt2020nc": (0.2627, 0.0593), "bt2020c": (0.2627, 0.0593)}
-_BT601 = (0.299, 0.114)
 
 # Stops of the colour scales, R G B: nothing to much, and less - nothing - more.
 HEAT = ((12, 10, 24), (74, 21, 92), (168, 41, 84), (236, 104, 52), (252, 190, 80), (255, 250, 214))
 LESS_MORE = ((36, 92, 214), (120, 164, 240), (250, 250, 248), (244, 150, 96), (200, 52, 24))
 WORSE_BETTER = ((178, 44, 60), (236, 158, 150), (250, 250, 248), (122, 196, 176), (10, 118, 104))
-
-
-def to_rgb(
-    planes: Sequence[np.ndarray], *, depth: int, matrix: str, full_range: bool
-) -> np.ndarray:
-    """Planes of a shown picture as 8-bit RGB.
-
-    Args:
-        planes: Y, Cb, Cr as codes, chroma of any format; Y alone for 4:0:0.
-        depth: Bits of a sample.
-        matrix: Name of the colour matrix; unknown ones are taken for BT.601's.
-        full_range: Whether the codes use their whole range.
-
-    Returns:
-        uint8 `[H, W, 3]`.
-    """
-    height, width = planes[0].shape
-    unit = float(1 << (depth - 8))
-    values = [torch.from_numpy(plane.astype(np.float32)) / unit for plane in planes]
-    black, luma, chroma = (0.0, 255.0, 255.0) if full_range else (16.0, 219.0, 224.0)
-    y = (values[0] - black) / luma
-    if len(values) == 1:
-        rgb = y.expand(3, height, width)
-    else:
-        small = torch.stack(values[1:])[None]
-        cb, cr = F.interpolate((small - 128) / chroma, (height, width), mode="bilinear")[0]
-        if matrix == "gbr":
-            rgb = torch.stack([cr + 0.5, y, cb + 0.5])
-        else:
-            red, blue = _WEIGHTS.get(matrix, _BT601)
-            r, b = y + 2 * (1 - red) * cr, y + 2 * (1 - blue) * cb
-            rgb = torch.stack([r, (y - red * r - blue * b) / (1 - red - blue), b])
-    return (rgb.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
 
 
 def colours(values: np.ndarray, scale: Sequence[tuple[int, int, int]]) -> np.ndarray:

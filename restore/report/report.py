@@ -14,6 +14,7 @@ import torch
 
 from ...bitstream import PriorsFile
 from ...bitstream.priors.schema import PICTURE_TYPES
+from ...bitstream.show.colour import to_rgb
 from ...data.hearing import Hearing
 from ...data.sample import Planes
 from ..frame import RestoredFrame
@@ -24,7 +25,7 @@ from ..output.video import cropped
 from ..projection.project import PriorsTensors, consistency, make_cells
 from .page import Picture, render
 from .plots import Curve, plot
-from .png import HEAT, LESS_MORE, WORSE_BETTER, colours, data_uri, to_rgb
+from .png import HEAT, LESS_MORE, WORSE_BETTER, colours, data_uri
 
 SPACED = 5  # frames kept at even distances
 FULL_CHANGE = 16.0  # grey levels of change drawn in the strongest colour
