@@ -188,7 +188,7 @@ static void test_idct(void) {
                     iclip(get(b, size, 16 * y + x) + want[n * y + x], 0, (1 << depth) - 1));
         const int kind = rnd(3); // 0: add_residual, 1: transform with a tap, 2: without
         if (kind == 0) {
-            k->add_residual(a, 16 * size, want, n, depth);
+            k->add_residual(a, 16 * size, want, n, depth, NULL, 0);
         } else {
             add_transformed *const add = dc_only ? (n == 4 ? k->idct4x4_dc_add : k->idct8x8_dc_add)
                                                  : (n == 4 ? k->idct4x4_add : k->idct8x8_add);

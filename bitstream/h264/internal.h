@@ -75,8 +75,7 @@ H264_INLINE int iclip(const int v, const int lo, const int hi) {
     return v < lo ? lo : v > hi ? hi : v;
 }
 
-// ----------------------------------------------------------------------------------------------
-// NAL units (nal.c)
+// ------------------------------------------------------------------------------- NAL units (nal.c)
 
 enum { // nal_unit_type, Table 7-1
     NAL_SLICE = 1,
@@ -104,8 +103,7 @@ typedef struct nal_unit {
     bits rbsp;         // after the header byte, emulation prevention removed
 } nal_unit;
 
-// ---------------------------------------------------------------------------------- parameter sets
-// (params.c, 7.3.2)
+// ---------------------------------------------------------------- parameter sets (params.c, 7.3.2)
 
 typedef struct sps {
     bool valid;
@@ -173,8 +171,7 @@ typedef struct level_scale {
     int32_t s8x8[6][6][64];                               // raster order: row * 8 + column
 } level_scale;
 
-// ------------------------------------------------------------------------------------------------
-// pictures (dpb.c)
+// -------------------------------------------------------------------------------- pictures (dpb.c)
 
 enum {
     TOP_FIELD = 1,
@@ -184,15 +181,15 @@ enum {
 
 // What later pictures (temporal direct) and the deblocking filter need of a macroblock's motion.
 typedef struct mb_motion {
-    int16_t mv[2][16]
-              [2]; // [list][4x4 block in raster order][x, y], quarter samples; 0 where unused
-    int32_t uid[2]
-               [4]; // [list][8x8 quarter]: uid of the reference frame, NO_UID none; see picture.uid
+    // [list][4x4 block in raster order][x, y], quarter samples; 0 where unused
+    int16_t mv[2][16][2];
+    // [list][8x8 quarter]: uid of the reference frame, NO_UID none; see picture.uid
+    int32_t uid[2][4];
     int8_t ref_idx[2][4];    // -1 none. Intra: all -1
     int8_t ref_parity[2][4]; // structure of the reference: FRAME, TOP_FIELD, BOTTOM_FIELD; 0 none
 } mb_motion;
 
-// Tap buffers of a picture waiting for output; recon.c alone writes them.
+// Tap buffers of a picture waiting for output; taps.c alone writes them.
 typedef struct taps {
     void *prediction[3], *residual[3], *level[3]; // NULL when not asked for
     uint8_t *tu, *mb_type, *cbp, *field;
@@ -234,8 +231,7 @@ typedef struct picture {
     h264_stream_info info;
 } picture;
 
-// --------------------------------------------------------------------------------- slice header
-// (slice.c, 7.3.3)
+// ------------------------------------------------------------------- slice header (slice.c, 7.3.3)
 
 enum {
     SLICE_P,
@@ -288,16 +284,15 @@ typedef struct slice_header {
 } slice_header;
 
 typedef struct ref_entry {
-    picture
-        *pic; // never NULL for refIdx < num_ref_idx_active (missing ones are replaced, and counted)
+    // never NULL for refIdx < num_ref_idx_active (missing ones are replaced, and counted)
+    picture *pic;
     int structure; // FRAME, TOP_FIELD or BOTTOM_FIELD
     int32_t poc;   // PicOrderCnt of the frame or field
     bool long_term;
     bool missing; // pic is a substitute for "no reference picture", or a "non-existing" frame
 } ref_entry;
 
-// -----------------------------------------------------------------------------------------
-// macroblocks (7.3.5)
+// ----------------------------------------------------------------------------- macroblocks (7.3.5)
 
 // Kept for every macroblock of the current picture: for neighbours in parsing, and for the
 // deblocking filter.
@@ -364,11 +359,9 @@ typedef struct mb_ctx {
     uint8_t *dst[3];
     ptrdiff_t stride[3];
     // syntax
-    int mb_type_value; // mb_type within the slice type's table
-    int sub_mb_type[4];
     int Intra16x16PredMode;
     int intra_modes[16]; // Intra4x4PredMode by luma4x4BlkIdx, or Intra8x8PredMode by luma8x8BlkIdx
-    int mb_qp_delta, last_mb_qp_delta;
+    int last_mb_qp_delta;
     int QPY, QPprimeY, QPprimeC[2];
     bool TransformBypassModeFlag;
     bool transform_size_8x8_flag;
@@ -425,8 +418,7 @@ extern const uint8_t h264_quarter_of_block[16]; // 8x8 quarter of a 4x4 block in
 
 extern const mb_info h264_unavailable_mb; // slice_num -1, intra modes "not available"
 
-// ------------------------------------------------------------------------------------------ sample
-// kernels
+// ---------------------------------------------------------------------------------- sample kernels
 
 enum {
     AVAIL_LEFT = 1,
@@ -469,11 +461,11 @@ typedef struct kernels {
     // h: 8 (4:2:0) or 16 (4:2:2)
     void (*intra_chroma)(void *dst, ptrdiff_t stride, const void *left, ptrdiff_t left_stride,
                          int h, int mode, unsigned avail, int depth);
-    // residual r (row-major, packed n x n) onto dst with clipping
-    void (*add_residual)(void *dst, ptrdiff_t stride, const int32_t *r, int n, int depth);
-    // Inverse transform of scaled coefficients d, added to dst with clipping; d is zero afterwards.
-    // residual: where the residual itself is recorded (int16_t of the 8-bit set, int32_t of the
-    // other; stride in bytes), or NULL.
+    // Residual r (row-major, packed n x n, n 4 or 8) added to dst with clipping. residual: where it
+    // is recorded (int16_t of the 8-bit set, int32_t of the other; stride in bytes), or NULL.
+    void (*add_residual)(void *dst, ptrdiff_t stride, const int32_t *r, int n, int depth,
+                         void *residual, ptrdiff_t residual_stride);
+    // The same with the inverse transform of scaled coefficients d, which are zero afterwards
     add_transformed *idct4x4_add, *idct8x8_add;
     add_transformed *idct4x4_dc_add, *idct8x8_dc_add; // only d[0] is not zero
     // w x h samples (luma w 16, 8, 4; chroma 8, 4, 2) at a fraction of fx, fy quarters (luma) or
@@ -498,12 +490,11 @@ typedef struct kernels {
 
 const kernels *h264_kernels(int sample_size);
 
-// ----------------------------------------------------------------------------------------------
-// decoder
+// ----------------------------------------------------------------------------------------- decoder
 
 typedef struct dpb {
-    picture *frames[MAX_DPB_FRAMES +
-                    2];      // in the buffer: reference, or waiting for output; in decoding order
+    // in the buffer: reference, or waiting for output; in decoding order
+    picture *frames[MAX_DPB_FRAMES + 2];
     int n_frames, size;      // size: MaxDpbFrames, or max_dec_frame_buffering
     int reorder;             // frames that may wait before the first of them must be output
     int MaxLongTermFrameIdx; // "no long-term frame indices" is -1
@@ -532,8 +523,7 @@ struct h264_decoder {
     picture *cur;                // being decoded; NULL between pictures
     slice_ctx slice;
     dpb dpb;
-    struct stream_state
-        *stream; // stream.h: what only nal.c, sei.c, refs.c, dpb.c, picture.c and decoder.c know
+    struct stream_state *stream; // stream.h: what the macroblock layer does not need
 };
 
 // nal.c, sei.c, params.c, slice.c, refs.c, dpb.c, picture.c: stream.h
@@ -581,8 +571,8 @@ int h264_cabac_sub_mb_type(h264_decoder *dec);
 bool h264_cabac_transform_size_8x8_flag(h264_decoder *dec);
 int h264_cabac_coded_block_pattern(h264_decoder *dec);
 int h264_cabac_mb_qp_delta(h264_decoder *dec);
-int h264_cabac_intra_pred_mode(
-    h264_decoder *dec); // -1: prev_intra?x?_pred_mode_flag, else rem_intra?x?_pred_mode
+// -1: prev_intra?x?_pred_mode_flag, else rem_intra?x?_pred_mode
+int h264_cabac_intra_pred_mode(h264_decoder *dec);
 int h264_cabac_intra_chroma_pred_mode(h264_decoder *dec);
 int h264_cabac_ref_idx(h264_decoder *dec, int list, int mbPartQuarter, const int8_t parsed[4]);
 int h264_cabac_mvd(h264_decoder *dec, int list, int cache_index, int compIdx);
@@ -594,8 +584,8 @@ void h264_slice_prediction_init(h264_decoder *dec); // distances, implicit weigh
 enum {
     REF_UNAVAILABLE = -2
 }; // in motion_cache.ref: partition not available; -1: list not used, or intra
-void h264_motion_cache_fill(h264_decoder *dec,
-                            int lists); // neighbours of the macroblock into the caches
+// Neighbours of the macroblock into the caches
+void h264_motion_cache_fill(h264_decoder *dec, int lists);
 // A rectangle of 4x4 blocks of the caches: ref_idx -1 where the list is not used (mv 0 then)
 void h264_motion_fill(mb_ctx *m, int list, int x, int y, int w, int h, int ref_idx,
                       const int16_t mv[2]);
@@ -605,8 +595,8 @@ void h264_motion_clear(mb_motion *motion, int list);      // no motion
 void h264_mv_predict(const mb_ctx *m, int list, int ref_idx, int x, int y, int w, int shape,
                      int16_t mvp[2]);
 void h264_predict_p_skip(h264_decoder *dec); // 8.4.1.1
-void h264_predict_direct(
-    h264_decoder *dec, int quarters); // 8.4.1.2: fills the caches for the 8x8 quarters in the mask
+// 8.4.1.2: fills the caches for the 8x8 quarters in the mask
+void h264_predict_direct(h264_decoder *dec, int quarters);
 
 // intra.c (8.3): fills the kernels
 void h264_intra_kernels_8(kernels *k);
@@ -629,23 +619,22 @@ void h264_inter_kernels_simd(kernels *k);
 
 // transform.c (8.5)
 void h264_level_scale_init(level_scale *s); // from its scaling lists
-// 8.5.10: c in raster order of the 4x4 matrix -> dcY, same order. scale: LevelScale4x4(qP % 6, 0,
-// 0)
+// 8.5.10: c in raster order of the 4x4 matrix -> dcY, same order. scale: that of place (0, 0)
 void h264_luma_dc(int32_t c[16], int32_t scale, int qP);
 void h264_chroma_dc_420(int32_t c[4], int32_t scale, int qP); // 8.5.11, c = {c00, c01, c10, c11}
-void h264_chroma_dc_422(int32_t c[8], int32_t scale,
-                        int qP_dc); // c in raster order (4 rows of 2); qP_dc = QP'c + 3
+// The same for 4 rows of 2; qP_dc = QP'c + 3
+void h264_chroma_dc_422(int32_t c[8], int32_t scale, int qP_dc);
 void h264_transform_kernels_8(kernels *k);
 void h264_transform_kernels_16(kernels *k);
 void h264_transform_kernels_simd(kernels *k);
 
 // deblock.c (8.7)
-void h264_deblock_picture(
-    h264_decoder *dec); // dec->cur, all macroblocks, by dec->mb and dec->cur->motion
+// dec->cur, all macroblocks, by dec->mb and dec->cur->motion
+void h264_deblock_picture(h264_decoder *dec);
 void h264_deblock_kernels_8(kernels *k);
 void h264_deblock_kernels_16(kernels *k);
-void h264_deblock_kernels_simd(
-    kernels *k); // replaces those of the 8-bit set that have a vector version
+// Replaces those of the 8-bit set that have a vector version
+void h264_deblock_kernels_simd(kernels *k);
 
 // deblock_strength.c (8.7.2.1): strengths inside and before a macroblock of which no sample is
 // intra, as bit masks. Bit 4 * edge + quarter of [0] vertical, [1] horizontal edges.
@@ -660,10 +649,32 @@ void h264_edge_masks(const h264_decoder *dec, int addr, int left, int top, bool 
 
 // recon.c (8.3-8.5)
 void h264_recon_mb(h264_decoder *dec);
-void h264_prefetch_taps(
-    const h264_decoder *dec); // a hint: the current macroblock will have a residual
-void h264_conceal_picture(
-    h264_decoder *dec); // macroblocks of dec->cur (its structure) with slice_num < 0
+
+// conceal.c: macroblocks of dec->cur (its structure) with slice_num < 0
+void h264_conceal_picture(h264_decoder *dec);
+
+// taps.c: everything a picture keeps beside its samples. Nothing happens where nobody asked for it.
+typedef struct area { // of one plane of the macroblock
+    int x, y, w, h;   // samples within the macroblock
+} area;
+// The maps of the current macroblock, and zeros for its residual and levels
+void h264_tap_macroblock(const h264_decoder *dec);
+void h264_tap_prediction(const h264_decoder *dec, int plane, area a); // the samples there now
+// Where the residual at x, y is recorded, with the bytes between its rows; NULL: nowhere
+void *h264_tap_residual(const h264_decoder *dec, int plane, int x, int y, ptrdiff_t *stride);
+void h264_tap_level(const h264_decoder *dec, int plane, int x, int y, int32_t level);
+// Levels of an n x n block at x, y. first: 1 where they are those behind the DC place
+void h264_tap_levels(const h264_decoder *dec, int plane, int x, int y, int n, block_levels b,
+                     const uint8_t *scan, int first);
+// A hint: the current macroblock will have a residual
+void h264_prefetch_taps(const h264_decoder *dec);
+
+// Sample (x, y) of the current macroblock
+H264_INLINE uint8_t *h264_sample_at(const h264_decoder *const dec, const int plane, const int x,
+                                    const int y) {
+    const mb_ctx *const m = &dec->slice.mb;
+    return m->dst[plane] + y * m->stride[plane] + x * dec->k->sample_size;
+}
 
 // decoder.c: notes what went wrong, for h264_error_text(); returns code
 int h264_error(h264_decoder *dec, int code, const char *format, ...);

@@ -1,8 +1,6 @@
-/* 8.3 to 8.5 One macroblock in decoding order: prediction, residual, sum. The only file that writes
- * the taps. In: mb_ctx (levels, modes), mb_info, mb_motion. Out: samples before deblocking in the
- * current picture, tap planes and maps. Prediction is recorded after each predict step and residual
- * after each inverse transform, whatever the block size, because Intra NxN blocks predict from
- * their reconstructed neighbours. */
+/* 8.3 to 8.5 One macroblock in decoding order: prediction, residual, sum. In: mb_ctx (levels,
+ * modes), mb_info, mb_motion. Out: samples before deblocking in the current picture; what is to be
+ * recorded goes to taps.c as it is made. */
 #include <string.h>
 
 #include "internal.h"
@@ -14,231 +12,29 @@ enum {
     COEF_LIMIT = 1 << 22
 }; // beyond any legal scaled coefficient; keeps hostile streams inside 32 bits
 
-// -------------------------------------------------------------------------------------------------------
-// taps
+// ---------------------------------------------------------------------------------------- residual
 
-typedef struct area { // of one plane of the macroblock
-    int x, y, w, h;   // samples within the macroblock
-} area;
-
-// Row `y` of the macroblock in a tap plane. Sample planes are in display rows, level planes in
-// macroblock order.
-static size_t tap_offset(const h264_decoder *const dec, const int plane, const int x, const int y,
-                         const bool display) {
-    const mb_ctx *const m = &dec->slice.mb;
-    const int mbw = plane ? dec->mb_width_c : 16, mbh = plane ? dec->mb_height_c : 16;
-    int row = m->mb_y * mbh + y;
-    if (display && m->mb->field)
-        row = (m->mb_y >> 1) * 2 * mbh + (m->mb_y & 1) + 2 * y;
-    return (size_t)row * (size_t)dec->width[plane] + (size_t)(m->mb_x * mbw + x);
-}
-
-static size_t tap_step(const h264_decoder *const dec, const int plane) {
-    return (size_t)dec->width[plane] << dec->slice.mb.mb->field;
-}
-
-static uint8_t *sample_at(const h264_decoder *const dec, const int plane, const int x,
-                          const int y) {
-    const mb_ctx *const m = &dec->slice.mb;
-    return m->dst[plane] + y * m->stride[plane] + x * dec->k->sample_size;
-}
-
-static void tap_prediction(const h264_decoder *const dec, const int plane, const area a) {
-    const taps *const t = dec->cur->taps;
-    if (!t || !t->prediction[plane])
-        return;
-    const size_t size = (size_t)dec->k->sample_size, step = tap_step(dec, plane) * size,
-                 bytes = (size_t)a.w * size;
-    uint8_t *to = (uint8_t *)t->prediction[plane] + tap_offset(dec, plane, a.x, a.y, true) * size;
-    const uint8_t *from = sample_at(dec, plane, a.x, a.y);
-    for (int y = 0; y < a.h; y++, to += step, from += dec->slice.mb.stride[plane]) {
-        if (bytes == 16)
-            memcpy(to, from, 16);
-        else if (bytes == 8)
-            memcpy(to, from, 8);
-        else
-            memcpy(to, from, bytes);
-    }
-}
-
-// r: packed n x n
-static void tap_residual(const h264_decoder *const dec, const int plane, const int x, const int y,
-                         const int n, const int32_t *r) {
-    const size_t step = tap_step(dec, plane), at = tap_offset(dec, plane, x, y, true);
-    void *const tap = dec->cur->taps->residual[plane];
-    for (int j = 0; j < n; j++, r += n) {
-        if (dec->k->sample_size == 1) {
-            int16_t *const to = (int16_t *)tap + at + (size_t)j * step;
-            for (int i = 0; i < n; i++)
-                to[i] = (int16_t)iclip(r[i], INT16_MIN, INT16_MAX);
-        } else {
-            memcpy((int32_t *)tap + at + (size_t)j * step, r, (size_t)n * sizeof *r);
-        }
-    }
-}
-
-static void tap_level(const h264_decoder *const dec, const int plane, const int x, const int y,
-                      const int32_t level) {
-    const taps *const t = dec->cur->taps;
-    if (!t || !t->level[plane])
-        return;
-    const size_t at = tap_offset(dec, plane, x, y, false);
-    if (dec->k->sample_size == 1)
-        ((int16_t *)t->level[plane])[at] = (int16_t)iclip(level, INT16_MIN, INT16_MAX);
-    else
-        ((int32_t *)t->level[plane])[at] = level;
-}
-
-// Rows of one macroblock; lengths that occur in 8-bit 4:2:0 are constants to the compiler
-static void clear_rows(uint8_t *to, const size_t step, const int rows, const size_t bytes) {
-    for (int y = 0; y < rows; y++, to += step) {
-        if (bytes == 32)
-            memset(to, 0, 32);
-        else if (bytes == 16)
-            memset(to, 0, 16);
-        else
-            memset(to, 0, bytes);
-    }
-}
-
-/* Residual and levels of the macroblock start at zero. Buffers come zeroed and are used again, so
- * only what an earlier picture wrote needs clearing. (Field macroblocks of an earlier picture lie
- * in other rows: no such thrift there.) */
-static void clear_taps(const h264_decoder *const dec) {
-    const taps *const t = dec->cur->taps;
-    const mb_ctx *const m = &dec->slice.mb;
-    const size_t size = dec->k->sample_size == 1 ? sizeof(int16_t) : sizeof(int32_t);
-    const bool dirty = t->dirty[m->addr] || !dec->active_sps.frame_mbs_only_flag;
-    t->dirty[m->addr] = (m->coded[0] | m->coded[1] | m->coded[2]) != 0;
-    for (int plane = 0; plane < 3 && dirty; plane++) {
-        const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
-        uint8_t *const residual = t->residual[plane], *const level = t->level[plane];
-        if (residual)
-            clear_rows(residual + tap_offset(dec, plane, 0, 0, true) * size,
-                       tap_step(dec, plane) * size, h, (size_t)w * size);
-        if (level)
-            clear_rows(level + tap_offset(dec, plane, 0, 0, false) * size,
-                       (size_t)dec->width[plane] * size, h, (size_t)w * size);
-    }
-}
-
-/* Tap buffers have left the caches since they were last written. Their rows of a macroblock are
- * asked for before its residual is parsed, which takes about as long as they need to come. */
-void h264_prefetch_taps(const h264_decoder *const dec) {
-    const taps *const t = dec->cur->taps;
-    const size_t size = (size_t)dec->k->sample_size;
-    for (int plane = 0; plane < 3 && t; plane++) {
-        const int rows = plane ? dec->mb_height_c : 16;
-        const size_t step = tap_step(dec, plane), at = tap_offset(dec, plane, 0, 0, true);
-        const uint8_t *const prediction = t->prediction[plane], *const level = t->level[plane];
-        const uint8_t *const residual = t->residual[plane];
-        for (size_t y = 0; y < (size_t)rows; y++) {
-            if (prediction)
-                H264_PREFETCH_WRITE(prediction + (at + y * step) * size);
-            if (residual)
-                H264_PREFETCH_WRITE(residual + (at + y * step) * 2 * size);
-            if (level)
-                H264_PREFETCH_WRITE(level + (at + y * step) * 2 * size);
-        }
-    }
-}
-
-static uint8_t tu_type(const mb_ctx *const m) {
-    const uint8_t bypass = m->TransformBypassModeFlag ? H264_TU_BYPASS : 0;
-    if (m->mb->type == H264_I_PCM)
-        return H264_TU_PCM;
-    if (m->mb->type == H264_I_16X16)
-        return H264_TU_I16X16 | bypass;
-    if (!(m->mb->cbp & 15))
-        return H264_TU_NONE;
-    return (m->transform_size_8x8_flag ? H264_TU_8X8 : H264_TU_4X4) | bypass;
-}
-
-static void tap_motion(const h264_decoder *const dec, const taps *const t) {
-    const mb_ctx *const m = &dec->slice.mb;
-    const size_t w4 = (size_t)dec->PicWidthInMbs * 4, h4 = (size_t)dec->FrameHeightInMbs * 4;
-    for (int list = 0; list < 2; list++) {
-        int16_t *const mv =
-            t->mv + ((size_t)list * h4 + (size_t)m->mb_y * 4) * w4 * 2 + (size_t)m->mb_x * 8;
-        int32_t *const ref =
-            t->ref + ((size_t)list * h4 / 2 + (size_t)m->mb_y * 2) * (w4 / 2) + (size_t)m->mb_x * 2;
-        for (size_t y = 0; y < 4; y++)
-            memcpy(mv + y * w4 * 2, m->motion->mv[list][y * 4], 16);
-        for (size_t q = 0; q < 4; q++)
-            ref[q / 2 * (w4 / 2) + q % 2] =
-                imax(m->motion->uid[list][q], NO_UID); // frames never coded count as none
-    }
-}
-
-static void tap_modes(const h264_decoder *const dec, const taps *const t) {
-    const mb_ctx *const m = &dec->slice.mb;
-    const size_t w4 = (size_t)dec->PicWidthInMbs * 4;
-    int8_t *to = t->intra_luma + (size_t)m->mb_y * 4 * w4 + (size_t)m->mb_x * 4;
-    const bool has_modes = m->mb->is_intra && m->mb->type != H264_I_PCM;
-    for (size_t y = 0; y < 4; y++, to += w4) {
-        if (!has_modes)
-            memset(to, -1, 4);
-        else if (m->mb->type == H264_I_16X16)
-            memset(to, m->Intra16x16PredMode, 4);
-        else
-            memcpy(to, &m->mb->Intra4x4PredMode[y * 4], 4);
-    }
-    t->intra_chroma[m->addr] =
-        has_modes && dec->mb_width_c && dec->mb_width_c + dec->mb_height_c < 32
-            ? (int8_t)m->mb->intra_chroma_pred_mode
-            : -1;
-}
-
-static void tap_maps(const h264_decoder *const dec) {
-    const slice_ctx *const s = &dec->slice;
-    const mb_ctx *const m = &s->mb;
-    const taps *const t = dec->cur->taps;
-    const bool pcm = m->mb->type == H264_I_PCM;
-    const uint8_t tu = tu_type(m);
-    for (int y = 0; y < 4; y++)
-        memset(t->tu + (size_t)(m->mb_y * 4 + y) * (size_t)dec->PicWidthInMbs * 4 + m->mb_x * 4, tu,
-               4);
-    t->mb_type[m->addr] = m->mb->type;
-    t->cbp[m->addr] = pcm ? 0 : m->mb->cbp;
-    t->field[m->addr] = m->mb->field;
-    t->slice[m->addr] = (uint16_t)imin(s->slice_num, UINT16_MAX);
-    t->qp[0][m->addr] = pcm ? 0 : m->mb->QPY;
-    t->qp[1][m->addr] = pcm ? 0 : m->mb->QPC[0];
-    t->qp[2][m->addr] = pcm ? 0 : m->mb->QPC[1];
-    if (t->mv)
-        tap_motion(dec, t);
-    if (t->intra_luma)
-        tap_modes(dec, t);
-}
-
-// ---------------------------------------------------------------------------------------------------
-// residual
-
-// Residual of a block (packed n x n) into tap and picture; r is zero afterwards
+// Residual of a block (packed n x n) into picture and tap; r is zero afterwards
 static void add_residual(const h264_decoder *const dec, const int plane, const int x, const int y,
                          const int n, int32_t *const r) {
-    const taps *const t = dec->cur->taps;
-    if (t && t->residual[plane])
-        tap_residual(dec, plane, x, y, n, r);
+    ptrdiff_t stride = 0;
+    void *const residual = h264_tap_residual(dec, plane, x, y, &stride);
     const int depth = plane ? dec->slice.sps->BitDepthC : dec->slice.sps->BitDepthY;
-    dec->k->add_residual(sample_at(dec, plane, x, y), dec->slice.mb.stride[plane], r, n, depth);
+    dec->k->add_residual(h264_sample_at(dec, plane, x, y), dec->slice.mb.stride[plane], r, n, depth,
+                         residual, stride);
     memset(r, 0, (size_t)(n * n) * sizeof *r);
 }
 
 // Scaled coefficients -> residual -> picture and tap (8.5.12.2, 8.5.13)
 static void transform_block(const h264_decoder *const dec, const int plane, const int x,
                             const int y, const int n, const bool only_dc, int32_t *const d) {
-    const taps *const t = dec->cur->taps;
     const kernels *const k = dec->k;
     const int depth = plane ? dec->slice.sps->BitDepthC : dec->slice.sps->BitDepthY;
-    const size_t sample = k->sample_size == 1 ? sizeof(int16_t) : sizeof(int32_t);
-    uint8_t *residual = t ? t->residual[plane] : NULL;
-    if (residual)
-        residual += tap_offset(dec, plane, x, y, true) * sample;
-    const ptrdiff_t stride = residual ? (ptrdiff_t)(tap_step(dec, plane) * sample) : 0;
+    ptrdiff_t stride = 0;
+    void *const residual = h264_tap_residual(dec, plane, x, y, &stride);
     add_transformed *const f = n == 4 ? (only_dc ? k->idct4x4_dc_add : k->idct4x4_add)
                                       : (only_dc ? k->idct8x8_dc_add : k->idct8x8_add);
-    f(sample_at(dec, plane, x, y), dec->slice.mb.stride[plane], d, depth, residual, stride);
+    f(h264_sample_at(dec, plane, x, y), dec->slice.mb.stride[plane], d, depth, residual, stride);
 }
 
 static int32_t limit(const int64_t v) {
@@ -255,20 +51,6 @@ static void scale_levels(const mb_ctx *const m, const block_levels b, const uint
         const int at = scan[m->scan_pos[i] + first];
         const int64_t v = (int64_t)m->level[i] * scale[at];
         d[at] = limit(up >= 0 ? v * (1 << up) : (v + (1 << (-up - 1))) >> -up);
-    }
-}
-
-static void tap_block_levels(const h264_decoder *const dec, const int plane, const int x,
-                             const int y, const int n, const block_levels b,
-                             const uint8_t *const scan, const int first) {
-    const taps *const t = dec->cur->taps;
-    if (!t || !t->level[plane])
-        return;
-    const mb_ctx *const m = &dec->slice.mb;
-    const int shift = n == 4 ? 2 : 3;
-    for (int i = b.first; i < b.first + b.count; i++) {
-        const int at = scan[m->scan_pos[i] + first];
-        tap_level(dec, plane, x + (at & (n - 1)), y + (at >> shift), m->level[i]);
     }
 }
 
@@ -317,7 +99,7 @@ static void residual_block(h264_decoder *const dec, const int plane, const int b
     const int x = h264_block_x[blkIdx] * 4, y = h264_block_y[blkIdx] * 4, field = m->mb->field;
     const uint8_t *const scan = n == 4 ? h264_scan_4x4[field] : h264_scan_8x8[field];
     const block_levels b = m->blocks[plane][blkIdx];
-    tap_block_levels(dec, plane, x, y, n, b, scan, 0);
+    h264_tap_levels(dec, plane, x, y, n, b, scan, 0);
     if (m->TransformBypassModeFlag) {
         bypass_levels(m, b, scan, 0, n, m->coef, n);
         accumulate(m->coef, n, n, direction);
@@ -376,13 +158,13 @@ static void residual_i16x16(h264_decoder *const dec, const int plane) {
         for (int i = b.first; i < b.first + b.count; i++) {
             const int at = h264_scan_4x4[field][m->scan_pos[i]];
             dc[at] = limit(m->level[i]);
-            tap_level(dec, plane, at % 4 * 4, at / 4 * 4, m->level[i]);
+            h264_tap_level(dec, plane, at % 4 * 4, at / 4 * 4, m->level[i]);
         }
     }
     for (int i = 0; i < 16; i++)
         if (m->coded[plane] >> i & 1)
-            tap_block_levels(dec, plane, h264_block_x[i] * 4, h264_block_y[i] * 4, 4,
-                             m->blocks[plane][i], h264_scan_4x4[field], 1);
+            h264_tap_levels(dec, plane, h264_block_x[i] * 4, h264_block_y[i] * 4, 4,
+                            m->blocks[plane][i], h264_scan_4x4[field], 1);
     if (m->TransformBypassModeFlag) {
         const int mode = m->Intra16x16PredMode;
         residual_bypass(dec, plane, 16, 16, dc,
@@ -418,13 +200,13 @@ static void residual_chroma(h264_decoder *const dec, const int plane) {
         for (int i = b.first; i < b.first + b.count; i++) {
             const int at = chroma_dc_place[is_422][m->scan_pos[i]];
             dc[at] = limit(m->level[i]);
-            tap_level(dec, plane, at % 2 * 4, at / 2 * 4, m->level[i]);
+            h264_tap_level(dec, plane, at % 2 * 4, at / 2 * 4, m->level[i]);
         }
     }
     for (int i = 0; i < n_blocks; i++)
         if (m->coded[plane] >> i & 1)
-            tap_block_levels(dec, plane, i % 2 * 4, i / 2 * 4, 4, m->blocks[plane][i],
-                             h264_scan_4x4[field], 1);
+            h264_tap_levels(dec, plane, i % 2 * 4, i / 2 * 4, 4, m->blocks[plane][i],
+                            h264_scan_4x4[field], 1);
     if (m->TransformBypassModeFlag) {
         const int mode = m->mb->is_intra ? m->mb->intra_chroma_pred_mode : 0;
         residual_bypass(dec, plane, 8, dec->mb_height_c, dc,
@@ -449,8 +231,7 @@ static void residual_chroma(h264_decoder *const dec, const int plane) {
     }
 }
 
-// --------------------------------------------------------------------------------------------
-// intra prediction
+// -------------------------------------------------------------------------------- intra prediction
 
 // 8.3.1.2 ...: neighbouring macroblocks whose samples intra prediction may use, AVAIL_* of the
 // macroblock's corners
@@ -500,10 +281,10 @@ static void intra_nxn(h264_decoder *const dec, const int plane, const unsigned m
         const int x = h264_block_x[blkIdx], y = h264_block_y[blkIdx];
         const int mode = m->intra_modes[n == 8 ? blkIdx / 4 : blkIdx];
         const unsigned avail = block_available(mb_avail, x, y, n / 4);
-        uint8_t *const dst = sample_at(dec, plane, x * 4, y * 4);
+        uint8_t *const dst = h264_sample_at(dec, plane, x * 4, y * 4);
         (n == 8 ? dec->k->intra8x8 : dec->k->intra4x4)(dst, stride, dst - dec->k->sample_size,
                                                        stride, mode, avail, depth);
-        tap_prediction(dec, plane, (area){x * 4, y * 4, n, n});
+        h264_tap_prediction(dec, plane, (area){x * 4, y * 4, n, n});
         residual_block(dec, plane, blkIdx, n,
                        mode == 0   ? BYPASS_VERTICAL
                        : mode == 1 ? BYPASS_HORIZONTAL
@@ -517,7 +298,7 @@ static void intra_16x16(h264_decoder *const dec, const int plane, const unsigned
     uint8_t *const dst = m->dst[plane];
     dec->k->intra16x16(dst, m->stride[plane], dst - dec->k->sample_size, m->stride[plane],
                        m->Intra16x16PredMode, mb_avail, depth);
-    tap_prediction(dec, plane, (area){0, 0, 16, 16});
+    h264_tap_prediction(dec, plane, (area){0, 0, 16, 16});
     residual_i16x16(dec, plane);
 }
 
@@ -536,7 +317,7 @@ static void recon_intra(h264_decoder *const dec) {
         dec->k->intra_chroma(dst, m->stride[plane], dst - dec->k->sample_size, m->stride[plane],
                              dec->mb_height_c, m->mb->intra_chroma_pred_mode, avail,
                              dec->slice.sps->BitDepthC);
-        tap_prediction(dec, plane, (area){0, 0, dec->mb_width_c, dec->mb_height_c});
+        h264_tap_prediction(dec, plane, (area){0, 0, dec->mb_width_c, dec->mb_height_c});
         residual_chroma(dec, plane);
     }
 }
@@ -555,12 +336,11 @@ static void recon_pcm(h264_decoder *const dec) {
                     to[x] = (uint8_t)from[x];
         }
         if (w)
-            tap_prediction(dec, plane, (area){0, 0, w, h});
+            h264_tap_prediction(dec, plane, (area){0, 0, w, h});
     }
 }
 
-// --------------------------------------------------------------------------------------------
-// inter prediction
+// -------------------------------------------------------------------------------- inter prediction
 
 // 8.4.2.3: weights for the references in b; explicit ones whose flags are off equal the plain
 // prediction
@@ -625,9 +405,10 @@ static void predict_part(h264_decoder *const dec, const int x, const int y, cons
             note_missing_reference(dec);
     }
     set_weights(dec, &b, m->motion->ref_idx[0][quarter], m->motion->ref_idx[1][quarter]);
-    uint8_t *dst[3] = {sample_at(dec, 0, x, y), NULL, NULL};
+    uint8_t *dst[3] = {h264_sample_at(dec, 0, x, y), NULL, NULL};
     for (int plane = 1; plane < 3 && dec->mb_width_c; plane++)
-        dst[plane] = sample_at(dec, plane, x * dec->mb_width_c / 16, y * dec->mb_height_c / 16);
+        dst[plane] =
+            h264_sample_at(dec, plane, x * dec->mb_width_c / 16, y * dec->mb_height_c / 16);
     h264_inter_predict(dec, &b, dst, m->stride);
 }
 
@@ -689,7 +470,7 @@ static void recon_inter(h264_decoder *const dec) {
     const int type = dec->slice.sps->ChromaArrayType;
     for (int plane = 0; plane < 3; plane++)
         if (!plane || dec->mb_width_c)
-            tap_prediction(
+            h264_tap_prediction(
                 dec, plane,
                 (area){0, 0, plane ? dec->mb_width_c : 16, plane ? dec->mb_height_c : 16});
     residual_luma(dec, 0);
@@ -704,87 +485,11 @@ static void recon_inter(h264_decoder *const dec) {
 void h264_recon_mb(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     dec->cur->mb_field[m->addr] = m->mb->field;
-    if (dec->cur->taps) {
-        clear_taps(dec);
-        tap_maps(dec);
-    }
+    h264_tap_macroblock(dec);
     if (m->mb->type == H264_I_PCM)
         recon_pcm(dec);
     else if (m->mb->is_intra)
         recon_intra(dec);
     else
         recon_inter(dec);
-}
-
-// ------------------------------------------------------------------------------------------------
-// concealment
-
-// The picture decoded last before the current one, if any
-static const picture *latest_picture(const h264_decoder *const dec) {
-    const picture *latest = NULL;
-    for (int i = 0; i < dec->dpb.n_frames; i++) {
-        const picture *const p = dec->dpb.frames[i];
-        if (p != dec->cur && !p->non_existing && p->plane[0] && (!latest || p->uid > latest->uid))
-            latest = p;
-    }
-    return latest;
-}
-
-static void conceal_samples(const h264_decoder *const dec, const picture *const from) {
-    const mb_ctx *const m = &dec->slice.mb;
-    for (int plane = 0; plane < 3; plane++) {
-        const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
-        const size_t bytes = (size_t)(w * dec->k->sample_size);
-        const int depth = plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY;
-        for (int y = 0; y < h && w; y++) {
-            uint8_t *const to = m->dst[plane] + y * m->stride[plane];
-            if (from)
-                memcpy(to, from->plane[plane] + (to - dec->cur->plane[plane]), bytes);
-            else if (dec->k->sample_size == 1)
-                memset(to, 1 << (depth - 1), bytes);
-            else
-                for (int x = 0; x < w; x++)
-                    memcpy(to + 2 * x, &(uint16_t){(uint16_t)(1 << (depth - 1))}, 2);
-        }
-        if (w)
-            tap_prediction(dec, plane, (area){0, 0, w, h});
-    }
-}
-
-/* No clause: what never arrived is copied from the picture before (mid-grey if there is none),
- * recorded as P_Skip of that sample values, and left alone by the deblocking filter. */
-static void conceal_mb(h264_decoder *const dec, const picture *const from) {
-    mb_ctx *const m = &dec->slice.mb;
-    const bool field = dec->slice.hdr.field_pic_flag;
-    *m->mb = (mb_info){
-        .slice_num = INT32_MAX, .type = H264_P_SKIP, .field = field, .skip = true, .conceal = true};
-    m->mb->disable_deblocking_filter_idc = 1;
-    memset(m->mb->Intra4x4PredMode, 2, sizeof m->mb->Intra4x4PredMode);
-    h264_motion_clear(m->motion, 0);
-    h264_motion_clear(m->motion, 1);
-    dec->cur->mb_field[m->addr] = field;
-    m->transform_size_8x8_flag = m->TransformBypassModeFlag = false;
-    m->coded[0] = m->coded[1] = m->coded[2] = 0;
-    if (dec->cur->taps) {
-        clear_taps(dec);
-        tap_maps(dec);
-    }
-    conceal_samples(dec, from);
-    dec->cur->concealed_mbs++;
-    dec->warnings[H264_WARN_CONCEALED_MB]++;
-}
-
-void h264_conceal_picture(h264_decoder *const dec) {
-    const slice_header *const h = &dec->slice.hdr;
-    mb_ctx *const m = &dec->slice.mb;
-    const picture *const from = latest_picture(dec);
-    const int step = h->field_pic_flag ? 2 : 1;
-    for (m->mb_y = h->bottom_field_flag; m->mb_y < dec->FrameHeightInMbs; m->mb_y += step) {
-        for (m->mb_x = 0; m->mb_x < dec->PicWidthInMbs; m->mb_x++) {
-            if (dec->mb[m->mb_x + m->mb_y * dec->PicWidthInMbs].slice_num >= 0)
-                continue;
-            h264_neighbours(dec, m);
-            conceal_mb(dec, from);
-        }
-    }
 }

@@ -15,18 +15,6 @@ H264_INLINE void FN(add_block)(SAMPLE *dst, const ptrdiff_t stride, const int32_
             dst[x] = (SAMPLE)iclip(dst[x] + r[x], 0, max);
 }
 
-static void FN(add_residual)(void *const dst, ptrdiff_t stride, const int32_t *const r, const int n,
-                             const int depth) {
-    const int max = (1 << DEPTH(depth)) - 1;
-    stride /= SAMPLE_SIZE;
-    if (n == 4)
-        FN(add_block)(dst, stride, r, 4, max);
-    else if (n == 8)
-        FN(add_block)(dst, stride, r, 8, max);
-    else
-        FN(add_block)(dst, stride, r, n, max);
-}
-
 // n x n samples of residual into its tap
 H264_INLINE void FN(record)(void *const residual, const ptrdiff_t stride, const int32_t *const r,
                             const int n) {
@@ -36,6 +24,18 @@ H264_INLINE void FN(record)(void *const residual, const ptrdiff_t stride, const 
             to[x] = (RESIDUAL)(SAMPLE_SIZE == 1 ? iclip(r[n * y + x], INT16_MIN, INT16_MAX)
                                                 : r[n * y + x]);
     }
+}
+
+static void FN(add_residual)(void *const dst, ptrdiff_t stride, const int32_t *const r, const int n,
+                             const int depth, void *const residual,
+                             const ptrdiff_t residual_stride) {
+    const int max = (1 << DEPTH(depth)) - 1;
+    stride /= SAMPLE_SIZE;
+    FN(record)(residual, residual_stride, r, n);
+    if (n == 4)
+        FN(add_block)(dst, stride, r, 4, max);
+    else
+        FN(add_block)(dst, stride, r, 8, max);
 }
 
 static void FN(idct4x4_add)(void *const dst, const ptrdiff_t stride, int32_t *const d,

@@ -1,0 +1,71 @@
+/* What never arrived: macroblocks that no slice of the picture covered. No clause says how. */
+#include <string.h>
+
+#include "internal.h"
+
+// The picture decoded last before the current one, if any
+static const picture *latest_picture(const h264_decoder *const dec) {
+    const picture *latest = NULL;
+    for (int i = 0; i < dec->dpb.n_frames; i++) {
+        const picture *const p = dec->dpb.frames[i];
+        if (p != dec->cur && !p->non_existing && p->plane[0] && (!latest || p->uid > latest->uid))
+            latest = p;
+    }
+    return latest;
+}
+
+static void conceal_samples(const h264_decoder *const dec, const picture *const from) {
+    const mb_ctx *const m = &dec->slice.mb;
+    for (int plane = 0; plane < 3; plane++) {
+        const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
+        const size_t bytes = (size_t)(w * dec->k->sample_size);
+        const int depth = plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY;
+        for (int y = 0; y < h && w; y++) {
+            uint8_t *const to = m->dst[plane] + y * m->stride[plane];
+            if (from)
+                memcpy(to, from->plane[plane] + (to - dec->cur->plane[plane]), bytes);
+            else if (dec->k->sample_size == 1)
+                memset(to, 1 << (depth - 1), bytes);
+            else
+                for (int x = 0; x < w; x++)
+                    memcpy(to + 2 * x, &(uint16_t){(uint16_t)(1 << (depth - 1))}, 2);
+        }
+        if (w)
+            h264_tap_prediction(dec, plane, (area){0, 0, w, h});
+    }
+}
+
+/* No clause: what never arrived is copied from the picture before (mid-grey if there is none),
+ * recorded as P_Skip of that sample values, and left alone by the deblocking filter. */
+static void conceal_mb(h264_decoder *const dec, const picture *const from) {
+    mb_ctx *const m = &dec->slice.mb;
+    const bool field = dec->slice.hdr.field_pic_flag;
+    *m->mb = (mb_info){
+        .slice_num = INT32_MAX, .type = H264_P_SKIP, .field = field, .skip = true, .conceal = true};
+    m->mb->disable_deblocking_filter_idc = 1;
+    memset(m->mb->Intra4x4PredMode, 2, sizeof m->mb->Intra4x4PredMode);
+    h264_motion_clear(m->motion, 0);
+    h264_motion_clear(m->motion, 1);
+    dec->cur->mb_field[m->addr] = field;
+    m->transform_size_8x8_flag = m->TransformBypassModeFlag = false;
+    m->coded[0] = m->coded[1] = m->coded[2] = 0;
+    h264_tap_macroblock(dec);
+    conceal_samples(dec, from);
+    dec->cur->concealed_mbs++;
+    dec->warnings[H264_WARN_CONCEALED_MB]++;
+}
+
+void h264_conceal_picture(h264_decoder *const dec) {
+    const slice_header *const h = &dec->slice.hdr;
+    mb_ctx *const m = &dec->slice.mb;
+    const picture *const from = latest_picture(dec);
+    const int step = h->field_pic_flag ? 2 : 1;
+    for (m->mb_y = h->bottom_field_flag; m->mb_y < dec->FrameHeightInMbs; m->mb_y += step) {
+        for (m->mb_x = 0; m->mb_x < dec->PicWidthInMbs; m->mb_x++) {
+            if (dec->mb[m->mb_x + m->mb_y * dec->PicWidthInMbs].slice_num >= 0)
+                continue;
+            h264_neighbours(dec, m);
+            conceal_mb(dec, from);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+/* What is recorded of a macroblock beside its samples: prediction, residual, levels, maps. The only
+ * file that writes the taps (the inverse transforms fill the residual where it tells them to).
+ * Prediction is recorded after each predict step and residual after each inverse transform,
+ * whatever the block size, because Intra NxN blocks predict from their reconstructed neighbours. */
+#include <string.h>
+
+#include "internal.h"
+
+// Row `y` of the macroblock in a tap plane. Sample planes are in display rows, level planes in
+// macroblock order.
+static size_t tap_offset(const h264_decoder *const dec, const int plane, const int x, const int y,
+                         const bool display) {
+    const mb_ctx *const m = &dec->slice.mb;
+    const int mbw = plane ? dec->mb_width_c : 16, mbh = plane ? dec->mb_height_c : 16;
+    int row = m->mb_y * mbh + y;
+    if (display && m->mb->field)
+        row = (m->mb_y >> 1) * 2 * mbh + (m->mb_y & 1) + 2 * y;
+    return (size_t)row * (size_t)dec->width[plane] + (size_t)(m->mb_x * mbw + x);
+}
+
+static size_t tap_step(const h264_decoder *const dec, const int plane) {
+    return (size_t)dec->width[plane] << dec->slice.mb.mb->field;
+}
+
+void h264_tap_prediction(const h264_decoder *const dec, const int plane, const area a) {
+    const taps *const t = dec->cur->taps;
+    if (!t || !t->prediction[plane])
+        return;
+    const size_t size = (size_t)dec->k->sample_size, step = tap_step(dec, plane) * size,
+                 bytes = (size_t)a.w * size;
+    uint8_t *to = (uint8_t *)t->prediction[plane] + tap_offset(dec, plane, a.x, a.y, true) * size;
+    const uint8_t *from = h264_sample_at(dec, plane, a.x, a.y);
+    for (int y = 0; y < a.h; y++, to += step, from += dec->slice.mb.stride[plane]) {
+        if (bytes == 16)
+            memcpy(to, from, 16);
+        else if (bytes == 8)
+            memcpy(to, from, 8);
+        else
+            memcpy(to, from, bytes);
+    }
+}
+
+void *h264_tap_residual(const h264_decoder *const dec, const int plane, const int x, const int y,
+                        ptrdiff_t *const stride) {
+    const taps *const t = dec->cur->taps;
+    const size_t size = dec->k->sample_size == 1 ? sizeof(int16_t) : sizeof(int32_t);
+    if (!t || !t->residual[plane])
+        return NULL;
+    *stride = (ptrdiff_t)(tap_step(dec, plane) * size);
+    return (uint8_t *)t->residual[plane] + tap_offset(dec, plane, x, y, true) * size;
+}
+
+void h264_tap_level(const h264_decoder *const dec, const int plane, const int x, const int y,
+                    const int32_t level) {
+    const taps *const t = dec->cur->taps;
+    if (!t || !t->level[plane])
+        return;
+    const size_t at = tap_offset(dec, plane, x, y, false);
+    if (dec->k->sample_size == 1)
+        ((int16_t *)t->level[plane])[at] = (int16_t)iclip(level, INT16_MIN, INT16_MAX);
+    else
+        ((int32_t *)t->level[plane])[at] = level;
+}
+
+// Rows of one macroblock; lengths that occur in 8-bit 4:2:0 are constants to the compiler
+static void clear_rows(uint8_t *to, const size_t step, const int rows, const size_t bytes) {
+    for (int y = 0; y < rows; y++, to += step) {
+        if (bytes == 32)
+            memset(to, 0, 32);
+        else if (bytes == 16)
+            memset(to, 0, 16);
+        else
+            memset(to, 0, bytes);
+    }
+}
+
+/* Residual and levels of the macroblock start at zero. Buffers come zeroed and are used again, so
+ * only what an earlier picture wrote needs clearing. (Field macroblocks of an earlier picture lie
+ * in other rows: no such thrift there.) */
+static void clear_taps(const h264_decoder *const dec) {
+    const taps *const t = dec->cur->taps;
+    const mb_ctx *const m = &dec->slice.mb;
+    const size_t size = dec->k->sample_size == 1 ? sizeof(int16_t) : sizeof(int32_t);
+    const bool dirty = t->dirty[m->addr] || !dec->active_sps.frame_mbs_only_flag;
+    t->dirty[m->addr] = (m->coded[0] | m->coded[1] | m->coded[2]) != 0;
+    for (int plane = 0; plane < 3 && dirty; plane++) {
+        const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
+        uint8_t *const residual = t->residual[plane], *const level = t->level[plane];
+        if (residual)
+            clear_rows(residual + tap_offset(dec, plane, 0, 0, true) * size,
+                       tap_step(dec, plane) * size, h, (size_t)w * size);
+        if (level)
+            clear_rows(level + tap_offset(dec, plane, 0, 0, false) * size,
+                       (size_t)dec->width[plane] * size, h, (size_t)w * size);
+    }
+}
+
+/* Tap buffers have left the caches since they were last written. Their rows of a macroblock are
+ * asked for before its residual is parsed, which takes about as long as they need to come. */
+void h264_prefetch_taps(const h264_decoder *const dec) {
+    const taps *const t = dec->cur->taps;
+    const size_t size = (size_t)dec->k->sample_size;
+    for (int plane = 0; plane < 3 && t; plane++) {
+        const int rows = plane ? dec->mb_height_c : 16;
+        const size_t step = tap_step(dec, plane), at = tap_offset(dec, plane, 0, 0, true);
+        const uint8_t *const prediction = t->prediction[plane], *const level = t->level[plane];
+        const uint8_t *const residual = t->residual[plane];
+        for (size_t y = 0; y < (size_t)rows; y++) {
+            if (prediction)
+                H264_PREFETCH_WRITE(prediction + (at + y * step) * size);
+            if (residual)
+                H264_PREFETCH_WRITE(residual + (at + y * step) * 2 * size);
+            if (level)
+                H264_PREFETCH_WRITE(level + (at + y * step) * 2 * size);
+        }
+    }
+}
+
+static uint8_t tu_type(const mb_ctx *const m) {
+    const uint8_t bypass = m->TransformBypassModeFlag ? H264_TU_BYPASS : 0;
+    if (m->mb->type == H264_I_PCM)
+        return H264_TU_PCM;
+    if (m->mb->type == H264_I_16X16)
+        return H264_TU_I16X16 | bypass;
+    if (!(m->mb->cbp & 15))
+        return H264_TU_NONE;
+    return (m->transform_size_8x8_flag ? H264_TU_8X8 : H264_TU_4X4) | bypass;
+}
+
+static void tap_motion(const h264_decoder *const dec, const taps *const t) {
+    const mb_ctx *const m = &dec->slice.mb;
+    const size_t w4 = (size_t)dec->PicWidthInMbs * 4, h4 = (size_t)dec->FrameHeightInMbs * 4;
+    for (int list = 0; list < 2; list++) {
+        int16_t *const mv =
+            t->mv + ((size_t)list * h4 + (size_t)m->mb_y * 4) * w4 * 2 + (size_t)m->mb_x * 8;
+        int32_t *const ref =
+            t->ref + ((size_t)list * h4 / 2 + (size_t)m->mb_y * 2) * (w4 / 2) + (size_t)m->mb_x * 2;
+        for (size_t y = 0; y < 4; y++)
+            memcpy(mv + y * w4 * 2, m->motion->mv[list][y * 4], 16);
+        for (size_t q = 0; q < 4; q++)
+            ref[q / 2 * (w4 / 2) + q % 2] =
+                imax(m->motion->uid[list][q], NO_UID); // frames never coded count as none
+    }
+}
+
+static void tap_modes(const h264_decoder *const dec, const taps *const t) {
+    const mb_ctx *const m = &dec->slice.mb;
+    const size_t w4 = (size_t)dec->PicWidthInMbs * 4;
+    int8_t *to = t->intra_luma + (size_t)m->mb_y * 4 * w4 + (size_t)m->mb_x * 4;
+    const bool has_modes = m->mb->is_intra && m->mb->type != H264_I_PCM;
+    for (size_t y = 0; y < 4; y++, to += w4) {
+        if (!has_modes)
+            memset(to, -1, 4);
+        else if (m->mb->type == H264_I_16X16)
+            memset(to, m->Intra16x16PredMode, 4);
+        else
+            memcpy(to, &m->mb->Intra4x4PredMode[y * 4], 4);
+    }
+    t->intra_chroma[m->addr] =
+        has_modes && dec->mb_width_c && dec->mb_width_c + dec->mb_height_c < 32
+            ? (int8_t)m->mb->intra_chroma_pred_mode
+            : -1;
+}
+
+void h264_tap_levels(const h264_decoder *const dec, const int plane, const int x, const int y,
+                     const int n, const block_levels b, const uint8_t *const scan,
+                     const int first) {
+    const taps *const t = dec->cur->taps;
+    if (!t || !t->level[plane])
+        return;
+    const mb_ctx *const m = &dec->slice.mb;
+    const int shift = n == 4 ? 2 : 3;
+    for (int i = b.first; i < b.first + b.count; i++) {
+        const int at = scan[m->scan_pos[i] + first];
+        h264_tap_level(dec, plane, x + (at & (n - 1)), y + (at >> shift), m->level[i]);
+    }
+}
+
+static void tap_maps(const h264_decoder *const dec) {
+    const slice_ctx *const s = &dec->slice;
+    const mb_ctx *const m = &s->mb;
+    const taps *const t = dec->cur->taps;
+    const bool pcm = m->mb->type == H264_I_PCM;
+    const uint8_t tu = tu_type(m);
+    for (int y = 0; y < 4; y++)
+        memset(t->tu + (size_t)(m->mb_y * 4 + y) * (size_t)dec->PicWidthInMbs * 4 + m->mb_x * 4, tu,
+               4);
+    t->mb_type[m->addr] = m->mb->type;
+    t->cbp[m->addr] = pcm ? 0 : m->mb->cbp;
+    t->field[m->addr] = m->mb->field;
+    t->slice[m->addr] = (uint16_t)imin(s->slice_num, UINT16_MAX);
+    t->qp[0][m->addr] = pcm ? 0 : m->mb->QPY;
+    t->qp[1][m->addr] = pcm ? 0 : m->mb->QPC[0];
+    t->qp[2][m->addr] = pcm ? 0 : m->mb->QPC[1];
+    if (t->mv)
+        tap_motion(dec, t);
+    if (t->intra_luma)
+        tap_modes(dec, t);
+}
+
+void h264_tap_macroblock(const h264_decoder *const dec) {
+    if (!dec->cur->taps)
+        return;
+    clear_taps(dec);
+    tap_maps(dec);
+}
