@@ -112,8 +112,7 @@ H264_INLINE void edge_tc0(const mb_edges *const m, const int dir, const int edge
         tc0[i] = table[two >> i & 1 ? 2 : one >> i & 1];
 }
 
-// -------------------------------------------------------------------------------------
-// filtering, 8.7.2
+// -------------------------------------------------------------------------------- filtering, 8.7.2
 
 // Luma, or a plane of 4:4:4
 static void filter_full_plane(const picture_edges *const c, const mb_edges *const m,
@@ -183,8 +182,7 @@ static void filter_chroma(const picture_edges *const c, const mb_edges *const m)
             filter_chroma_edge(c, m, HORIZONTAL_EDGES, edge, (tall ? 4 : 2) * edge * stride, all);
 }
 
-// -----------------------------------------------------------------------------------
-// macroblocks, 8.7
+// -------------------------------------------------------------------------------- macroblocks, 8.7
 
 // filterLeftMbEdgeFlag, filterTopMbEdgeFlag: the neighbour, or NULL where the edge is not to be
 // filtered

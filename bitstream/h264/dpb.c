@@ -6,8 +6,7 @@
  * obeyed: every decoded frame is output. */
 #include "stream.h"
 
-// -----------------------------------------------------------------------------------------------------
-// buffer
+// ------------------------------------------------------------------------------------------ buffer
 
 void h264_dpb_size_init(h264_decoder *const dec) {
     const sps *const s = &dec->active_sps;
@@ -121,8 +120,7 @@ void h264_dpb_empty(h264_decoder *const dec) {
     dec->dpb.MaxLongTermFrameIdx = -1;
 }
 
-// -----------------------------------------------------------------------------------------------------
-// marking
+// ----------------------------------------------------------------------------------------- marking
 
 static int count_references(const dpb *const d, const picture *const except) {
     int n = 0;
@@ -293,8 +291,7 @@ void h264_dpb_mark(h264_decoder *const dec) {
         cur->short_ref |= h->structure;
 }
 
-// ------------------------------------------------------------------------------------------------
-// frame_num gaps
+// ---------------------------------------------------------------------------------- frame_num gaps
 
 static int insert_non_existing(h264_decoder *const dec, const int frame_num,
                                const picture *const like) {

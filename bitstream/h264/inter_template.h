@@ -33,8 +33,7 @@ static void FN(copy_clamped)(SAMPLE *patch, const ref_plane *const ref, const in
     }
 }
 
-// ------------------------------------------------------------------------------ luma, 8.4.2.2.1,
-// Figure 8-4
+// --------------------------------------------------------------------- luma, 8.4.2.2.1, Figure 8-4
 
 H264_INLINE int FN(tap6)(const int a, const int b, const int c, const int d, const int e,
                          const int f) {
@@ -141,8 +140,7 @@ static void FN(inter_luma)(void *const dst, ptrdiff_t ds, const void *const src,
         FN(luma_block)(dst, ds, src, ss, 4, h, fx, fy, max);
 }
 
-// ----------------------------------------------------------------------------------
-// chroma, 8.4.2.2.2
+// ------------------------------------------------------------------------------- chroma, 8.4.2.2.2
 
 // (8-266)
 H264_INLINE void FN(chroma_block)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src,
@@ -175,7 +173,7 @@ static void FN(inter_chroma)(uint8_t *const dst[2], const ptrdiff_t ds, const ui
     }
 }
 
-// ----------------------------------------------------------------------- combination, 8.4.2.3
+// ---------------------------------------------------------------------------- combination, 8.4.2.3
 
 static void FN(average)(void *const dst, ptrdiff_t ds, const void *const src, ptrdiff_t ss,
                         const int w, const int h) {

@@ -76,8 +76,7 @@ static void no_motion(slice_ctx *const s) {
         memset(s->mb.mb->mvd, 0, sizeof s->mb.mb->mvd);
 }
 
-// ----------------------------------------------------------------------------------------------
-// intra modes
+// ------------------------------------------------------------------------------------- intra modes
 
 static int read_intra_pred_mode(h264_decoder *const dec) {
     if (dec->slice.pps->entropy_coding_mode_flag)
@@ -127,8 +126,7 @@ static int intra_chroma_mode(h264_decoder *const dec) {
     return H264_OK;
 }
 
-// --------------------------------------------------------------------------------------------------
-// residual
+// ---------------------------------------------------------------------------------------- residual
 
 static int block(h264_decoder *const dec, const block_kind kind, const int plane,
                  const int number) {
@@ -278,8 +276,7 @@ static bool read_transform_size_8x8_flag(h264_decoder *const dec) {
     return flag;
 }
 
-// -----------------------------------------------------------------------------------------
-// macroblock types
+// -------------------------------------------------------------------------------- macroblock types
 
 // Where the samples of an I_PCM macroblock lie: CABAC has read nine bits ahead of where it stands
 // (9.3.1.2)

@@ -7,8 +7,7 @@
 
 #include "internal.h"
 
-// ------------------------------------------------------------------------------------------------
-// once a slice
+// ------------------------------------------------------------------------------------ once a slice
 
 // 8.4.1.2.3: DistScaleFactor; 0x7fff where the reference is long-term or the distance is zero (no
 // scaling then)
@@ -61,8 +60,7 @@ void h264_slice_prediction_init(h264_decoder *const dec) {
         init_implicit_weights(s, poc);
 }
 
-// -----------------------------------------------------------------------------------------------
-// motion caches
+// ----------------------------------------------------------------------------------- motion caches
 
 static void copy_mv(int16_t *const to, const int16_t *const from) {
     memcpy(to, from, 2 * sizeof(int16_t));
@@ -178,8 +176,7 @@ void h264_motion_store(h264_decoder *const dec, const bool with_mvd) {
         h264_motion_clear(m->motion, 1);
 }
 
-// ----------------------------------------------------------------------------------- motion vector
-// prediction, 8.4.1.3
+// --------------------------------------------------------------- motion vector prediction, 8.4.1.3
 
 typedef struct neighbour_motion {
     int ref_idx;
@@ -277,8 +274,7 @@ void h264_predict_p_skip(h264_decoder *const dec) {
     h264_motion_clear(motion, 1);
 }
 
-// -------------------------------------------------------------------------------------------
-// direct modes, 8.4.1.2
+// --------------------------------------------------------------------------- direct modes, 8.4.1.2
 
 typedef struct colocated {
     const int16_t *mv; // mvCol

@@ -62,8 +62,7 @@ static int se_range(bits *const b, const int min, const int max, bool *const bad
     return 0;
 }
 
-// -------------------------------------------------------------------------------------------------
-// scaling lists
+// ----------------------------------------------------------------------------------- scaling lists
 
 /* 7.3.2.1.1.1. Returns 1 when the list was sent, 2 when it says "use default". */
 static uint8_t scaling_list(bits *const b, uint8_t *const list, const int size, bool *const bad) {
@@ -129,8 +128,7 @@ void h264_scaling_lists(const sps *const s, const pps *const p, uint8_t list4x4[
     }
 }
 
-// ----------------------------------------------------------------------------------------------------------
-// SPS
+// --------------------------------------------------------------------------------------------- SPS
 
 static bool has_chroma_format(const int profile_idc) {
     static const uint8_t profiles[] = {100, 110, 122, 244, 44,  83, 86,
@@ -350,8 +348,7 @@ void h264_stream_info_fill(const sps *const s, h264_stream_info *const info) {
     };
 }
 
-// ----------------------------------------------------------------------------------------------------------
-// PPS
+// --------------------------------------------------------------------------------------------- PPS
 
 static bool slice_group_ids(bits *const b, pps *const p,
                             bool *const bad) { // slice_group_map_type 6

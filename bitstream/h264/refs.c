@@ -5,8 +5,7 @@
  * dec->slice.RefPicList. */
 #include "stream.h"
 
-// -------------------------------------------------------------------------------------------
-// picture order count
+// ----------------------------------------------------------------------------- picture order count
 
 int32_t h264_limit_poc(const int64_t poc) {
     return (int32_t)(poc < -POC_LIMIT ? -POC_LIMIT : poc > POC_LIMIT ? POC_LIMIT : poc);
@@ -118,8 +117,7 @@ int32_t h264_field_poc(const picture *const pic, const int structure) {
     return structure == TOP_FIELD ? pic->TopFieldOrderCnt : pic->BottomFieldOrderCnt;
 }
 
-// --------------------------------------------------------------------------------------- initial
-// reference lists
+// ------------------------------------------------------------------------- initial reference lists
 
 /* 8.2.4.1 */
 void h264_frame_num_wrap(h264_decoder *const dec, const int frame_num) {
@@ -267,8 +265,7 @@ static void differ_from_list0(const ref_entry *const list0, const int n0, ref_en
     list1[1] = first;
 }
 
-// ----------------------------------------------------------------------------------------------
-// substitution
+// ------------------------------------------------------------------------------------ substitution
 
 static int64_t distance(const picture *const a, const picture *const b) {
     const int64_t d = (int64_t)a->PicOrderCnt - b->PicOrderCnt;
@@ -317,8 +314,7 @@ static int fill_missing(h264_decoder *const dec, ref_entry *const list, const in
     return H264_OK;
 }
 
-// ----------------------------------------------------------------------------------------------
-// modification
+// ------------------------------------------------------------------------------------ modification
 
 /* The short-term picture with this picNumLX (8.2.4.1), or with this LongTermPicNum; pic is NULL
  * when there is none. */

@@ -64,8 +64,7 @@ typedef struct stream_state {
     bool slice_error; // a slice of dec->cur broke the syntax
     bool field_open;  // dec->cur is a first field waiting for its second; no slice of that has come
                       // yet
-    bool unit_boundary;  // an AUD, parameter set or SEI came since the last slice
-    bool sequence_ended; // after end_of_seq: the next picture must be IDR
+    bool unit_boundary; // an AUD, parameter set or SEI came since the last slice
 
     poc_state poc;
     int PrevRefFrameNum;

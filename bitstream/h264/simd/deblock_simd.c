@@ -167,8 +167,7 @@ H264_INLINE bool filter_chroma_intra(lines *const s, const v16 alpha, const v16 
     return true;
 }
 
-// ------------------------------------------------------------------------------------ lines in
-// memory
+// --------------------------------------------------------------------------------- lines in memory
 
 // Bytes of each of four values of tc0, four or two times
 H264_INLINE v16 spread_tc0(const int8_t tc0[4]) {
@@ -291,8 +290,7 @@ H264_INLINE void store_transposed_pair(const lines *const s, uint8_t *const a, u
     }
 }
 
-// -------------------------------------------------------------------------------------------
-// filters
+// ----------------------------------------------------------------------------------------- filters
 
 H264_INLINE void luma_vertical(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
                                const int beta, const int8_t tc0[4]) {
@@ -384,8 +382,7 @@ H264_INLINE void chroma_pair(uint8_t *const a, uint8_t *const b, const ptrdiff_t
     }
 }
 
-// ------------------------------------------------------------------------------------ the two
-// builds
+// ---------------------------------------------------------------------------------- the two builds
 
 #define EDGE_FILTERS(target, suffix)                                                               \
     target static void luma_v_##suffix(void *pix, ptrdiff_t stride, int alpha, int beta,           \
