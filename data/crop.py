@@ -213,7 +213,7 @@ def _describe(target: Path, name: str, shot: faces.Shot, seen: Probe, fps: Fract
         if frames != shot.stop - shot.start:
             raise ClipError(f"{shot.stop - shot.start} frames were expected, {frames} came")
         face = _in_crop(shot, width)
-        region = faces.mouth(face or _usual_face(width, height), (width, height))
+        region = faces.mouth(face or faces.usual_face(width, height), (width, height))
         delay = None
         if seen.sound:
             pieces = [
@@ -252,12 +252,6 @@ def _in_crop(shot: faces.Shot, width: int) -> faces.Box | None:
         round(w * scale),
         round(h * scale),
     )
-
-
-def _usual_face(width: int, height: int) -> faces.Box:
-    """Return where the face is in a head crop whose face was not found."""
-    side = round(min(width, height) / faces.CROP_FACTOR)
-    return (width - side) // 2, round((height - side) * 0.55), side, side
 
 
 def samples_of(path: Path) -> np.ndarray:

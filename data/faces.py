@@ -35,8 +35,13 @@ CROP_FACTOR = 1.4
 LOOKS_A_SECOND = 5
 """How often a face is looked for."""
 
-_RAISE = 0.05  # of the face: hair reaches further over the detector's box than the chin under it
-_SHORT_SIDE = 360  # pixels of the thumbnails; a face of 45 is found
+RAISE = 0.05
+"""Share of the face by which a crop is centred above the middle of the detector's box: hair reaches
+further over the box than the chin under it."""
+
+SHORT_SIDE = 360
+"""Pixels of the short side of pictures that faces are looked for in; one of 45 is found."""
+
 _CUT_LEVEL = 14.0  # mean absolute change from frame to frame, grey levels, that may be a cut
 _CUT_RATIO = 4.0  # ... if it is so many times the changes around it
 _STEADY = 0.6  # share of looks at which the face must be found
@@ -65,7 +70,7 @@ class Shot:
 
 
 def grey_frames(
-    path: Path, seen: Probe, fps: Fraction, *, short_side: int = _SHORT_SIDE
+    path: Path, seen: Probe, fps: Fraction, *, short_side: int = SHORT_SIDE
 ) -> Iterator[np.ndarray]:
     """Yield the video's frames on the output's grid as `[h, w]` uint8, small.
 
@@ -152,7 +157,7 @@ def find_shots(
     fps: Fraction,
     *,
     least_seconds: float = 1.0,
-    short_side: int = _SHORT_SIDE,
+    short_side: int = SHORT_SIDE,
 ) -> list[Shot]:
     """Split a video at its cuts and find the face of each shot.
 
@@ -254,10 +259,21 @@ def square(face: Box, size: tuple[int, int], *, factor: float = CROP_FACTOR) -> 
     """
     side = min(round(factor * max(face[2:])), *size) // 2 * 2
     x = face[0] + face[2] / 2 - side / 2
-    y = face[1] + (0.5 - _RAISE) * face[3] - side / 2
+    y = face[1] + (0.5 - RAISE) * face[3] - side / 2
     x = min(max(round(x / 2) * 2, 0), (size[0] - side) // 2 * 2)
     y = min(max(round(y / 2) * 2, 0), (size[1] - side) // 2 * 2)
     return int(x), int(y), side, side
+
+
+def usual_face(width: int, height: int) -> Box:
+    """Return where the face is taken to be in a picture in which none was found.
+
+    That is where `square` would have put it, in the largest square around the picture's centre.
+    """
+    side = min(width, height)
+    face = side / CROP_FACTOR
+    x, y = (width - face) / 2, height / 2 - (0.5 - RAISE) * face
+    return round(x), round(y), round(face), round(face)
 
 
 def mouth(face: Box, size: tuple[int, int]) -> Box:

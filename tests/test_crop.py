@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("cv2")
 pytest.importorskip("skimage")
+imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
 
 from davd.data.clean import CleanVideo  # noqa: E402
 from davd.data.crop import crop_clip, samples_of  # noqa: E402
@@ -213,7 +214,17 @@ def test_gap_in_the_sound_is_filled(tmp_path: Path) -> None:
 def test_turned_video_stands_upright(tmp_path: Path) -> None:
     source = flashing(tmp_path / "source.mkv")
     run("-i", source, "-c:v", "libx264", "-c:a", "aac", tmp_path / "flat.mp4")
-    run("-display_rotation", "90", "-i", tmp_path / "flat.mp4", "-c", "copy", tmp_path / "t.mp4")
+    turn = [
+        "-display_rotation",
+        "90",
+        "-i",
+        tmp_path / "flat.mp4",
+        "-c",
+        "copy",
+        tmp_path / "t.mp4",
+    ]
+    program = imageio_ffmpeg.get_ffmpeg_exe()  # older ones lack the option
+    subprocess.run([program, "-v", "error", *turn], check=True)
     result = crop(tmp_path / "t.mp4", tmp_path / "work")
     assert (result["probe"]["width"], result["probe"]["height"]) == (48, 64)
     assert (result["clips"][0]["width"], result["clips"][0]["height"]) == (48, 64)

@@ -120,6 +120,15 @@ def test_crop_lies_inside_on_even_samples(size: tuple[int, int], face) -> None:
     assert 0 <= left and left + w <= size[0] and 0 <= top and top + h <= size[1]
 
 
+@pytest.mark.parametrize("size", [(128, 128), (224, 224), (640, 360), (90, 400)])
+def test_a_face_not_found_is_taken_to_be_where_crops_have_theirs(size: tuple[int, int]) -> None:
+    """`square` around it is the largest square in the middle: as in every crop trained on."""
+    side = min(size)
+    left, top, w, h = faces.square(faces.usual_face(*size), size)
+    assert abs(w - side) <= 2 and w == h
+    assert abs(left - (size[0] - side) / 2) <= 2 and abs(top - (size[1] - side) / 2) <= 2
+
+
 def test_mouth_lies_in_the_lower_half_of_the_face() -> None:
     x, y, w, h = faces.mouth((20, 30, 100, 100), (128, 128))
     assert 30 < x < x + w < 110 and y > 80 and y + h <= 128

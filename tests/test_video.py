@@ -15,12 +15,12 @@ import pytest
 import torch
 from davd.bitstream import PriorsFile
 from davd.bitstream.demux import open_source
-from davd.data import hearing
+from davd.data import faces, hearing
 from davd.data.hearing import Hearing
 from davd.data.sample import Planes, Sample
 from davd.restore.config import config_from_dict
 from davd.restore.job.apply import FrameSource, RestoredFrame, restore_frames, spare_concealed
-from davd.restore.job.shots import Shot, find_shots, head, usual_face
+from davd.restore.job.shots import Shot, head, shots_of, usual_face
 from davd.restore.job.tiles import GRID, Box, plan_tiles
 from davd.restore.networks.picture import normal
 from davd.restore.networks.restorer import Features, Restorer
@@ -271,10 +271,14 @@ def test_a_cut_is_found_to_the_frame(tmp_path: Path) -> None:
     finally:
         clips.picture = plain
     with PriorsFile(path) as priors:
-        shots = find_shots(priors, range(40), faces=False)
+        shots = shots_of(priors, range(40), look=False)
         assert [(shot.start, shot.stop) for shot in shots] == [(0, 17), (17, 40)]
         face = usual_face(priors)
         assert shots[0].face == face
+        width, height = int(priors.attrs["width"]), int(priors.attrs["height"])
+        x, y, w, h = faces.usual_face(width, height)  # as in training, moved by the cropping
+        assert (face.left, face.top) == (x + priors.crop[1].start, y + priors.crop[0].start)
+        assert (face.width, face.height) == (w, h)
         rows, columns = priors.crop
         assert abs(face.left + face.width / 2 - (columns.start + columns.stop) / 2) <= 1
         assert rows.start < face.top and face.bottom < rows.stop

@@ -29,7 +29,7 @@ from ..projection.project import Projector
 from ..report.report import Report
 from .apply import FrameSource, restore_frames, spare_concealed
 from .request import Outcome, Progress, Request, check_request, is_hdf5
-from .shots import can_detect, find_shots
+from .shots import can_detect, shots_of
 
 SIDES = {"full": 256, "lite": 768}  # longest side of a tile: some 1 GB of working memory
 
@@ -124,10 +124,10 @@ class _Work:
         request, priors, network = self.request, self.priors, self.network
         config = network.config
         progress.stage("looking for cuts and faces", len(self.frames))
-        shots = find_shots(
+        shots = shots_of(
             priors,
             self.frames,
-            faces=config.audio or request.face_only,
+            look=config.audio or request.face_only,
             progress=progress.step,
         )
         if request.face_only and not any(shot.face for shot in shots):

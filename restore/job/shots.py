@@ -17,14 +17,12 @@ from importlib.util import find_spec
 import numpy as np
 
 from ...bitstream import PriorsFile
-from ...data.faces import CROP_FACTOR, LOOKS_A_SECOND, cuts, detect, steadiest
+from ...data import faces
+from ...data.faces import CROP_FACTOR, LOOKS_A_SECOND, RAISE, SHORT_SIDE, cuts, detect, steadiest
 from .tiles import Box
 
-SHORT_SIDE = 360  # samples of the small pictures; a face of 45 is found
 STEADY = 0.3  # share of looks at which the face must be found to be believed
 PORTRAIT = 512  # pictures up to this side, nearly square, are taken for crops around a face
-HEAD = 1.4  # side of what --face-only restores over the face's ("crop factor" of the training data)
-_RAISE = 0.05  # of the face: the crop is centred so much above the face's centre
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +45,11 @@ def can_detect() -> bool:
     return find_spec("cv2") is not None
 
 
-def find_shots(
+def shots_of(
     priors: PriorsFile,
     frames: range,
     *,
-    faces: bool = True,
+    look: bool = True,
     progress: Callable[[int], object] | None = None,
 ) -> list[Shot]:
     """Split some frames of a video at its cuts and find the face of each shot.
@@ -59,13 +57,13 @@ def find_shots(
     Args:
         priors: With decoded luma.
         frames: Display indices in a row.
-        faces: Look for faces; else, or without opencv, boxes are those of `usual_face`.
+        look: Look for faces; else, or without opencv, boxes are those of `usual_face`.
         progress: Called with the number of frames just passed.
 
     Returns:
         Shots in order, covering `frames`.
     """
-    look_for = faces and can_detect()
+    look_for = look and can_detect()
     step = max(1, round(priors.frame_rate / LOOKS_A_SECOND))
     looks = list(frames[::step])
     if looks and looks[-1] != frames[-1]:
@@ -94,17 +92,14 @@ def usual_face(priors: PriorsFile) -> Box:
     """Where the face is by rule, for want of a look: as in the training crops."""
     rows, columns = priors.crop
     height, width = rows.stop - rows.start, columns.stop - columns.start
-    side = min(height, width)
-    face = side / CROP_FACTOR
-    top = rows.start + (height - side) / 2 + side / 2 - (0.5 - _RAISE) * face
-    left = columns.start + (width - face) / 2
-    return Box(round(top), round(left), round(face), round(face))
+    x, y, w, h = faces.usual_face(width, height)
+    return Box(rows.start + y, columns.start + x, h, w)
 
 
 def head(face: Box, size: tuple[int, int]) -> Box:
     """The head around a face box, on the grid, inside a coded picture of `size`."""
-    side = HEAD * max(face.height, face.width)
-    top = face.top + (0.5 - _RAISE) * face.height - side / 2
+    side = CROP_FACTOR * max(face.height, face.width)
+    top = face.top + (0.5 - RAISE) * face.height - side / 2
     left = face.left + face.width / 2 - side / 2
     return Box(round(top), round(left), round(side), round(side)).on_grid(size)
 
