@@ -61,9 +61,9 @@ enum {
     MAX_MMCO = 66,
 };
 
-enum {
+enum { // "no reference" wherever picture uids are kept
     NO_UID = -1
-}; // "no reference" wherever picture uids are kept
+};
 
 H264_INLINE int imin(const int a, const int b) {
     return a < b ? a : b;
@@ -211,7 +211,6 @@ typedef struct picture {
     uint8_t *mb_field;   // [PicSizeInMbs] 1 for field macroblocks
     taps *taps;          // until output; NULL afterwards and in non-existing frames
     int32_t uid; // decode_order >= 0 of a decoded frame; <= -2 and unique for a non-existing one
-    int coding;  // FRAME, or TOP_FIELD|BOTTOM_FIELD decoded as fields: see field_pair
     bool field_pair; // coded as (complementary) fields
     bool mbaff;
     int fields_decoded; // TOP_FIELD | BOTTOM_FIELD bits
@@ -578,7 +577,6 @@ int h264_cabac_ref_idx(h264_decoder *dec, int list, int mbPartQuarter, const int
 int h264_cabac_mvd(h264_decoder *dec, int list, int cache_index, int compIdx);
 
 // mvpred.c (8.4.1)
-void h264_slice_prediction_init(h264_decoder *dec); // distances, implicit weights; once a slice
 // Motion caches: 4x4 block (x, y) of the macroblock, -1..4 and -1..3, is entry MV_CACHE(x, y)
 #define MV_CACHE(x, y) (((y) + 1) * 8 + (x) + 4)
 enum {
@@ -595,7 +593,12 @@ void h264_motion_clear(mb_motion *motion, int list);      // no motion
 void h264_mv_predict(const mb_ctx *m, int list, int ref_idx, int x, int y, int w, int shape,
                      int16_t mvp[2]);
 void h264_predict_p_skip(h264_decoder *dec); // 8.4.1.1
-// 8.4.1.2: fills the caches for the 8x8 quarters in the mask
+// 8.4.1.2.2: what the neighbours of the whole macroblock predict in each list; ref_idx -1: nothing
+void h264_predict_whole_mb(const h264_decoder *dec, int ref_idx[2], int16_t mvp[2][2]);
+
+// direct.c (8.4.1.2)
+void h264_slice_prediction_init(h264_decoder *dec); // distances, implicit weights; once a slice
+// Fills the caches for the 8x8 quarters in the mask.
 void h264_predict_direct(h264_decoder *dec, int quarters);
 
 // intra.c (8.3): fills the kernels
@@ -676,7 +679,7 @@ H264_INLINE uint8_t *h264_sample_at(const h264_decoder *const dec, const int pla
     return m->dst[plane] + y * m->stride[plane] + x * dec->k->sample_size;
 }
 
-// decoder.c: notes what went wrong, for h264_error_text(); returns code
+// error.c: notes what went wrong, for h264_error_text(); returns code
 int h264_error(h264_decoder *dec, int code, const char *format, ...);
 
 #endif

@@ -42,8 +42,7 @@ static size_t pic_size_in_mbs(const h264_decoder *const dec) {
     return (size_t)dec->PicWidthInMbs * (size_t)dec->FrameHeightInMbs;
 }
 
-// -------------------------------------------------------------------------------------------------
-// frame slots
+// ----------------------------------------------------------------------------------- frame slots
 
 static bool is_free(const picture *const pic) {
     return !pic->current && !pic->in_dpb && !pic->queued && !pic->locked;
@@ -178,8 +177,7 @@ void h264_picture_copy_samples(h264_decoder *const dec, picture *const to,
     }
 }
 
-// -------------------------------------------------------------------------------------------------
-// tap buffers
+// ----------------------------------------------------------------------------------- tap buffers
 
 typedef struct carver { // hands out pieces of a block; with base NULL it only adds up
     uint8_t *base;
@@ -257,8 +255,7 @@ static void free_pooled_taps(stream_state *const s) {
     }
 }
 
-// --------------------------------------------------------------------------------------------------
-// activation
+// ------------------------------------------------------------------------------------ activation
 
 static void set_geometry(h264_decoder *const dec, const sps *const s) {
     static const int MbWidthC[4] = {0, 8, 8, 16}, MbHeightC[4] = {0, 8, 16, 16}; // Table 6-1
@@ -273,7 +270,7 @@ static void set_geometry(h264_decoder *const dec, const sps *const s) {
     dec->k = h264_kernels(s->BitDepthY > 8 || s->BitDepthC > 8 ? 2 : 1);
 }
 
-static bool same_geometry(const sps *const a, const sps *const b) {
+bool h264_same_geometry(const sps *const a, const sps *const b) {
     const bool a16 = a->BitDepthY > 8 || a->BitDepthC > 8,
                b16 = b->BitDepthY > 8 || b->BitDepthC > 8;
     return a->PicWidthInMbs == b->PicWidthInMbs && a->FrameHeightInMbs == b->FrameHeightInMbs &&
@@ -282,7 +279,7 @@ static bool same_geometry(const sps *const a, const sps *const b) {
            a->frame_mbs_only_flag == b->frame_mbs_only_flag;
 }
 
-static int change_geometry(h264_decoder *const dec, const sps *const s) {
+int h264_set_geometry(h264_decoder *const dec, const sps *const s) {
     stream_state *const state = dec->stream;
     state->geometry++;
     free_pooled_taps(state);
@@ -296,25 +293,6 @@ static int change_geometry(h264_decoder *const dec, const sps *const s) {
     free(dec->mb);
     dec->mb = calloc(pic_size_in_mbs(dec), sizeof *dec->mb);
     return dec->mb != NULL ? H264_OK : H264_NOMEM;
-}
-
-/* Makes `s` the active SPS. The buffer must have been emptied. */
-int h264_activate(h264_decoder *const dec, const sps *const s) {
-    const uint64_t pixels = (uint64_t)s->PicWidthInMbs * (uint64_t)s->FrameHeightInMbs * 256;
-    if (pixels > dec->settings.max_pixels)
-        return h264_error(
-            dec, H264_NOMEM, "picture of %dx%d samples is larger than the limit of %u",
-            s->PicWidthInMbs * 16, s->FrameHeightInMbs * 16, dec->settings.max_pixels);
-    if (!dec->active_sps.valid || !same_geometry(&dec->active_sps, s)) {
-        dec->active_sps.valid = false; // until all is allocated
-        if (change_geometry(dec, s) < 0)
-            return h264_error(dec, H264_NOMEM, "no memory for pictures of %dx%d samples",
-                              s->PicWidthInMbs * 16, s->FrameHeightInMbs * 16);
-    }
-    memcpy(&dec->active_sps, s, sizeof *s);
-    h264_stream_info_fill(s, &dec->info);
-    h264_dpb_size_init(dec);
-    return H264_OK;
 }
 
 void h264_pictures_free(h264_decoder *const dec) {
@@ -332,8 +310,7 @@ void h264_pictures_free(h264_decoder *const dec) {
     dec->mb = NULL;
 }
 
-// ------------------------------------------------------------------------------------------------------
-// output
+// ---------------------------------------------------------------------------------------- output
 
 /* A picture of the old geometry may be handed out after the change: sizes come from its own info.
  */

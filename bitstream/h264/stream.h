@@ -2,7 +2,7 @@
  * lists, the decoded picture buffer, frame slots. Read internal.h first; the macroblock layer does
  * not need this header.
  *
- * Note [Life of a picture]. decoder.c parses a slice header; when it begins a new picture
+ * Note [Life of a picture]. decoder.c parses a slice header; when that begins a new picture
  * (7.4.1.2.4) the old one is finished: concealed where slices are missing, deblocked, marked
  * (8.2.5), stored and output (C.4). Then the new one is started: parameter sets activated,
  * frame_num gaps filled, slot and taps taken from the pools, PicOrderCnt derived. After the first
@@ -120,8 +120,9 @@ void h264_dpb_bump(h264_decoder *dec); // C.4.5.3
 void h264_dpb_size_init(h264_decoder *dec);
 
 // picture.c
-int h264_activate(h264_decoder *dec, const sps *s); // H264_OK, H264_NOMEM
-picture *h264_picture_get(h264_decoder *dec);       // NULL: out of memory
+bool h264_same_geometry(const sps *a, const sps *b);
+int h264_set_geometry(h264_decoder *dec, const sps *s); // H264_OK, H264_NOMEM
+picture *h264_picture_get(h264_decoder *dec);           // NULL: out of memory
 void h264_picture_release(h264_decoder *dec,
                           picture *pic); // gives slot and taps back when nobody holds them
 int h264_taps_get(h264_decoder *dec, picture *pic);
@@ -129,5 +130,14 @@ void h264_picture_copy_samples(h264_decoder *dec, picture *to,
                                const picture *from); // NULL: mid-grey
 void h264_pictures_free(h264_decoder *dec);
 void h264_frame_fill(const picture *pic, h264_frame *f);
+
+// sequence.c: Note [Life of a picture]
+bool h264_may_start_here(const stream_state *s); // decoding may begin with the picture of s->next
+int h264_start_picture(h264_decoder *dec);       // H264_OK, H264_UNSUPPORTED, H264_NOMEM
+void h264_finish_picture(h264_decoder *dec);
+void h264_end_sequence(h264_decoder *dec);
+
+// decoder.c: H264_OK, or what h264_send() returns for it
+int h264_decode_nal(h264_decoder *dec, nal_unit *nal);
 
 #endif
