@@ -76,7 +76,7 @@ static void check_int(const char *const what, const int32_t *const got, const in
 
 h264_decoder *new_decoder(const int format, const int size, const int depth_y, const int depth_c) {
     h264_decoder *const dec = calloc(1, sizeof(*dec));
-    dec->k = h264_kernels(size);
+    dec->k = h264_kernels(&dec->kernel_table, size);
     dec->active_sps.ChromaArrayType = format;
     dec->active_sps.BitDepthY = depth_y;
     dec->active_sps.BitDepthC = depth_c;
@@ -173,7 +173,8 @@ static void test_idct(void) {
     for (int round = 0; round < 600; round++) {
         const int range = ranges[round % 3], n = round & 1 ? 8 : 4, size = round & 2 ? 2 : 1;
         const int depth = size == 1 ? 8 : 8 + rnd(7), dc_only = round % 5 == 0;
-        const kernels *const k = h264_kernels(size);
+        kernels table;
+        const kernels *const k = h264_kernels(&table, size);
         int32_t d[64] = {0}, want[64], residual[64] = {0}, recorded[64] = {0};
         uint16_t a[16 * 8 + 8], b[16 * 8 + 8]; // rows of 16 samples
         for (int i = 0; i < (dc_only ? 1 : n * n); i++)
@@ -448,7 +449,8 @@ static void test_intra_nxn(void) {
             for (int x = 0; x < n; x++)
                 put(want, size, (8 + y) * CANVAS + 8 + x, ref_nxn(&e, n, mode, x, y));
         uint8_t *const dst = (uint8_t *)got + (8 * CANVAS + 8) * size;
-        const kernels *const k = h264_kernels(size);
+        kernels table;
+        const kernels *const k = h264_kernels(&table, size);
         (n == 4 ? k->intra4x4 : k->intra8x8)(dst, CANVAS * size, dst - size, CANVAS * size, mode,
                                              avail, depth);
         char what[64];
@@ -527,7 +529,8 @@ static void test_intra_large(void) {
                     : chroma         ? ref_chroma_dc(&e, x, y)
                                      : ref_dc16(&e));
         uint8_t *const dst = (uint8_t *)got + (8 * CANVAS + 8) * size;
-        const kernels *const k = h264_kernels(size);
+        kernels table;
+        const kernels *const k = h264_kernels(&table, size);
         if (chroma)
             k->intra_chroma(dst, CANVAS * size, dst - size, CANVAS * size, h, mode, avail, depth);
         else

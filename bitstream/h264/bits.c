@@ -20,7 +20,7 @@ uint32_t h264_bits_ue_long(bits *const b) {
         bits_skip(b, 64);
         return UINT32_MAX - 1;
     }
-    const int zeros = __builtin_clz(v);
+    const int zeros = bits_leading_zeros(v);
     bits_skip(b, (uint32_t)zeros + 1);
     return (1u << zeros) - 1 + bits_u(b, zeros);
 }
@@ -31,6 +31,7 @@ bool h264_bits_more_rbsp_data(const bits *const b) {
         return true;
     if (b->pos >= b->end)
         return false;
-    const uint32_t stop = b->end - 1 - (uint32_t)__builtin_ctz(b->data[b->end / 8 - 1]);
+    const uint32_t last = b->data[b->end / 8 - 1]; // not 0; its lowest 1 is rbsp_stop_one_bit
+    const uint32_t stop = b->end - 32 + (uint32_t)bits_leading_zeros(last & (0u - last));
     return b->pos < stop;
 }

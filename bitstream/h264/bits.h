@@ -9,6 +9,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#endif
+
 enum {
     BITS_PADDING = 32
 };
@@ -19,6 +23,22 @@ typedef struct bits {
     uint32_t end;   // number of bits before the padding
     uint32_t limit; // end + 64: where pos stops
 } bits;
+
+// Zero bits before the first 1 of v, which is not 0.
+static inline int bits_leading_zeros(const uint32_t v) {
+#if defined(__GNUC__)
+    return __builtin_clz(v);
+#elif defined(_MSC_VER)
+    unsigned long place;
+    _BitScanReverse(&place, v);
+    return 31 - (int)place;
+#else
+    int n = 0;
+    for (uint32_t bit = UINT32_C(1) << 31; !(v & bit); bit >>= 1)
+        n++;
+    return n;
+#endif
+}
 
 // The 32 bits from pos on, first bit uppermost. A loop of byte loads is one bswap load to the
 // compiler.
@@ -59,7 +79,7 @@ static inline uint32_t bits_ue(bits *const b) {
     const uint32_t v = bits_peek32(b);
     if (v < 1u << 16)
         return h264_bits_ue_long(b);
-    const int zeros = __builtin_clz(v);
+    const int zeros = bits_leading_zeros(v);
     bits_skip(b, (uint32_t)(2 * zeros + 1));
     return (v >> (31 - 2 * zeros)) - 1;
 }

@@ -51,7 +51,7 @@ H264_INLINE int cabac_decision(cabac *const c, cabac_engine *const e, uint8_t *c
     const uint32_t range = mps + ((lps - mps) & (uint32_t)is_lps);
     const uint32_t t = s ^ (uint32_t)is_lps; // s, or ~s
     *state = h264_transIdx[(int32_t)t + 128];
-    const int n = __builtin_clz(range) - 23;
+    const int n = bits_leading_zeros(range) - 23;
     e->range = range << n;
     e->shift -= n;
     if (H264_UNLIKELY(e->shift < 8))

@@ -33,7 +33,7 @@ static unsigned coeff_token(bits *const b, const int nC) {
     const uint32_t v = bits_peek32(b);
     if (nC >= 8)
         return table_9_5_coeff_token_nC8[v >> 26];
-    const int zeros = __builtin_clz(v | 1u << 16);
+    const int zeros = bits_leading_zeros(v | 1u << 16);
     const unsigned index = (unsigned)zeros * 8 + (v << zeros << 1 >> 29);
     if (nC < 0)
         return nC == -1 ? table_9_5_coeff_token_420[index] : table_9_5_coeff_token_422[index];
@@ -47,7 +47,7 @@ static bool levels(bits *const b, int32_t *const level, const int total, const i
     int suffixLength = total > 10 && trailing_ones < 3;
     for (int i = trailing_ones; i < total; i++) {
         const uint32_t v = bits_peek32(b);
-        const int level_prefix = v < 64 ? 32 : __builtin_clz(v);
+        const int level_prefix = v < 64 ? 32 : bits_leading_zeros(v);
         if (level_prefix > 25)
             return false;
         bits_skip(b, (uint32_t)level_prefix + 1);
@@ -75,7 +75,7 @@ static bool levels(bits *const b, int32_t *const level, const int total, const i
 // total_zeros (9.2.3, Tables 9-7 to 9-9); -1: no such code word
 static int total_zeros(bits *const b, const int total, const int max_coeff) {
     const uint32_t v = bits_peek32(b);
-    const int zeros = __builtin_clz(v | 1u << 22);
+    const int zeros = bits_leading_zeros(v | 1u << 22);
     const unsigned index = (unsigned)zeros * 4 + (v << zeros << 1 >> 30);
     const unsigned entry = max_coeff == 4   ? table_9_9_total_zeros_420[total - 1][index]
                            : max_coeff == 8 ? table_9_9_total_zeros_422[total - 1][index]
@@ -92,7 +92,7 @@ static int run_before(bits *const b, const int zerosLeft) {
         bits_skip(b, entry >> 4);
         return (int)(entry & 15);
     }
-    const int zeros = __builtin_clz(v | 1u << 20); // 3..11
+    const int zeros = bits_leading_zeros(v | 1u << 20); // 3..11
     bits_skip(b, (uint32_t)zeros + 1);
     return zeros + 4;
 }

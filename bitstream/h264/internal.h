@@ -487,7 +487,7 @@ typedef struct kernels {
     edge_filter_pair *deblock_chroma[2];
 } kernels;
 
-const kernels *h264_kernels(int sample_size);
+const kernels *h264_kernels(kernels *k, int sample_size); // fills *k for 8-bit or 16-bit planes
 
 // ----------------------------------------------------------------------------------------- decoder
 
@@ -514,7 +514,8 @@ struct h264_decoder {
     pps active_pps;
     level_scale scale;
     h264_stream_info info;
-    const kernels *k;
+    kernels kernel_table;    // of the sample type of the active SPS
+    const kernels *k;        // &kernel_table, once there is an active SPS
     int width[3], height[3]; // coded plane sizes in samples
     int PicWidthInMbs, FrameHeightInMbs;
     int mb_width_c, mb_height_c; // MbWidthC, MbHeightC: 0, 8 or 16

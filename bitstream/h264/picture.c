@@ -267,7 +267,7 @@ static void set_geometry(h264_decoder *const dec, const sps *const s) {
         dec->width[p] = s->PicWidthInMbs * (p == 0 ? 16 : dec->mb_width_c);
         dec->height[p] = s->FrameHeightInMbs * (p == 0 ? 16 : dec->mb_height_c);
     }
-    dec->k = h264_kernels(s->BitDepthY > 8 || s->BitDepthC > 8 ? 2 : 1);
+    dec->k = h264_kernels(&dec->kernel_table, s->BitDepthY > 8 || s->BitDepthC > 8 ? 2 : 1);
 }
 
 bool h264_same_geometry(const sps *const a, const sps *const b) {
