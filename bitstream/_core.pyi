@@ -81,6 +81,9 @@ class Decoder:
         level: bool = True,
         motion: bool = False,
         modes: bool = False,
+        units: bool = False,
+        headers: bool = False,
+        patient: bool = False,
         max_pixels: int = 0,
     ) -> None: ...
     def send(self, data: Buffer, pts: int | None = None) -> None: ...

@@ -32,11 +32,14 @@ cdef extern from "h264.h" nogil:
         H264_TAP_LEVEL
         H264_TAP_MOTION
         H264_TAP_MODES
+        H264_UNITS
+        H264_HEADERS
+        H264_PATIENT
         H264_N_WARNINGS
     ctypedef struct h264_decoder:
         pass
     ctypedef struct h264_settings:
-        unsigned taps
+        unsigned taps, how
         uint32_t max_pixels
     ctypedef struct h264_stream_info:
         int profile_idc, level_idc, constraint_flags
@@ -337,6 +340,10 @@ cdef class Decoder:
         extradata: avcC record (packets are then length-prefixed), or Annex B parameter sets.
         prediction, residual, level, motion, modes: what to record beside the decoded samples; the
             maps of types, QPs, transforms and slices always are.
+        units: every packet is an access unit, as in containers.
+        headers: decode no slice data: frames come in order with their facts, arrays mean nothing.
+        patient: frames wait for others that may come before them for as long as 16 can, whatever
+            the stream promises.
         max_pixels: luma samples of the largest picture accepted; 0: 4096x2304.
 
     Raises:
@@ -351,13 +358,18 @@ cdef class Decoder:
 
     def __cinit__(
         self, *, extradata=None, bint prediction=True, bint residual=True, bint level=True,
-        bint motion=False, bint modes=False, uint32_t max_pixels=0,
+        bint motion=False, bint modes=False, bint units=False, bint headers=False,
+        bint patient=False, uint32_t max_pixels=0,
     ):
         cdef h264_settings settings
         settings.taps = (
             (H264_TAP_PREDICTION if prediction else 0) | (H264_TAP_RESIDUAL if residual else 0)
             | (H264_TAP_LEVEL if level else 0) | (H264_TAP_MOTION if motion else 0)
             | (H264_TAP_MODES if modes else 0)
+        )
+        settings.how = (
+            (H264_UNITS if units else 0) | (H264_HEADERS if headers else 0)
+            | (H264_PATIENT if patient else 0)
         )
         settings.max_pixels = max_pixels
         self._waiting = deque()

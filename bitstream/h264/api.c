@@ -150,6 +150,7 @@ int h264_send(h264_decoder *const dec, const uint8_t *const data, const size_t s
         return H264_OK;
     s->flushing = false;
     s->pts = pts;
+    s->unit_boundary |= (dec->settings.how & H264_UNITS) != 0;
     dec->error_text[0] = 0;
     size_t pos = 0, usable = 0;
     decode_packet(dec, data, size, &pos, &usable);

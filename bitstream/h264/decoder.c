@@ -49,8 +49,7 @@ static bool begins_picture(const h264_decoder *const dec) {
     if (h264_first_of_picture(&s->first, &s->next, &dec->active_sps))
         return true;
     // pictures that no header tells apart, as from encoders that never change idr_pic_id
-    const int first_mb = s->next.structure == BOTTOM_FIELD ? dec->PicWidthInMbs : 0;
-    return s->unit_boundary && s->next.first_mb_in_slice == 0 && dec->mb[first_mb].slice_num >= 0;
+    return s->unit_boundary && s->next.first_mb_in_slice == 0 && s->first_mb_seen;
 }
 
 static void activate_scaling(h264_decoder *const dec) {
@@ -93,6 +92,9 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     const int rc = h264_ref_lists(dec);
     if (rc < 0)
         return rc;
+    s->first_mb_seen |= s->next.first_mb_in_slice == 0;
+    if (dec->settings.how & H264_HEADERS)
+        return H264_OK;
     if (h264_decode_slice_data(dec) < 0) {
         dec->warnings[H264_WARN_CORRUPT_SLICE]++;
         s->slice_error = true;
@@ -149,9 +151,11 @@ int h264_decode_nal(h264_decoder *const dec, nal_unit *const nal) {
         s->unit_boundary = true;
         h264_parse_pps(dec, &nal->rbsp);
         return H264_OK;
-    case NAL_AUD: s->unit_boundary = true; return H264_OK;
+    // 7.4.1.2.3 wants an IDR picture after the end of a sequence, which would empty the buffer;
+    // there are recorders that end it after every picture and go on with P
+    case NAL_AUD:
     case NAL_END_SEQ:
-    case NAL_END_STREAM: h264_end_sequence(dec); return H264_OK;
+    case NAL_END_STREAM: s->unit_boundary = true; return H264_OK;
     default: // filler, auxiliary pictures, SVC and MVC, reserved, unspecified
         return H264_OK;
     }

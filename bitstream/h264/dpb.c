@@ -22,6 +22,8 @@ void h264_dpb_size_init(h264_decoder *const dec) {
         size = s->max_dec_frame_buffering;
         reorder = s->max_num_reorder_frames;
     }
+    if (dec->settings.how & H264_PATIENT)
+        size = reorder = MAX_DPB_FRAMES;
     if (s->pic_order_cnt_type == 2)
         reorder = 0; // output order is decoding order, 7.4.2.1.1
     d->size = imin(imax(imax(size, s->max_num_ref_frames), 1), MAX_DPB_FRAMES);
@@ -68,9 +70,11 @@ static void output(h264_decoder *const dec, const int i) {
     stream_state *const s = dec->stream;
     dpb *const d = &dec->dpb;
     picture *const pic = d->frames[i];
-    if (pic->PicOrderCnt < d->last_output_poc)
+    if (pic->PicOrderCnt < d->last_output_poc) {
         d->reorder = d->size; // the stream's max_num_reorder_frames is wrong: trust only the size
                               // of the buffer
+        dec->warnings[H264_WARN_LATE_PICTURE]++;
+    }
     d->last_output_poc = pic->PicOrderCnt;
     pic->needed_for_output = false;
     pic->queued = true;

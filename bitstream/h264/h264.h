@@ -86,13 +86,24 @@ enum {
     H264_WARN_NO_PARAMETER_SET,  /* slices that name an SPS or PPS never received */
     H264_WARN_UNPAIRED_FIELD,    /* frames of which one field never came */
     H264_WARN_DISCARDED_PICTURE, /* pictures before the first that can be decoded */
+    H264_WARN_LATE_PICTURE,      /* frames that were output after one that follows them */
     H264_N_WARNINGS
 };
 
 typedef struct h264_decoder h264_decoder;
 
+/* How packets are taken and frames handed out. */
+enum {
+    H264_UNITS = 1,   /* h264_send() gets an access unit at a time, as containers have them */
+    H264_HEADERS = 2, /* slice data are not decoded: frames come in order and with their facts, but
+                         samples, maps and taps mean nothing */
+    H264_PATIENT = 4, /* frames wait for others that may come before them as long as the buffer can
+                         hold 16, whatever the SPS promises */
+};
+
 typedef struct h264_settings {
     unsigned taps;       /* H264_TAP_* or-ed */
+    unsigned how;        /* H264_UNITS ... or-ed */
     uint32_t max_pixels; /* luma samples of the largest picture accepted; 0: 36864 macroblocks,
                             level 5.2 */
 } h264_settings;

@@ -28,13 +28,16 @@ void h264_finish_picture(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     picture *const pic = dec->cur;
     const slice_header *const h = &s->first;
-    h264_conceal_picture(dec);
+    const bool samples = !(dec->settings.how & H264_HEADERS);
+    if (samples)
+        h264_conceal_picture(dec);
     // An error is seen some macroblocks after the damage: the picture is marked even if in the end
     // nothing of it is missing.
     if (s->slice_error && dec->cur->concealed_mbs == 0)
         dec->cur->concealed_mbs = 1;
     s->slice_error = false;
-    h264_deblock_picture(dec);
+    if (samples)
+        h264_deblock_picture(dec);
     h264_dpb_mark(dec);
     if (h->nal_ref_idc != 0)
         s->PrevRefFrameNum = pic->mmco5 ? 0 : h->frame_num;
@@ -194,6 +197,7 @@ int h264_start_picture(h264_decoder *const dec) {
         return rc;
     s->first = *h;
     s->n_slices = 0;
+    s->first_mb_seen = false;
     s->field_open = false;
     dec->cur->fields_decoded |= h->structure;
     h264_poc_decode(dec, dec->cur, h);

@@ -64,7 +64,9 @@ typedef struct stream_state {
     bool slice_error; // a slice of dec->cur broke the syntax
     bool field_open;  // dec->cur is a first field waiting for its second; no slice of that has come
                       // yet
-    bool unit_boundary; // an AUD, parameter set or SEI came since the last slice
+    bool
+        unit_boundary; // a packet began, or an AUD, parameter set or SEI came, since the last slice
+    bool first_mb_seen; // a slice of dec->cur began with macroblock 0
 
     poc_state poc;
     int PrevRefFrameNum;
