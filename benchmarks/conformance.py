@@ -85,7 +85,9 @@ class Check:
             self.md5.update(np.ascontiguousarray(np.rot90(plane, self.turns)))
         if len(cropped) == 1 and self.row["pix_fmt"].startswith("yuv"):  # 4:0:0 shown as 4:2:0
             height, width = cropped[0].shape
-            self.md5.update(bytes([128]) * (2 * ((height + 1) // 2) * ((width + 1) // 2)))
+            grey = 1 << int(self.row["bit_depth"] or 8) - 1
+            shape = (2, (height + 1) // 2, (width + 1) // 2)
+            self.md5.update(np.full(shape, grey, cropped[0].dtype))
         if self.times is not None and record.pts != self._time():
             self.first_bad.setdefault("pts", self.frames)
         self.frames += 1

@@ -281,6 +281,11 @@ def _and_none(packets: Iterable[Packet]) -> Iterator[Packet | None]:
     yield None
 
 
+def _widened(planes: tuple[np.ndarray, ...] | None) -> tuple[np.ndarray, ...] | None:
+    """Differences of luma alone: the file has them in 32 bits whatever the depth."""
+    return planes and tuple(plane.astype(np.int32) for plane in planes)
+
+
 def to_record(frame: Frame, index: int, *, decoded: bool = True) -> FrameRecord:
     """A decoder's frame as a frame record; `ref` still counts in decoding order."""
     grey = frame.stream.chroma_format_idc == 0
@@ -295,8 +300,8 @@ def to_record(frame: Frame, index: int, *, decoded: bool = True) -> FrameRecord:
         concealed=frame.concealed,
         decoded=frame.decoded if decoded else None,
         prediction=frame.prediction,
-        residual=frame.residual,
-        level=frame.level,
+        residual=_widened(frame.residual) if grey else frame.residual,
+        level=_widened(frame.level) if grey else frame.level,
         tu=frame.tu,
         mb_type=frame.mb_type,
         qp_y=frame.qp_y,

@@ -22,8 +22,8 @@ file whose `complete` is not true.
 - Planes have the **coded** size, a multiple of 16 luma samples; `crop_*` say what a player cuts
   off. `Hc, Wc` are the coded height and width of the plane in question, `H, W` those of luma: `Hc
   = H/2, Wc = W/2` for the chroma of 4:2:0.
-- 8-bit samples are uint8; if luma or chroma has more bits, all sample planes are uint16 and all
-  difference planes int32.
+- 8-bit samples are uint8 and differences int16; if luma or chroma has more bits, all sample planes
+  are uint16 and all difference planes int32. Without chroma (4:0:0) differences are int32 too.
 - Planes are chunked one frame deep, about (1, 128, 128), shuffled and deflated, so that a crop of
   a few frames reads little.
 - The file is written as `NAME.part` and renamed when complete: a killed run leaves nothing that

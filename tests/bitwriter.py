@@ -82,6 +82,7 @@ class Sets:
     height_mbs: int = 2
     chroma_format_idc: int = 1  # written for profile_idc 100 and above
     bit_depth: int = 8
+    bit_depth_chroma: int | None = None  # None: that of luma
     log2_max_frame_num: int = 4
     poc_type: int = 0
     log2_max_poc_lsb: int = 6
@@ -100,11 +101,23 @@ class Sets:
     redundant: int = 0  # redundant_pic_cnt_present_flag
     num_ref_default: int = 1
     init_qp: int = 26
+    flat_list: int = 0  # all scaling lists of the PPS are flat and of this value; 0: none sent
+    second_chroma_offset: int = 0  # second_chroma_qp_index_offset, written where lists are
 
     @property
     def mbs(self) -> int:
         """Macroblocks of a frame."""
         return self.width_mbs * self.height_mbs
+
+    @property
+    def chroma_samples(self) -> int:
+        """Chroma samples of a macroblock, both planes together."""
+        return (0, 128, 256, 512)[self.chroma_format_idc]
+
+    @property
+    def depths(self) -> tuple[int, int]:
+        """Bit depths of luma and chroma."""
+        return self.bit_depth, self.bit_depth_chroma or self.bit_depth
 
     def sps(self) -> bytes:
         """7.3.2.1.1."""
@@ -113,7 +126,7 @@ class Sets:
             w.ue(self.chroma_format_idc)
             if self.chroma_format_idc == 3:
                 w.u(1, 0)
-            w.ue(self.bit_depth - 8, self.bit_depth - 8).u(1, 0).u(1, 0)
+            w.ue(self.bit_depth - 8, self.depths[1] - 8).u(1, 0).u(1, 0)
         w.ue(self.log2_max_frame_num - 4, self.poc_type)
         if self.poc_type == 0:
             w.ue(self.log2_max_poc_lsb - 4)
@@ -142,6 +155,11 @@ class Sets:
             w.ue(1)  # dispersed
         w.ue(self.num_ref_default - 1, 0).u(1, self.weighted).u(2, 0)
         w.se(self.init_qp - 26, 0, 0).u(1, 0).u(1, 0).u(1, self.redundant)
+        if self.flat_list:
+            w.u(1, 1).u(1, 1)  # transform_8x8_mode_flag, pic_scaling_matrix_present_flag
+            for size in [16] * 6 + [64] * (6 if self.chroma_format_idc == 3 else 2):
+                w.u(1, 1).se(self.flat_list - 8, *[0] * (size - 1))
+            w.se(self.second_chroma_offset)
         return nal(PPS, w.trailing())
 
     def headers(self) -> bytes:
@@ -233,7 +251,9 @@ class Picture:
             if kind != I:
                 w.ue(0)
             w.ue({I: 25, P: 30, B: 48}[kind]).align()
-            w.raw(bytes([self.value]) * 384)
+            for depth, samples in zip(s.depths, (256, s.chroma_samples), strict=True):
+                for _ in range(samples):
+                    w.u(depth, self.value)
 
 
 def stream(s: Sets, pictures: Iterable[Picture]) -> bytes:

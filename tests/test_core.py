@@ -532,13 +532,48 @@ def test_picture_larger_than_the_limit() -> None:
         small.receive()
 
 
+@pytest.mark.parametrize(("idc", "shape"), [(0, None), (2, (32, 16)), (3, (32, 32))])
+def test_chroma_formats(idc: int, shape: tuple[int, int] | None) -> None:
+    s = Sets(profile_idc=244, chroma_format_idc=idc)
+    pictures = [Picture(idr=True, value=77), Picture(frame_num=1, poc=2, value=None)]
+    for frame in decode(stream(s, pictures)):
+        assert [p.shape for p in frame.decoded] == [(32, 32)] + [shape] * (2 if shape else 0)
+        for planes in (frame.decoded, frame.prediction):
+            assert all(p.dtype == np.uint8 and (p == 77).all() for p in planes)
+        assert frame.stream.chroma_format_idc == idc
+
+
+@pytest.mark.parametrize("idc", [0, 1, 2, 3])
+@pytest.mark.parametrize(("luma", "chroma"), [(9, 9), (14, 14), (8, 12), (13, 8)])
+def test_bit_depths(idc: int, luma: int, chroma: int) -> None:
+    s = Sets(profile_idc=244, chroma_format_idc=idc, bit_depth=luma, bit_depth_chroma=chroma)
+    value = (1 << min(luma, chroma)) - 3
+    pictures = [Picture(idr=True, value=value), Picture(frame_num=1, poc=2, value=None)]
+    # where there is no chroma its depth means nothing
+    wide = np.uint16 if max(luma, chroma if idc else luma) > 8 else np.uint8
+    for frame in decode(stream(s, pictures)):
+        for planes in (frame.decoded, frame.prediction):
+            assert all(p.dtype == wide and (p == value).all() for p in planes)
+        info = frame.stream
+        assert (info.bit_depth_luma, info.bit_depth_chroma) == (luma, chroma if idc else luma)
+
+
+@pytest.mark.parametrize("idc", [1, 3])
+def test_pps_that_comes_before_its_sps(idc: int) -> None:
+    # 4:4:4 has six lists of 8x8 blocks, other formats two: only the SPS tells
+    s = Sets(profile_idc=244, chroma_format_idc=idc, flat_list=17, second_chroma_offset=-5)
+    other = Sets(profile_idc=244, chroma_format_idc=4 - idc)
+    skipped = Picture(frame_num=1, poc=2, value=None).nal(s)
+    for before in (b"", other.sps()):
+        data = before + s.pps() + s.sps() + Picture(idr=True, value=3).nal(s) + skipped
+        _, frame = decode(data)
+        assert (frame.scaling4x4 == 17).all() and (frame.scaling8x8 == 17).all()
+        assert (frame.qp_cb == 26).all() and (frame.qp_cr == 21).all()
+
+
 UNSUPPORTED = {
     "field pictures": (Sets(frame_mbs_only=0), {"field_bits": (1, 0)}),
     "adaptive frame/field": (Sets(frame_mbs_only=0, mbaff=1), {"mbs": 1}),
-    "4:0:0": (Sets(profile_idc=100, chroma_format_idc=0), {}),
-    "4:2:2": (Sets(profile_idc=122, chroma_format_idc=2), {}),
-    "4:4:4": (Sets(profile_idc=244, chroma_format_idc=3), {}),
-    "8 bits": (Sets(profile_idc=110, bit_depth=10), {}),
     "slice groups": (Sets(profile_idc=66, slice_groups=2), {}),
 }
 

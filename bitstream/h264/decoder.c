@@ -12,12 +12,8 @@ enum {
  * its profile or the SPS allows it: elsewhere it is damage, see impossible(). */
 static const char *unsupported_feature(const sps *const s, const pps *const p,
                                        const slice_header *const h) {
-    if (s->chroma_format_idc == 0)
-        return "monochrome video (4:0:0)";
-    if (s->chroma_format_idc != 1)
-        return s->chroma_format_idc == 2 ? "4:2:2 chroma" : "4:4:4 chroma";
-    if (s->BitDepthY > 8 || s->BitDepthC > 8)
-        return "more than 8 bits per sample";
+    if (s->separate_colour_plane_flag)
+        return "separate colour planes";
     if (h->field_pic_flag)
         return "interlaced video (field pictures)";
     if (h->MbaffFrameFlag)
@@ -78,8 +74,10 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
         dec->warnings[H264_WARN_CORRUPT_SLICE]++;
         return H264_CORRUPT;
     }
-    if (h264_pps_copy(&dec->active_pps, s->next_pps) < 0)
-        return h264_error(dec, H264_NOMEM, "no memory for slice groups");
+    int rc = h264_pps_activate(&dec->active_pps, s->next_pps, &dec->active_sps);
+    dec->warnings[H264_WARN_CORRUPT_SLICE] += rc == H264_CORRUPT;
+    if (rc < 0)
+        return h264_error(dec, rc, "parameter set %d cannot be used", s->next.pic_parameter_set_id);
     activate_scaling(dec);
     c->hdr = s->next;
     c->sps = &dec->active_sps;
@@ -89,7 +87,7 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     c->pic = dec->cur;
     c->b = *b;
     dec->cur->picture_type = imax(dec->cur->picture_type, picture_type[c->hdr.slice_type]);
-    const int rc = h264_ref_lists(dec);
+    rc = h264_ref_lists(dec);
     if (rc < 0)
         return rc;
     s->first_mb_seen |= s->next.first_mb_in_slice == 0;

@@ -137,6 +137,15 @@ typedef struct sps {
     int max_num_reorder_frames, max_dec_frame_buffering;
 } sps;
 
+// The end of a PPS, whose number of scaling lists depends on the SPS. Fall-back rules (Table 7-2)
+// are applied on activation.
+typedef struct pps_extension {
+    bool valid, transform_8x8_mode_flag, pic_scaling_matrix_present_flag;
+    uint8_t list_present[12]; // 0 absent, 1 sent, 2 "use default"
+    uint8_t sent4x4[6][16], sent8x8[6][64];
+    int second_chroma_qp_index_offset;
+} pps_extension;
+
 typedef struct pps {
     bool valid;
     int pic_parameter_set_id, seq_parameter_set_id;
@@ -153,14 +162,11 @@ typedef struct pps {
     bool weighted_pred_flag;
     int weighted_bipred_idc;       // 0..2
     int pic_init_qp, pic_init_qs;  // 26 + the syntax element
-    int chroma_qp_index_offset[2]; // Cb, Cr; -12..12
+    int chroma_qp_index_offset[2]; // Cb, Cr (that of Cr: on activation); -12..12
     bool deblocking_filter_control_present_flag, constrained_intra_pred_flag,
         redundant_pic_cnt_present_flag;
-    bool transform_8x8_mode_flag, pic_scaling_matrix_present_flag;
-    // Which lists the PPS itself carries; fall-back rules (Table 7-2) are applied on activation,
-    // when the SPS is known.
-    uint8_t list_present[12]; // 0 absent, 1 sent, 2 "use default"
-    uint8_t sent4x4[6][16], sent8x8[6][64];
+    pps_extension extension[2];   // as read for chroma_format_idc 0 to 2, and for 3
+    bool transform_8x8_mode_flag; // on activation
 } pps;
 
 // LevelScale4x4 and LevelScale8x8 (8.5.9) for the lists in force, times nothing: weightScale *

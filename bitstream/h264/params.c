@@ -116,11 +116,16 @@ static void scaling_matrix(bits *const b, const int n_lists, uint8_t present[12]
     }
 }
 
+static int extension_of(const sps *const s) {
+    return s->chroma_format_idc == 3;
+}
+
 void h264_scaling_lists(const sps *const s, const pps *const p, uint8_t list4x4[6][16],
                         uint8_t list8x8[6][64]) {
-    if (p->pic_scaling_matrix_present_flag) {
+    const pps_extension *const e = &p->extension[extension_of(s)];
+    if (e->pic_scaling_matrix_present_flag) {
         const bool rule_b = s->seq_scaling_matrix_present_flag;
-        fall_back(p->list_present, p->sent4x4, p->sent8x8, rule_b ? s->ScalingList4x4 : NULL,
+        fall_back(e->list_present, e->sent4x4, e->sent8x8, rule_b ? s->ScalingList4x4 : NULL,
                   rule_b ? s->ScalingList8x8 : NULL, list4x4, list8x8);
     } else {
         memcpy(list4x4, s->ScalingList4x4, sizeof s->ScalingList4x4);
@@ -281,6 +286,8 @@ static bool seq_parameter_set_data(bits *const b, sps *const s) {
     if (has_chroma_format(s->profile_idc))
         sps_chroma_format(b, s, &bad);
     s->ChromaArrayType = s->separate_colour_plane_flag ? 0 : s->chroma_format_idc;
+    if (s->ChromaArrayType == 0)
+        s->BitDepthC = s->BitDepthY; // 7.4.2.1.1: bit_depth_chroma_minus8 may have any value
     s->log2_max_frame_num = 4 + ue_max(b, 12, &bad);
     sps_pic_order_cnt(b, s, &bad);
     s->max_num_ref_frames = ue_max(b, MAX_DPB_FRAMES, &bad);
@@ -396,20 +403,33 @@ static bool slice_groups(bits *const b, pps *const p, bool *const bad) {
     }
 }
 
-static void pps_extension(bits *const b, pps *const p, const int chroma_format_idc,
-                          bool *const bad) {
-    p->transform_8x8_mode_flag = bits_u1(b);
-    p->pic_scaling_matrix_present_flag = bits_u1(b);
-    if (p->pic_scaling_matrix_present_flag) {
-        const int n_8x8 = p->transform_8x8_mode_flag ? (chroma_format_idc != 3 ? 2 : 6) : 0;
-        scaling_matrix(b, 6 + n_8x8, p->list_present, p->sent4x4, p->sent8x8, bad);
-    }
-    p->chroma_qp_index_offset[1] = se_range(b, -12, 12, bad); // second_chroma_qp_index_offset
+// n_8x8: how many lists of 8x8 blocks there are, if any
+static void read_extension(bits b, pps_extension *const e, const int n_8x8) {
+    bool bad = false;
+    e->transform_8x8_mode_flag = bits_u1(&b);
+    e->pic_scaling_matrix_present_flag = bits_u1(&b);
+    if (e->pic_scaling_matrix_present_flag)
+        scaling_matrix(&b, e->transform_8x8_mode_flag ? 6 + n_8x8 : 6, e->list_present, e->sent4x4,
+                       e->sent8x8, &bad);
+    e->second_chroma_qp_index_offset = se_range(&b, -12, 12, &bad);
+    e->valid = !bad && !bits_overrun(&b);
 }
 
-/* 7.3.2.2. The number of scaling lists depends on the SPS; when that has not come yet it is taken
- * for 4:2:0. */
-static bool pic_parameter_set(const h264_decoder *const dec, bits *const b, pps *const p) {
+/* The SPS may come later, or be replaced: what depends on it is read in both ways. */
+static bool extensions(const bits *const b, pps *const p) {
+    if (!h264_bits_more_rbsp_data(b)) {
+        for (int i = 0; i < 2; i++)
+            p->extension[i] = (pps_extension){
+                .valid = true, .second_chroma_qp_index_offset = p->chroma_qp_index_offset[0]};
+        return true;
+    }
+    read_extension(*b, &p->extension[0], 2);
+    read_extension(*b, &p->extension[1], 6);
+    return p->extension[0].valid || p->extension[1].valid;
+}
+
+/* 7.3.2.2 */
+static bool pic_parameter_set(bits *const b, pps *const p) {
     bool bad = false;
     p->pic_parameter_set_id = ue_max(b, MAX_PPS - 1, &bad);
     p->seq_parameter_set_id = ue_max(b, MAX_SPS - 1, &bad);
@@ -427,22 +447,18 @@ static bool pic_parameter_set(const h264_decoder *const dec, bits *const b, pps 
     p->pic_init_qp =
         26 + se_range(b, -62, 25, &bad); // -(26 + QpBdOffsetY): the slice header checks the sum
     p->pic_init_qs = 26 + se_range(b, -26, 25, &bad);
-    p->chroma_qp_index_offset[0] = p->chroma_qp_index_offset[1] = se_range(b, -12, 12, &bad);
+    p->chroma_qp_index_offset[0] = se_range(b, -12, 12, &bad);
     p->deblocking_filter_control_present_flag = bits_u1(b);
     p->constrained_intra_pred_flag = bits_u1(b);
     p->redundant_pic_cnt_present_flag = bits_u1(b);
-    if (!bad && !bits_overrun(b) && h264_bits_more_rbsp_data(b)) {
-        const sps *const s = &dec->sps[p->seq_parameter_set_id];
-        pps_extension(b, p, s->valid ? s->chroma_format_idc : 1, &bad);
-    }
-    p->valid = !bad && !bits_overrun(b);
+    p->valid = !bad && !bits_overrun(b) && extensions(b, p);
     return p->valid;
 }
 
 void h264_parse_pps(h264_decoder *const dec, bits *const b) {
     pps p;
     memset(&p, 0, sizeof p);
-    if (pic_parameter_set(dec, b, &p)) {
+    if (pic_parameter_set(b, &p)) {
         pps *const stored = &dec->pps[p.pic_parameter_set_id];
         free(stored->slice_group_id);
         memcpy(stored, &p, sizeof p);
@@ -452,8 +468,11 @@ void h264_parse_pps(h264_decoder *const dec, bits *const b) {
     }
 }
 
-int h264_pps_copy(pps *const to, const pps *const from) {
+int h264_pps_activate(pps *const to, const pps *const from, const sps *const s) {
+    const pps_extension *const e = &from->extension[extension_of(s)];
     uint8_t *ids = NULL;
+    if (!e->valid)
+        return H264_CORRUPT;
     if (from->slice_group_id != NULL) {
         ids = malloc((size_t)from->pic_size_in_map_units);
         if (ids == NULL)
@@ -463,5 +482,7 @@ int h264_pps_copy(pps *const to, const pps *const from) {
     free(to->slice_group_id);
     memcpy(to, from, sizeof *to);
     to->slice_group_id = ids;
+    to->transform_8x8_mode_flag = e->transform_8x8_mode_flag;
+    to->chroma_qp_index_offset[1] = e->second_chroma_qp_index_offset;
     return H264_OK;
 }

@@ -92,8 +92,9 @@ void h264_parse_sps(h264_decoder *dec, bits *b);
 void h264_parse_pps(h264_decoder *dec, bits *b);
 // Scaling lists in force (7.4.2.2, Table 7-2): those of the PPS, with fall-back to the SPS.
 void h264_scaling_lists(const sps *s, const pps *p, uint8_t list4x4[6][16], uint8_t list8x8[6][64]);
-int h264_pps_copy(pps *to, const pps *from); // H264_OK, H264_NOMEM
-int h264_max_dpb_frames(const sps *s);       // A.3.1
+// `from` as it reads with the active SPS. H264_OK, H264_NOMEM, H264_CORRUPT
+int h264_pps_activate(pps *to, const pps *from, const sps *s);
+int h264_max_dpb_frames(const sps *s); // A.3.1
 void h264_stream_info_fill(const sps *s, h264_stream_info *info);
 
 // sei.c (7.3.2.3, Annex D)

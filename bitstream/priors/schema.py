@@ -102,7 +102,7 @@ class Field:
     Attributes:
         path: its name in the file.
         dtype: NumPy type, or `sample` (uint8, uint16 over 8 bit) or `difference` (int16, int32 over
-            8 bit).
+            8 bit and in 4:0:0).
         shape: its axes; `N` frames first where it has a row per frame.
         description: meaning, also stored as the dataset's `description`.
         units: unit, also stored; empty where the numbers have none.
@@ -283,7 +283,7 @@ class FrameRecord:
         keyframe: IDR picture.
         concealed: some macroblock was concealed.
         decoded, prediction: planes y, cb, cr, each `[Hc, Wc]`, uint8 (uint16 over 8 bit).
-        residual, level: planes likewise, int16 (int32 over 8 bit).
+        residual, level: planes likewise, int16 (int32 over 8 bit and in 4:0:0).
         tu: uint8 `[H/4, W/4]`, see `TU_TYPES`.
         mb_type: uint8 `[H/16, W/16]`, see `MB_TYPES`.
         qp_y, qp_cb, qp_cr: int8 `[H/16, W/16]`; those of chroma None for 4:0:0.
