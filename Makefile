@@ -27,7 +27,7 @@ CHECKED := $(patsubst bitstream/%.c,build/checked/%.o,$(filter %.c,$(CORE)))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check-c fuzz lint types conformance bench dataset wheel clean
+.PHONY: help setup demo test check-c portable fuzz lint types conformance bench dataset wheel clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -58,6 +58,9 @@ test: setup  ## all tests, the sanitizer run of the C core among them
 check-c: build/core_test build/decode_main setup  ## the C core under address and undefined-behaviour sanitizers
 	build/core_test
 	$(BIN)/python tests/sanitize.py build/decode_main $(CLIP)
+
+portable: setup  ## the core for Windows, macOS and aarch64: compiled, and tested where qemu-user is (pip install ziglang)
+	tests/portable.sh $(BIN)/python $(CLIP)
 
 fuzz: build/decode_main  ## every stream of SHARED/vectors under sanitizers, whole and damaged (SEEDS="1 2 3")
 	build/decode_main $(SHARED)/vectors/streams/*.*

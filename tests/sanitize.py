@@ -1,8 +1,9 @@
 """Run the C core, built with sanitizers, over a video: whole, NAL unit by NAL unit, and damaged.
 
-    python tests/sanitize.py build/decode_main VIDEO [damaged copies, default 30]
+    python tests/sanitize.py build/decode_main VIDEO [damaged copies, default 30] [RUNNER...]
 
-Whole, its frames must be FFmpeg's; damaged, any answer will do but a sanitizer's report.
+Whole, its frames must be FFmpeg's; damaged, any answer will do but a sanitizer's report. RUNNER
+is a command that runs the program where this processor cannot.
 """
 
 import hashlib
@@ -35,17 +36,19 @@ def ffmpeg_md5(stream: Path) -> tuple[str, int]:
     return digest.hexdigest(), count
 
 
-def run(program: str, *arguments: str) -> list[str]:
+def run(program: list[str], *arguments: str) -> list[str]:
     """Words of the one line that the program prints; leaves where a sanitizer ended it."""
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([*program, *arguments], capture_output=True, text=True, timeout=600)
     if done.returncode or "runtime error" in done.stderr or "Sanitizer" in done.stderr:
-        sys.exit(f"{program} {' '.join(arguments)}: status {done.returncode}\n{done.stderr}")
+        sys.exit(
+            f"{' '.join(program)} {' '.join(arguments)}: status {done.returncode}\n{done.stderr}"
+        )
     return done.stdout.split()
 
 
 def main() -> None:
     """Decode whole and by unit, compare, then decode damaged copies."""
-    program, video = sys.argv[1], Path(sys.argv[2])
+    program, video = [*sys.argv[4:], sys.argv[1]], Path(sys.argv[2])
     copies = int(sys.argv[3]) if len(sys.argv) > 3 else 30
     with tempfile.TemporaryDirectory() as folder:
         stream = Path(folder) / "stream.264"
@@ -58,7 +61,8 @@ def main() -> None:
         for seed in range(1, copies + 1):
             run(program, "-p", "-s", str(seed), str(stream))
     print(
-        f"{program}: {video.name}: {count} frames equal FFmpeg's, {copies} damaged copies endured"
+        f"{program[-1]}: {video.name}: {count} frames equal FFmpeg's, "
+        f"{copies} damaged copies endured"
     )
 
 
