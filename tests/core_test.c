@@ -127,7 +127,7 @@ void free_decoder(h264_decoder *const dec) {
 // ------------------------------------------------------------------------------------------
 // transforms
 
-static void ref_row4(const int32_t d[4], int32_t r[4]) { // (8-338) to (8-345)
+static void ref_row4(const int32_t d[4], int32_t r[4]) { // 8.5.12.2
     const int32_t e[4] = {d[0] + d[2], d[0] - d[2], (d[1] >> 1) - d[3], d[1] + (d[3] >> 1)};
     r[0] = e[0] + e[3];
     r[1] = e[1] + e[2];

@@ -47,7 +47,7 @@ def ref_scale(lists: np.ndarray, m: int, size: int) -> np.ndarray:
 
 
 def ref_shift(product: np.ndarray, qp: int, base: int) -> np.ndarray:
-    """(8-336), (8-337) for 4x4 with base 4; (8-356), (8-357) for 8x8 with base 6."""
+    """8.5.12.1: of 4x4 blocks with base 4, of 8x8 blocks and of second stages with base 6."""
     if qp >= 6 * base:
         return product << (qp // 6 - base)
     return (product + (1 << (base - 1 - qp // 6))) >> (base - qp // 6)
@@ -78,12 +78,12 @@ def ref_inverse(d: np.ndarray) -> np.ndarray:
 
 def ref_dc(c: np.ndarray, lists: np.ndarray, qp: int) -> np.ndarray:
     rows, columns = c.shape
-    if (rows, columns) == (2, 2):  # (8-328), (8-330)
+    if (rows, columns) == (2, 2):  # 4:2:0, 8.5.11
         return ((A2 @ c @ A2 * ref_scale(lists, qp % 6, 4)[0, 0]) << (qp // 6)) >> 5
-    if (rows, columns) == (4, 2):  # (8-329) to (8-332)
+    if (rows, columns) == (4, 2):  # 4:2:2, 8.5.11
         qp += 3
         f = A4 @ c @ A2
-    else:  # (8-320) to (8-322)
+    else:  # Intra16x16, 8.5.10
         f = A4 @ c @ A4
     return ref_shift(f * ref_scale(lists, qp % 6, 4)[0, 0], qp, 6)
 

@@ -12,12 +12,12 @@ enum {
     MAX_COEFFICIENT = 1 << 22
 };
 
-// 8.5.9, (8-315): v of normAdjust4x4 by position class
+// 8.5.9: v of normAdjust4x4 by position class
 static const uint8_t norm_adjust_4x4[6][3] = {
     {10, 16, 13}, {11, 18, 14}, {13, 20, 16}, {14, 23, 18}, {16, 25, 20}, {18, 29, 23},
 };
 
-// 8.5.9, (8-318): v of normAdjust8x8
+// 8.5.9: v of normAdjust8x8
 static const uint8_t norm_adjust_8x8[6][6] = {
     {20, 18, 32, 19, 25, 24}, {22, 19, 35, 21, 28, 26}, {26, 23, 42, 24, 33, 31},
     {28, 25, 45, 26, 35, 33}, {32, 28, 51, 30, 40, 38}, {36, 32, 58, 34, 46, 43},
@@ -122,7 +122,7 @@ H264_INLINE void idct8x8(int32_t d[64]) {
         d[i] = (d[i] + 32) >> 6;
 }
 
-// The 4-point transform of the DC stages, (8-328) and (8-330)
+// The 4-point transform of the DC stages, 8.5.10 and (4:2:2) 8.5.11.1
 H264_INLINE void hadamard4(int64_t *const c, const int step) {
     const int64_t s0 = c[0] + c[step], s1 = c[0] - c[step];
     const int64_t s2 = c[2 * step] + c[3 * step], s3 = c[2 * step] - c[3 * step];
@@ -138,7 +138,7 @@ H264_INLINE int32_t clamp_coefficient(const int64_t v) {
                                            : v);
 }
 
-// (8-329), (8-332): the scale of a 4-point stage squared, with its own rounding below qP 36
+// 8.5.10 and (4:2:2) 8.5.11.2: the scale of a 4-point stage squared, rounded below qP 36
 H264_INLINE int32_t scale_dc(const int64_t f, const int32_t scale, const int qP) {
     if (qP >= 36)
         return clamp_coefficient(f * scale * (1 << (qP / 6 - 6)));

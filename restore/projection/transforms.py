@@ -22,9 +22,9 @@ from torch import Tensor
 from .lossless import accumulated
 from .units import INTRA16X16, LAST_INTRA, TU8X8, PriorsTensors, to_display_rows
 
-# normAdjust4x4(m, i, j), (8-315), per m = qP % 6: places with i and j even, both odd, the others
+# normAdjust4x4(m, i, j), 8.5.9, per m = qP % 6: places with i and j even, both odd, the others
 NORM_4X4 = ((10, 16, 13), (11, 18, 14), (13, 20, 16), (14, 23, 18), (16, 25, 20), (18, 29, 23))
-# normAdjust8x8(m, i, j), (8-318), its six classes of places in the order of the standard
+# normAdjust8x8(m, i, j), 8.5.9, its six classes of places in the order of the standard
 NORM_8X8 = (
     (20, 18, 32, 19, 25, 24), (22, 19, 35, 21, 28, 26), (26, 23, 42, 24, 33, 31),
     (28, 25, 45, 26, 35, 33), (32, 28, 51, 30, 40, 38), (36, 32, 58, 34, 46, 43),
@@ -39,7 +39,7 @@ CORE_8X8_EIGHTHS = (
     (6, -12, 3, 10, -10, -3, 12, -6), (4, -8, 8, -4, -4, 8, -8, 4),
     (3, -6, 10, -12, 12, -10, 6, -3),
 )  # fmt: skip
-# The second stage, of the DC coefficients: (8-320), (8-328) to (8-330).
+# The second stage, of the DC coefficients: 8.5.10 and 8.5.11.1.
 HADAMARD = {
     2: ((1, 1), (1, -1)),
     4: ((1, 1, 1, 1), (1, 1, -1, -1), (1, -1, -1, 1), (1, -1, 1, -1)),
@@ -48,7 +48,7 @@ HADAMARD = {
 
 @functools.cache
 def zigzag(size: int) -> tuple[int, ...]:
-    """Raster index of each place of the zig-zag scan of a block (6.4, Figure 8-8, 8-9).
+    """Raster index of each place of the zig-zag scan of a block (8.5.6, 8.5.7).
 
     >>> zigzag(4)[:6]
     (0, 1, 4, 8, 5, 2)
@@ -118,7 +118,7 @@ class UnitScales:
         shift: Tensor | int = 4
         dc = small[..., 0, 0]
         if not priors.like_luma(plane):
-            if height == 16:  # 4:2:2 codes its DC coefficients with QP'c + 3 (8-329)
+            if height == 16:  # 4:2:2 codes its DC coefficients with QP'c + 3 (8.5.11.2)
                 dc = _level_scale(priors.scaling4x4, plane + 3 * inter, qp + 3)[..., 0, 0]
             staged = torch.ones_like(inter, dtype=torch.bool)
             return cls(ac, shift, dc, 5 if height == 8 else 6, None, staged)
