@@ -87,7 +87,9 @@ def grey_frames(
     stream = on_grid(stream, seen, fps).filter("scale", width, height, flags="area")
     command = stream.output("pipe:", format="rawvideo", pix_fmt="gray", fps_mode="passthrough")
     arguments = [ffmpeg_path(), "-hide_banner", "-nostdin", "-v", "error", *command.get_args()]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0
+    ) as process:
         assert process.stdout is not None
         try:
             while len(data := process.stdout.read(width * height)) == width * height:

@@ -99,8 +99,9 @@ def run_ffmpeg(arguments: Sequence[str], *, folder: Path | None = None) -> str:
     """
     arguments = ["-hide_banner", "-nostdin", "-v", "error", *arguments]
     done = subprocess.run(
-        [ffmpeg_path(), *arguments], capture_output=True, text=True, errors="replace", cwd=folder
-    )
+        [ffmpeg_path(), *arguments], capture_output=True, text=True, errors="replace", cwd=folder,
+        process_group=0,  # Ctrl-C is for us; ffmpeg's way of stopping would look like a bad clip
+    )  # fmt: skip
     if done.returncode:
         words = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
         if "No space left on device" in done.stderr:

@@ -173,14 +173,40 @@ def _extract(coded: Path, folder: Path, clip: dict) -> dict:
     return {"name": clip["name"], "frames": done.frames, "bytes": target.stat().st_size}
 
 
+def stale(work: Path, name: str, crfs: Iterable[int]) -> list[Path]:
+    """Results of a source that are older than what they were made from, as make sees it.
+
+    Args:
+        work: The work folder.
+        name: ID of the source.
+        crfs: Rate factors.
+    """
+    found = []
+    for crf in crfs:
+        last = work / "source" / name
+        newer = False
+        for folder in ("clips", f"coded/crf{crf}", f"priors/crf{crf}"):
+            path = work / folder / f"{name}.json"
+            if not path.exists():
+                break
+            newer = newer or last.exists() and last.stat().st_mtime_ns > path.stat().st_mtime_ns
+            if newer:
+                found.append(path)
+            last = path
+    return found
+
+
 def prepare_clip(
     source: Path, work: Path, name: str, crfs: Iterable[int], settings: Settings
 ) -> dict[str, dict]:
-    """Run all steps of one source that are not finished.
+    """Run all steps of one source that are not finished, or older than what they were made from.
 
     Returns:
         The results by step: "crop", and "encode 42", "extract 42" for every rate factor.
     """
+    crfs = tuple(crfs)
+    for path in stale(work, name, crfs):
+        path.unlink(missing_ok=True)
     results = {"crop": crop_clip(source, work, name, settings)}
     for crf in crfs:
         results[f"encode {crf}"] = encode_clip(work, name, crf, settings)

@@ -5,14 +5,18 @@ it may be run again at any time: when a worker is lost, Dask gives its tasks to 
 go on where it stopped. All workers must see the work folder and the videos under the same names.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable
+import contextlib
+import hashlib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from .prepare import prepare_clip
+from .prepare import prepare_clip, stale
 from .sources import load_sources
 from .work import Settings, read_result
 
@@ -45,8 +49,9 @@ def prepare_source(work: str, name: str, crfs: tuple[int, ...]) -> str:
 
 
 def finished(work: Path, name: str, crfs: Iterable[int]) -> bool:
-    """Tell whether a source has all its results."""
-    return all((work / "priors" / f"crf{crf}" / f"{name}.json").is_file() for crf in crfs)
+    """Whether a source has all its results, none of them older than what it was made from."""
+    results = (work / "priors" / f"crf{crf}" / f"{name}.json" for crf in crfs)
+    return all(path.is_file() for path in results) and not stale(work, name, crfs)
 
 
 def run_all(
@@ -71,38 +76,85 @@ def run_all(
         ModuleNotFoundError: dask is not installed.
         OSError: the scheduler does not answer.
     """
-    from distributed import Client, Future, LocalCluster, as_completed
     from tqdm import tqdm
 
     crfs = tuple(crfs)
     todo = [s.name for s in load_sources(work) if not finished(work, s.name, crfs)]
+    tasks = {name: (str(work), name, crfs) for name in todo}
     errors: dict[str, str] = {}
-    if todo:
-        here = None
-        if scheduler is None:
-            here = LocalCluster(
-                n_workers=workers or 1, threads_per_worker=1, dashboard_address=None
-            )
-        with Client(scheduler or here) as client:
+    ended = spread(prepare_source, tasks, workers=workers, scheduler=scheduler, retries=retries)
+    for name, result in tqdm(ended, total=len(todo), unit="clip", disable=None):
+        if isinstance(result, BaseException):
+            errors[name] = repr(result)
+    return Done(len(todo) - len(errors), len(errors), errors)
 
-            def submit(name: str) -> Future:
-                # The key makes a source one task, however often it is asked for.
-                key = f"prepare-{work}-{name}-{'-'.join(map(str, crfs))}"
-                arguments = (str(work), name, crfs)
-                return client.submit(prepare_source, *arguments, key=key, retries=retries)
 
-            waiting, names = iter(todo), {}
-            ended = as_completed()
-            for name in islice(waiting, _AT_ONCE):
+def spread(
+    function: Callable[..., Any],
+    tasks: Mapping[str, tuple[object, ...]],
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    retries: int = 2,
+) -> Iterator[tuple[str, object]]:
+    """Call a function for many tasks, on processes of this machine or on a cluster.
+
+    Args:
+        function: Of a module that every worker can import.
+        tasks: Arguments of each call by the task's name.
+        workers: As for `run_all`.
+        scheduler: Likewise.
+        retries: Likewise.
+
+    Yields:
+        Name and result of every task as it ends; an error stands for the result where it raised.
+    """
+    if not tasks:
+        return
+    from distributed import Client, Future, as_completed
+
+    with contextlib.ExitStack() as stack:
+        address = scheduler or stack.enter_context(_cluster(workers or 1))
+        client = stack.enter_context(Client(address))
+
+        def submit(name: str) -> Future:
+            # The key makes a task one, however often it is asked for.
+            words = "-".join(map(str, tasks[name]))
+            key = f"{function.__name__}-{hashlib.sha256(words.encode()).hexdigest()}"
+            return client.submit(function, *tasks[name], key=key, retries=retries)
+
+        waiting, names = iter(tasks), {}
+        ended = as_completed()
+        for name in islice(waiting, _AT_ONCE):
+            ended.add(future := submit(name))
+            names[future.key] = name
+        for future in ended:
+            result = future.result() if future.status == "finished" else future.exception()
+            yield names.pop(future.key), result
+            for name in islice(waiting, 1):
                 ended.add(future := submit(name))
                 names[future.key] = name
-            for future in tqdm(ended, total=len(todo), unit="clip", disable=None):
-                name = names.pop(future.key)
-                if future.status != "finished":
-                    errors[name] = repr(future.exception())
-                for name in islice(waiting, 1):
-                    ended.add(future := submit(name))
-                    names[future.key] = name
-        if here is not None:
-            here.close()
-    return Done(len(todo) - len(errors), len(errors), errors)
+
+
+@contextlib.contextmanager
+def _cluster(workers: int) -> Iterator[Any]:
+    """Worker processes of this machine, which leave Ctrl-C to the process that started them."""
+    from distributed import LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None  # what they inherit
+    try:
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
