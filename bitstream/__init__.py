@@ -8,8 +8,9 @@ from ._core import (
     StreamInfo,
     UnsupportedStreamError,
 )
-from .demux import VideoError
+from .demux import CodecError, VideoError
 from .extract import Summary, extract, iterate
+from .priors.part import OutputError
 from .priors.reader import PriorsError, PriorsFile
 from .priors.schema import SCHEMA_VERSION, FrameRecord
 from .priors.writer import PriorsWriter
@@ -17,11 +18,13 @@ from .verify import VerificationError
 
 __all__ = [
     "SCHEMA_VERSION",
+    "CodecError",
     "CorruptStreamError",
     "DavdError",
     "Decoder",
     "Frame",
     "FrameRecord",
+    "OutputError",
     "PriorsError",
     "PriorsFile",
     "PriorsWriter",

@@ -36,6 +36,10 @@ class VideoError(ValueError):
     """A file without readable video; the message says what was found and what to do."""
 
 
+class CodecError(VideoError, NotImplementedError):
+    """A video that is not H.264; the message names what it is."""
+
+
 class Packet(NamedTuple):
     """A piece of the stream that goes to the decoder at once.
 
@@ -140,7 +144,8 @@ def open_source(path: str | os.PathLike[str]) -> Source:
     """Look at a video file.
 
     Raises:
-        VideoError: it is no video, or has no H.264 in it.
+        VideoError: it is no video.
+        CodecError: it is one, but not H.264.
         OSError: it cannot be read.
     """
     path = Path(path)
@@ -156,7 +161,8 @@ def open_source(path: str | os.PathLike[str]) -> Source:
     except av.error.FFmpegError as error:
         if path.suffix.lower() in _BARE_SUFFIXES and b"\0\0\1" in head:
             return Source(path, bare=True)
-        if b"moov" in str(error).encode() or (head[4:8] == b"ftyp" and b"moov" not in head):
+        logged = error.log[2] if error.log else ""
+        if "moov" in logged or (head[4:8] == b"ftyp" and b"moov" not in head):
             raise VideoError(
                 f"{path} is an MP4 file without its index (moov): it was cut off, or never "
                 "finished; record or copy it again"
@@ -180,9 +186,11 @@ def _look(path: Path, container: "av.container.InputContainer") -> Source:
     ]
     if not videos:
         names = ", ".join(f"{name} ({kind})" for kind, name in found) or "no streams at all"
-        raise VideoError(
-            f"{path} has no H.264 video: found {names}; encode it as H.264 first "
-            "(ffmpeg -c:v libx264)"
+        if not container.streams.video:
+            raise VideoError(f"{path} has no video: found {names}; give a file with H.264 in it")
+        raise CodecError(
+            f"{path} has no H.264 video: found {names}; only H.264 can be looked into (encoding it "
+            "again as H.264 would show the new encoder's bitstream, not this one's)"
         )
     video = videos[0]
     sound = container.streams.best("audio")

@@ -19,6 +19,8 @@ from .priors.schema import PLANE_GROUPS, FrameRecord
 from .timeline import Timeline
 from .verify import Verifier, cropped
 
+_OF_A_CUT = {"missing_packet", "truncated_packet", "demux_error"}  # warnings of a file cut off
+
 
 @dataclass
 class Summary:
@@ -52,11 +54,17 @@ class Summary:
     bytes: int = 0
     elapsed: float = 0.0
 
+    @property
+    def missing(self) -> int:
+        """Frames that the container's index promises and that are not in the file."""
+        return self.warnings.get("missing_packet", 0)
+
     def as_dict(self) -> dict[str, object]:
         """As values that JSON can carry."""
         rate = round(self.frames / self.elapsed, 1) if self.elapsed else 0.0
         return asdict(self) | {
             "outputs": [str(path) for path in self.outputs],
+            "missing": self.missing,
             "frames_per_second": rate,
         }
 
@@ -71,7 +79,10 @@ class Summary:
             parts.append("every frame and QP equal to FFmpeg's")
         if self.sound:
             parts.append(f"{self.sound:.2f} s of sound")
-        if self.concealed or self.warnings:
+        if self.missing:
+            whole = self.frames + self.missing
+            parts.append(f"CUT OFF: {self.frames} of {whole} frames are in the file")
+        if self.concealed or set(self.warnings) - _OF_A_CUT:
             found = ", ".join(f"{name} {count}" for name, count in sorted(self.warnings.items()))
             parts.append(f"DAMAGED: {self.concealed} frames concealed ({found})")
         for path in self.outputs:

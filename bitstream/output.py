@@ -14,6 +14,7 @@ from ._core import StreamInfo
 from .decode import Selection
 from .demux import Source, VideoError
 from .priors.packing import PackedFrame
+from .priors.part import check_output
 from .priors.schema import CHROMA_FORMATS, COLOR_MATRICES, FrameRecord
 from .priors.writer import PriorsWriter
 from .sound import SAMPLE_RATE, Sound, copy_track
@@ -134,13 +135,14 @@ class Output:
 
         Raises:
             FileExistsError: it exists and is not to be replaced.
+            OutputError: it is a folder, or its folder is missing.
         """
         self.paths: list[Path] = []
         self.duration = self.sound = 0.0
         self._source, self._selection, self._settings = source, selection, settings
         self._path = None if path is None else Path(path)
-        if self._path and self._path.exists() and not settings.overwrite:
-            raise FileExistsError(f"{self._path} exists; give -f to replace it")
+        if self._path:
+            check_output(self._path, overwrite=settings.overwrite)
         self._writer: PriorsWriter | None = None
         self._format: Format | None = None
         self._begun = 0  # frames before the current file

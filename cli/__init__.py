@@ -1,16 +1,22 @@
 """Commands: arguments in, messages out; no algorithm. Here is what they share."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from .exits import Exit, carry_out, explain, fatal
 
-def fatal(program: str, message: object) -> NoReturn:
-    """Print one line on stderr and leave with status 1."""
-    text = " ".join(str(message).split())
-    print(f"{program}: {text}", file=sys.stderr)
-    raise SystemExit(1)
+__all__ = [
+    "Exit",
+    "Version",
+    "carry_out",
+    "explain",
+    "fatal",
+    "refuse_dash",
+    "seconds",
+    "share_processors",
+    "version_text",
+]
 
 
 def share_processors() -> None:
@@ -22,6 +28,14 @@ def share_processors() -> None:
     import os
 
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+def refuse_dash(parser: argparse.ArgumentParser, name: str, value: object) -> None:
+    """Refuse `-`, standard input or output, by name where a file has to be moved about in."""
+    if str(value) == "-":
+        parser.error(
+            f"{name}: '-' is no file that can be moved about in, as is needed: give a name"
+        )
 
 
 def seconds(text: str) -> float:
@@ -63,19 +77,3 @@ def version_text() -> str:
         except PackageNotFoundError:
             lines.append(f"{package} is not installed")
     return "\n".join(lines)
-
-
-def explain(error: BaseException) -> str:
-    """What a user can do with an error from the file system or from HDF5."""
-    import errno
-
-    code = getattr(error, "errno", None)
-    if (
-        code == errno.ENOSPC
-        or "No space left" in str(error)
-        or f"errno = {errno.ENOSPC}" in str(error)
-    ):
-        return "the disk is full: nothing was written; make room, or choose another folder with -o"
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__

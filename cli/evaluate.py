@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, explain, fatal
+from . import Version, carry_out
 
 if TYPE_CHECKING:
     from ..restore.measuring.tables import Row
@@ -62,19 +62,14 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command."""
+    """Run the command; returns its exit status."""
     parser = get_parser()
     arguments = parser.parse_args(argv)
     if (arguments.work is None) == (arguments.audit is None):
         parser.error("give a work folder, or --audit SOURCE PRIORS")
-    try:
-        if arguments.audit:
-            _audit(arguments)
-        else:
-            _tables(arguments)
-    except (ValueError, KeyError, RuntimeError, OSError) as error:
-        fatal("davd-eval", explain(error))
-    return 0
+    return carry_out(
+        "davd-eval", lambda: _audit(arguments) if arguments.audit else _tables(arguments)
+    )
 
 
 def _sounds(text: str) -> list[str]:

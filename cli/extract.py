@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import Version, explain, fatal, seconds
+from . import Version, carry_out, refuse_dash, seconds
 
 _EXAMPLES = """\
 examples:
@@ -126,35 +126,27 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; leaves with status 1 and one line on stderr where it fails."""
-    arguments = get_parser().parse_args(argv)
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = get_parser()
+    arguments = parser.parse_args(argv)
     if arguments.frames and (arguments.start is not None or arguments.end is not None):
-        get_parser().error("--frames and --start/--end exclude each other")
-    try:
-        _run(arguments)
-    except KeyboardInterrupt:
-        print("davd-extract: interrupted, nothing was kept", file=sys.stderr)
-        raise SystemExit(130) from None
+        parser.error("--frames and --start/--end exclude each other")
+    refuse_dash(parser, "video", arguments.video)
+    refuse_dash(parser, "-o", arguments.output)
+    return carry_out("davd-extract", lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from davd.bitstream import DavdError, PriorsError, extract
-    from davd.bitstream.demux import VideoError
-    from davd.bitstream.verify import VerificationError
+    from davd.bitstream import DavdError, VerificationError, extract
     from tqdm import tqdm
 
     written = arguments.output not in ("null", "md5")
     output = Path(arguments.output or Path(arguments.video).with_suffix(".h5")) if written else None
     quiet = arguments.quiet or arguments.json or None  # None: tqdm decides, a bar on terminals only
+    if output is not None and output.resolve() == Path(arguments.video).resolve():
+        raise ValueError(f"{output} is the video itself; choose another name with -o")
     try:
-        if output is not None and output.resolve() == Path(arguments.video).resolve():
-            fatal("davd-extract", f"{output} is the video itself; choose another name with -o")
-        if output is not None and not output.parent.is_dir():
-            fatal(
-                "davd-extract",
-                f"{output.parent} is not a folder; make it, or choose another with -o",
-            )
         with tqdm(desc=Path(arguments.video).name, unit=" frames", disable=quiet) as bar:
             summary = extract(
                 arguments.video,
@@ -177,10 +169,9 @@ def _run(arguments: argparse.Namespace) -> None:
                 expect=bar.reset,
                 progress=bar.update,
             )
-    except (DavdError, VideoError, VerificationError, PriorsError, ValueError, OSError) as error:
-        text = explain(error)
-        about_file = isinstance(error, DavdError | VerificationError)
-        fatal("davd-extract", f"{arguments.video}: {text}" if about_file else text)
+    except (DavdError, VerificationError) as error:
+        error.args = (f"{arguments.video}: {error}",)
+        raise
     if arguments.json:
         print(json.dumps(summary.as_dict(), indent=2))
     elif arguments.output == "md5":
@@ -190,4 +181,4 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -5,7 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from . import Version, explain, fatal
+from . import Version, carry_out, refuse_dash
 
 if TYPE_CHECKING:
     from davd.bitstream import PriorsFile
@@ -43,29 +43,34 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; leaves with status 1 and one line on stderr where it fails."""
-    arguments = get_parser().parse_args(argv)
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = get_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.output is not None and arguments.frame is None:
+        parser.error("-o is for the figure of a frame: give --frame N too")
+    refuse_dash(parser, "file", arguments.file)
+    return carry_out("davd-inspect", lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> None:
     from davd.bitstream import PriorsFile
 
-    try:
-        with PriorsFile(arguments.file) as priors:
-            if arguments.frame is not None:
-                _draw(priors, arguments.frame, arguments.output)
-            if arguments.yuview:
-                _write_yuview(priors, arguments.yuview)
-            if arguments.json:
-                from davd.bitstream.priors.contents import histograms, sizes
+    with PriorsFile(arguments.file) as priors:
+        if arguments.frame is not None:
+            _draw(priors, arguments.frame, arguments.output)
+        if arguments.yuview:
+            _write_yuview(priors, arguments.yuview)
+        if arguments.json:
+            from davd.bitstream.priors.contents import histograms, sizes
 
-                everything = priors.summary() | {
-                    "datasets": sizes(priors),
-                    "histograms": histograms(priors),
-                }
-                print(json.dumps(everything, indent=2))
-            elif arguments.frame is None and not arguments.yuview:
-                print(describe(priors))
-    except (ValueError, IndexError, OSError) as error:
-        fatal("davd-inspect", explain(error))
+            everything = priors.summary() | {
+                "datasets": sizes(priors),
+                "histograms": histograms(priors),
+            }
+            print(json.dumps(everything, indent=2))
+        elif arguments.frame is None and not arguments.yuview:
+            print(describe(priors))
 
 
 def _draw(priors: "PriorsFile", index: int, output: str | None) -> None:
@@ -138,4 +143,4 @@ def _bars(counts: dict[str, int]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import explain, version_text
+from . import Exit, carry_out, version_text
 
 if TYPE_CHECKING:
     from davd.data.work import Settings
@@ -108,20 +108,15 @@ def _settings(parser: argparse.ArgumentParser) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return the exit status."""
+    """Run the command; returns its exit status."""
     parser = get_parser()
     arguments = parser.parse_args(argv)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # cores are used by clips side by side
-    if arguments.version:
-        return _version()
-    if arguments.command is None:
+    if arguments.command is None and not arguments.version:
         parser.print_help()
-        return 2
-    try:
-        return _run(arguments)
-    except (OSError, ValueError) as error:
-        print(f"davd-prepare: {explain(error)}", file=sys.stderr)
-        return 1
+        return Exit.USAGE
+    kept = "what was finished is kept; start it again to go on"
+    return carry_out("davd-prepare", lambda: _run(arguments), kept=kept)
 
 
 def _version() -> int:
@@ -134,6 +129,8 @@ def _version() -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Carry out one subcommand."""
+    if arguments.version:
+        return _version()
     from davd.data.index import build_index, load_index
     from davd.data.sources import scan
     from davd.data.work import forget_failed
@@ -158,7 +155,8 @@ def _run(arguments: argparse.Namespace) -> int:
         done = run_all(arguments.work.resolve(), arguments.crf, **options)
         index = load_index(build_index(arguments.work))
         print(f"{done.finished} sources, {done.lost} lost; {_told(index.failed)}")
-        return 1 if done.lost else 0
+        faulty = done.lost or any(row["kind"] in ("failed", "missing") for row in index.failed)
+        return Exit.PARTLY if faulty else Exit.DONE
     else:
         return _one(arguments)
     return 0
@@ -209,7 +207,7 @@ def _one(arguments: argparse.Namespace) -> int:
         print(json.dumps(results, indent=1))
     for step, reason in failed.items():
         print(f"davd-prepare: {name}: {step}: {reason}", file=sys.stderr)
-    return 0 if arguments.keep_going or not failed else 1
+    return Exit.DONE if arguments.keep_going or not failed else Exit.INPUT
 
 
 if __name__ == "__main__":

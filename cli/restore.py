@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, explain, fatal, seconds, share_processors
+from . import Version, carry_out, seconds, share_processors
 
 if TYPE_CHECKING:
     from ..restore.job.request import Outcome, Progress, Request
@@ -96,17 +96,13 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; leaves with status 1 and one line on stderr where it fails."""
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
     parser = get_parser()
     arguments = parser.parse_args(argv)
     if (arguments.video is None) == (arguments.priors is None):
         parser.error("give a video, or --priors FILE.h5")
-    try:
-        _run(arguments)
-    except KeyboardInterrupt:
-        print("davd-restore: interrupted, nothing was kept", file=sys.stderr)
-        raise SystemExit(130) from None
+    return carry_out("davd-restore", lambda: _run(arguments))
 
 
 def _request(arguments: argparse.Namespace) -> "Request":
@@ -137,21 +133,12 @@ def _run(arguments: argparse.Namespace) -> None:
     try:
         outcome = run(request, _progress(arguments.quiet or arguments.json))
     except DavdError as error:
-        fatal("davd-restore", f"{request.source}: {error}")
-    except (ValueError, KeyError, RuntimeError, OSError) as error:
-        fatal("davd-restore", _first_line(error))
+        error.args = (f"{request.source}: {error}",)
+        raise
     if arguments.json:
         print(json.dumps(outcome.as_dict(), indent=2))
     elif not arguments.quiet:
         print(_summary(outcome, request), file=sys.stderr)
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return str(error.args[0] if error.args else error)
-    if isinstance(error, RuntimeError) and "out of memory" in str(error):
-        return "out of memory: give smaller tiles with --tile, or --device cpu"
-    return explain(error)
 
 
 def _summary(outcome: "Outcome", request: "Request") -> str:
@@ -200,4 +187,4 @@ def _progress(quiet: bool) -> "Progress":
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import Version, explain, fatal
+from . import Version, carry_out
 
 _EXAMPLES = """\
 examples:
@@ -36,29 +36,24 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command."""
+    """Run the command; returns its exit status."""
     arguments = get_parser().parse_args(argv)
+    kept = "start it again to go on from the last save"
+    return carry_out("davd-train", lambda: _run(arguments), kept=kept)
+
+
+def _run(arguments: argparse.Namespace) -> None:
     from ..restore.config import config_to_dict, load_config
 
-    try:
-        config = load_config(arguments.config, arguments.overrides)
-    except (ValueError, OSError) as error:
-        fatal("davd-train", explain(error))
+    config = load_config(arguments.config, arguments.overrides)
     if arguments.print:
         import json
 
         print(json.dumps(config_to_dict(config), indent=2))
-        return 0
+        return
     from ..restore.training.train import train
 
-    try:
-        path = train(config, stream=None if arguments.quiet else sys.stderr)
-    except (ValueError, RuntimeError, OSError) as error:
-        fatal("davd-train", explain(error))
-    except KeyboardInterrupt:
-        fatal("davd-train", "stopped; start it again to go on from the last save")
-    print(path)
-    return 0
+    print(train(config, stream=None if arguments.quiet else sys.stderr))
 
 
 if __name__ == "__main__":

@@ -204,10 +204,9 @@ def test_command_says_what_is_wrong_in_one_line(
     work: Path, tmp_path: Path, override: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [f"--set={t}" for t in (*TINY, f"data.index={work}", f"train.out={tmp_path}")]
-    with pytest.raises(SystemExit) as left:
-        command.main([*arguments, f"--set={override}"])
+    assert command.main([*arguments, f"--set={override}"]) == 1
     lines = capsys.readouterr().err.strip().splitlines()
-    assert left.value.code == 1 and message in lines[-1] and lines[-1].startswith("davd-train: ")
+    assert message in lines[-1] and lines[-1].startswith("davd-train: ")
 
 
 @pytest.mark.parametrize("loss", ["l1", "rms", "log", "charbonnier"])

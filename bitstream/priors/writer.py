@@ -14,6 +14,7 @@ import numpy as np
 from .chunks import COMPRESSIONS, Layout, pack, pack_deep, write_chunks
 from .objects import add_attribute, create_dataset
 from .packing import PackedFrame, Stacks, fit, layouts_of, pack_frames
+from .part import check_output, make_part
 from .schema import ATTRIBUTES, FIELDS, FORMAT, SCHEMA_VERSION, FrameRecord
 from .schema import record_arrays as arrays_of
 
@@ -52,24 +53,19 @@ class PriorsWriter:
 
         Raises:
             FileExistsError: the file exists and `overwrite` is not set.
+            OutputError: nothing can be written there.
             ValueError: an unknown compression, or attributes that are missing or not of the schema.
         """
         self.path = Path(path)
         if compression not in COMPRESSIONS:
             known = ", ".join(COMPRESSIONS)
             raise ValueError(f"compression {compression!r}: must be one of {known}")
-        if self.path.exists() and not overwrite:
-            raise FileExistsError(f"{self.path} exists")
+        check_output(self.path, overwrite=overwrite)
         wanted = set(ATTRIBUTES) - _OWN_ATTRIBUTES
         if wanted != set(attributes):
             raise ValueError(f"attributes missing or unknown: {sorted(wanted ^ set(attributes))}")
         self.compression = compression
         self.frames = 0
-        self._part = self.path.with_name(self.path.name + ".part")
-        self._file = h5py.File(self._part, "w")
-        own = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "codec": "h264"}
-        for name, value in (own | dict(attributes) | {"complete": False}).items():
-            add_attribute(self._file, name, value)
         self._pool = ThreadPoolExecutor(threads, "davd-pack") if threads > 0 else None
         self._batch: list[dict[str, np.ndarray]] = []  # frames that are packed together
         self._batch_size = 1
@@ -86,6 +82,15 @@ class PriorsWriter:
         self._written = 0  # frames whose arrays have been written
         self._room = 0
         self._scaling: dict[tuple[bytes, bytes], int] = {}
+        self._part = make_part(self.path)
+        try:
+            self._file = h5py.File(self._part, "w")
+            own = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "codec": "h264"}
+            for name, value in (own | dict(attributes) | {"complete": False}).items():
+                add_attribute(self._file, name, value)
+        except BaseException:  # interrupted: nobody knows of the part file yet
+            self._part.unlink(missing_ok=True)
+            raise
 
     def append(self, record: FrameRecord) -> None:
         """Add the next frame.

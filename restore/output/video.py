@@ -19,6 +19,7 @@ from typing import Self
 import numpy as np
 
 from ...bitstream import PriorsFile
+from ...bitstream.priors.part import check_output, make_part
 
 CHROMA_NAMES = {"4:0:0": "mono", "4:2:0": "420", "4:2:2": "422", "4:4:4": "444"}
 
@@ -115,17 +116,11 @@ class PartFile:
 
         Raises:
             FileExistsError: There is such a file and `overwrite` is not set.
-            OSError: The folder is missing or cannot be written to.
+            OutputError: The folder is missing or cannot be written to.
         """
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder; give a file name with -o")
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists; -f replaces it")
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"{path.parent} is not a folder; make it, or choose another")
+        check_output(path, overwrite=overwrite)
         self.path = path
-        self.part = path.with_name(path.name + ".part")
-        self.part.touch()
+        self.part = make_part(path)
 
     def commit(self) -> None:
         """Give the finished file its name."""

@@ -1,0 +1,172 @@
+"""How a command leaves: one table of exit statuses, and the one place where errors become them."""
+
+import errno
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from types import FrameType
+from typing import NoReturn
+
+
+class Exit(IntEnum):
+    """Exit statuses of every command of davd."""
+
+    DONE = 0
+    INPUT = 1
+    USAGE = 2
+    UNSUPPORTED = 3
+    DAMAGED = 4
+    EXISTS = 5
+    OUTPUT = 6
+    PARTLY = 7
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANINGS = {
+    Exit.DONE: "done",
+    Exit.INPUT: "the input cannot be used: missing, no video, incomplete, or not what is needed",
+    Exit.USAGE: "the command line is wrong",
+    Exit.UNSUPPORTED: "the video needs what davd does not do: another codec, another kind of H.264",
+    Exit.DAMAGED: "the video is damaged, and --strict asks for a whole one",
+    Exit.EXISTS: "the output exists; -f replaces it",
+    Exit.OUTPUT: "the output cannot be written: no space, no such folder, no permission",
+    Exit.PARTLY: "some files of several could not be done; the others are",
+    Exit.INTERRUPTED: "interrupted (Ctrl-C)",
+    Exit.TERMINATED: "terminated (SIGTERM)",
+}
+"""The table, in words; docs/commands.md shows it."""
+
+PACKAGES = {
+    "cv2": "opencv-python-headless<5",
+    "dask": "dask[distributed]",
+    "distributed": "dask[distributed]",
+    "ffmpeg": "ffmpeg-python",
+    "imageio_ffmpeg": "imageio-ffmpeg",
+    "skimage": "scikit-image",
+    "torch.utils.tensorboard": "tensorboard",
+}
+"""What brings a module, where the package is not called like it."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class Terminated(BaseException):
+    """SIGTERM has come; raised in the main thread, so that what was begun is cleared away."""
+
+
+def carry_out(
+    program: str, work: Callable[[], int | None], *, kept: str = "nothing was kept"
+) -> int:
+    """Run a command's work; errors become one line on stderr and an exit status.
+
+    Args:
+        program: Name of the command, before the line.
+        work: Does everything; returns an exit status, or None where all is done.
+        kept: What is left behind when it is interrupted.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        with _terminable():
+            status = work() or Exit.DONE
+            sys.stdout.flush()
+            return status
+    except BrokenPipeError:  # the reader of stdout has seen enough, as in `davd-inspect ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except KeyboardInterrupt:
+        _say(program, f"interrupted, {kept}")
+        return Exit.INTERRUPTED
+    except Terminated:
+        _say(program, f"terminated, {kept}")
+        return Exit.TERMINATED
+    except (ArithmeticError, ImportError, LookupError, OSError, RuntimeError, ValueError) as error:
+        _say(program, explain(error))
+        return exit_status(error)
+    except MemoryError as error:
+        _say(program, str(error) or "out of memory")
+        return Exit.INPUT
+
+
+def _say(program: str, text: str) -> None:
+    print(f"{program}: {' '.join(text.split())}", file=sys.stderr)
+
+
+def fatal(program: str, message: object, status: int = Exit.INPUT) -> NoReturn:
+    """Print one line on stderr and leave."""
+    _say(program, str(message))
+    raise SystemExit(status)
+
+
+def exit_status(error: BaseException) -> Exit:
+    """The exit status that belongs to an error."""
+    from davd.bitstream import (
+        CodecError,
+        CorruptStreamError,
+        OutputError,
+        UnsupportedStreamError,
+    )
+
+    if isinstance(error, UnsupportedStreamError | CodecError):
+        return Exit.UNSUPPORTED
+    if isinstance(error, CorruptStreamError):
+        return Exit.DAMAGED
+    if isinstance(error, FileExistsError):
+        return Exit.EXISTS
+    if isinstance(error, OutputError) or is_full(error) or _number(error) in _CLOSED:
+        return Exit.OUTPUT
+    return Exit.INPUT
+
+
+def explain(error: BaseException) -> str:
+    """What a user can do about an error, in one line."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = PACKAGES.get(error.name, error.name.partition(".")[0])
+        return f"this needs {package}, which is not installed: pip install '{package}'"
+    if isinstance(error, RuntimeError) and "out of memory" in str(error):
+        return "out of memory: give smaller tiles with --tile, or --device cpu"
+    if is_full(error):
+        where = getattr(error, "filename", None)
+        disk = f"the disk that holds {where} is full" if where else "the disk is full"
+        return f"{disk}: nothing was written; make room, or choose another folder with -o"
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room; HDF5 says so in its own words."""
+    text = str(error)
+    return _number(error) in _FULL or any(
+        words in text for words in ("No space left", *(f"errno = {n}," for n in _FULL))
+    )
+
+
+def _number(error: BaseException) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does; only the main thread may ask for that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
