@@ -552,6 +552,7 @@ int main(void) {
     test_deblock();
     test_stream();
     test_tiles();
+    test_slice_groups();
     printf("%d checks, %d failures\n", n_checks, n_failures);
     return n_failures != 0;
 }

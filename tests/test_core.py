@@ -571,10 +571,26 @@ def test_pps_that_comes_before_its_sps(idc: int) -> None:
         assert (frame.qp_cb == 26).all() and (frame.qp_cr == 21).all()
 
 
+def test_slice_groups() -> None:
+    s = Sets(profile_idc=66, slice_groups=2)  # dispersed: a chequerboard
+    groups = [Picture(idr=True, value=10 + i, first_mb=i, mbs=2) for i in (1, 0)]  # in any order
+    (frame,) = decode(stream(s, groups))
+    assert (frame.decoded[0][::16, ::16] == [[10, 11], [11, 10]]).all()
+    assert (frame.slice == [[1, 0], [0, 1]]).all() and not frame.concealed
+
+
+def test_a_slice_group_lost_is_concealed() -> None:
+    s = Sets(profile_idc=66, slice_groups=2)
+    lost = Picture(frame_num=1, poc=2, value=50, first_mb=1, mbs=2)
+    _, frame = decode(
+        stream(s, [Picture(idr=True, value=i, first_mb=i, mbs=2) for i in (0, 1)] + [lost])
+    )
+    assert (frame.decoded[0][::16, ::16] == [[0, 50], [50, 0]]).all() and frame.concealed_mbs == 2
+
+
 UNSUPPORTED = {
     "field pictures": (Sets(frame_mbs_only=0), {"field_bits": (1, 0)}),
     "adaptive frame/field": (Sets(frame_mbs_only=0, mbaff=1), {"mbs": 1}),
-    "slice groups": (Sets(profile_idc=66, slice_groups=2), {}),
 }
 
 

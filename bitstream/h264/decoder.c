@@ -10,16 +10,13 @@ enum {
 
 /* Name of what the slice needs and this decoder lacks; NULL: nothing. Each is looked for only where
  * its profile or the SPS allows it: elsewhere it is damage, see impossible(). */
-static const char *unsupported_feature(const sps *const s, const pps *const p,
-                                       const slice_header *const h) {
+static const char *unsupported_feature(const sps *const s, const slice_header *const h) {
     if (s->separate_colour_plane_flag)
         return "separate colour planes";
     if (h->field_pic_flag)
         return "interlaced video (field pictures)";
     if (h->MbaffFrameFlag)
         return "interlaced video (macroblock-adaptive frame/field coding)";
-    if (p->num_slice_groups > 1)
-        return "flexible macroblock ordering (slice groups)";
     if (h->nal_unit_type == NAL_DPA)
         return "data partitioning";
     if (h->slice_type == SLICE_SP || h->slice_type == SLICE_SI)
@@ -86,6 +83,10 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     c->slice_num = s->n_slices++;
     c->pic = dec->cur;
     c->b = *b;
+    rc = h264_slice_groups(dec);
+    dec->warnings[H264_WARN_CORRUPT_SLICE] += rc == H264_CORRUPT;
+    if (rc < 0)
+        return h264_error(dec, rc, "slice groups do not fit the picture");
     dec->cur->picture_type = imax(dec->cur->picture_type, picture_type[c->hdr.slice_type]);
     rc = h264_ref_lists(dec);
     if (rc < 0)
@@ -114,7 +115,7 @@ static int decode_slice_nal(h264_decoder *const dec, nal_unit *const nal) {
     }
     if (s->next.redundant_pic_cnt > 0)
         return H264_OK;
-    const char *const feature = unsupported_feature(s->next_sps, s->next_pps, &s->next);
+    const char *const feature = unsupported_feature(s->next_sps, &s->next);
     if (feature != NULL && (s->started || h264_may_start_here(s)))
         return h264_error(dec, H264_UNSUPPORTED, "%s cannot be decoded", feature);
     if (begins_picture(dec)) {

@@ -401,6 +401,7 @@ typedef struct slice_ctx {
     const sps *sps;
     const pps *pps;
     const level_scale *scale;
+    const uint8_t *MbToSliceGroupMap;         // by macroblock address; NULL: one slice group
     int slice_num;                            // in the picture, from 0
     picture *pic;                             // the current picture
     ref_entry RefPicList[2][MAX_REFS];        // 8.2.4, after modification; frame or field lists
@@ -526,6 +527,7 @@ struct h264_decoder {
     int PicWidthInMbs, FrameHeightInMbs;
     int mb_width_c, mb_height_c; // MbWidthC, MbHeightC: 0, 8 or 16
     mb_info *mb;                 // [PicSizeInMbs] of the current picture
+    uint8_t *slice_groups;       // [PicSizeInMbs] what slice_groups.c fills
     picture *cur;                // being decoded; NULL between pictures
     slice_ctx slice;
     dpb dpb;
@@ -538,6 +540,12 @@ struct h264_decoder {
 // or H264_CORRUPT; either way macroblocks it decoded have slice_num >= 0, the rest of the picture
 // is left for h264_conceal_picture().
 int h264_decode_slice_data(h264_decoder *dec);
+
+// slice_groups.c (8.2.2): dec->slice.MbToSliceGroupMap. H264_OK; H264_CORRUPT where the picture
+// parameter set does not fit the picture
+int h264_slice_groups(h264_decoder *dec);
+// NextMbAddress(n); `end` or more: none follows
+uint32_t h264_next_mb_address(const slice_ctx *s, uint32_t n, uint32_t end);
 
 // neighbour.c (6.4): everything of mb_ctx that follows from m->addr
 void h264_neighbours(h264_decoder *dec, mb_ctx *m);

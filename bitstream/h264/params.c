@@ -396,6 +396,8 @@ static bool slice_groups(bits *const b, pps *const p, bool *const bad) {
     case 5:
         p->slice_group_change_direction_flag = bits_u1(b);
         p->slice_group_change_rate = 1 + ue_max(b, max_map_unit, bad);
+        if (p->num_slice_groups != 2)
+            *bad = true;
         return true;
     case 6: return slice_group_ids(b, p, bad);
     default: // 1: dispersed, needs nothing

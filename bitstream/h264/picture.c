@@ -291,8 +291,10 @@ int h264_set_geometry(h264_decoder *const dec, const sps *const s) {
             free_picture(state, i);
     set_geometry(dec, s);
     free(dec->mb);
+    free(dec->slice_groups);
     dec->mb = calloc(pic_size_in_mbs(dec), sizeof *dec->mb);
-    return dec->mb != NULL ? H264_OK : H264_NOMEM;
+    dec->slice_groups = calloc(pic_size_in_mbs(dec), 1);
+    return dec->mb != NULL && dec->slice_groups != NULL ? H264_OK : H264_NOMEM;
 }
 
 void h264_pictures_free(h264_decoder *const dec) {
@@ -307,7 +309,9 @@ void h264_pictures_free(h264_decoder *const dec) {
     }
     free_pooled_taps(s);
     free(dec->mb);
+    free(dec->slice_groups);
     dec->mb = NULL;
+    dec->slice_groups = NULL;
 }
 
 // ---------------------------------------------------------------------------------------- output

@@ -35,7 +35,10 @@ static int decode_cavlc(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
             if (mb_skip_run > end - CurrMbAddr || bits_overrun(&s->b))
                 return H264_CORRUPT;
             while (mb_skip_run-- > 0) {
-                locate(dec, CurrMbAddr++);
+                if (CurrMbAddr >= end)
+                    return H264_CORRUPT;
+                locate(dec, CurrMbAddr);
+                CurrMbAddr = h264_next_mb_address(s, CurrMbAddr, end);
                 if (!is_new(dec))
                     return H264_CORRUPT;
                 h264_macroblock_skip(dec);
@@ -46,7 +49,8 @@ static int decode_cavlc(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
         }
         if (CurrMbAddr >= end)
             return H264_CORRUPT;
-        locate(dec, CurrMbAddr++);
+        locate(dec, CurrMbAddr);
+        CurrMbAddr = h264_next_mb_address(s, CurrMbAddr, end);
         if (!is_new(dec) || h264_macroblock_layer(dec) < 0)
             return H264_CORRUPT;
         finish_macroblock(dec);
@@ -65,7 +69,8 @@ static int decode_cabac(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
     h264_cabac_init_states(&s->cabac, s->hdr.slice_type, s->hdr.cabac_init_idc, s->hdr.SliceQPY);
     h264_cabac_init_engine(&s->cabac, s->b.data + (s->b.pos >> 3), data_end);
     for (;;) {
-        locate(dec, CurrMbAddr++);
+        locate(dec, CurrMbAddr);
+        CurrMbAddr = h264_next_mb_address(s, CurrMbAddr, end);
         if (!is_new(dec))
             return H264_CORRUPT;
         if (inter && h264_cabac_mb_skip_flag(dec))
