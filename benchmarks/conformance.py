@@ -33,7 +33,8 @@ import numpy as np
 from davd.bitstream.demux import open_source
 from davd.bitstream.extract import extract, iterate
 from davd.bitstream.priors.reader import PriorsFile
-from davd.bitstream.priors.schema import PLANE_GROUPS, FrameRecord
+from davd.bitstream.priors.record import FrameRecord
+from davd.bitstream.priors.schema import PLANE_GROUPS
 
 # Of the 135 streams of the official suite JVT-AVC_V1 (its professional profiles left out).
 OTHERS = "JM 19.0: 133 of 135, FFmpeg 5.1: 130 of 135 streams of JVT-AVC_V1"
@@ -133,7 +134,7 @@ def digests(record: FrameRecord) -> dict[str, str]:
 
 def frames_direct(stream: Path) -> Iterator[tuple[FrameRecord, list[np.ndarray]]]:
     """Frames as the decoder gives them, with their cropped planes."""
-    from davd.bitstream.verify import cropped
+    from davd.bitstream.priors.record import cropped
 
     for record, info in iterate(stream):
         yield record, cropped(record.decoded or (), info)

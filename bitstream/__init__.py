@@ -12,7 +12,8 @@ from .demux import CodecError, VideoError
 from .extract import Summary, extract, iterate
 from .priors.part import OutputError
 from .priors.reader import PriorsError, PriorsFile
-from .priors.schema import SCHEMA_VERSION, FrameRecord
+from .priors.record import FrameRecord
+from .priors.schema import SCHEMA_VERSION
 from .priors.writer import PriorsWriter
 from .verify import VerificationError
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Samples: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Signed: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32]
-Planes: TypeAlias = tuple[Samples, ...]
+SamplePlanes: TypeAlias = tuple[Samples, ...]
 SignedPlanes: TypeAlias = tuple[Signed, ...]
 
 class DavdError(Exception): ...
@@ -41,17 +41,21 @@ class StreamInfo:
     num_units_in_tick: int
     time_scale: int
     encoder: str
+    @property
+    def coded_size(self) -> tuple[int, int]: ...
+    @property
+    def crop(self) -> tuple[slice, slice]: ...
 
 class Frame:
-    decoded: Planes
-    prediction: Planes
+    decoded: SamplePlanes
+    prediction: SamplePlanes
     residual: SignedPlanes
     level: SignedPlanes
     tu: npt.NDArray[np.uint8]
     mb_type: npt.NDArray[np.uint8]
     qp_y: npt.NDArray[np.int8]
-    qp_cb: npt.NDArray[np.int8]
-    qp_cr: npt.NDArray[np.int8]
+    qp_cb: npt.NDArray[np.int8] | None
+    qp_cr: npt.NDArray[np.int8] | None
     cbp: npt.NDArray[np.uint8]
     slice: npt.NDArray[np.uint16]
     field: npt.NDArray[np.uint8]
@@ -76,6 +80,7 @@ class Decoder:
         self,
         *,
         extradata: Buffer | None = None,
+        decoded: bool = True,
         prediction: bool = True,
         residual: bool = True,
         level: bool = True,
@@ -92,12 +97,12 @@ class Decoder:
     @property
     def warnings(self) -> dict[str, int]: ...
 
-def cut_tiles(
+def cut_chunks(
     array: np.ndarray,
     height: int,
     width: int,
     item: int,
-    tile_height: int,
-    tile_width: int,
+    chunk_height: int,
+    chunk_width: int,
     fill: int,
 ) -> list[bytes | None]: ...

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""Thin skin over the C decoder of h264.h (Decoder, Frame, StreamInfo, the errors) and over tiles.h.
+"""Thin skin over the C decoder of h264.h (Decoder, Frame, StreamInfo, the errors) and over chunks.h.
 
 It translates and does nothing else: allocates arrays, releases the GIL, calls C, checks the code.
 """
@@ -13,7 +13,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport INT64_MIN, int8_t, int16_t, int32_t, int64_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 cnp.import_array()
 
@@ -86,13 +86,13 @@ cdef extern from "h264.h" nogil:
     const char *h264_warning_name(int warning)
     void h264_close(h264_decoder *dec)
 
-cdef extern from "tiles.h" nogil:
-    ctypedef struct tile:
+cdef extern from "chunks.h" nogil:
+    ctypedef struct chunk:
         const uint8_t *source
         size_t stride, rows, columns, height, width, item
         uint8_t fill
-    bint davd_tile_is_fill(const tile *t)
-    void davd_tile_shuffle(const tile *t, uint8_t *to)
+    bint davd_chunk_is_fill(const chunk *t)
+    void davd_chunk_shuffle(const chunk *t, uint8_t *to)
 
 
 class DavdError(Exception):
@@ -159,6 +159,19 @@ class StreamInfo:
     num_units_in_tick: int
     time_scale: int
     encoder: str
+
+    @property
+    def coded_size(self):
+        """Height and width of a coded luma plane."""
+        return self.coded_height, self.coded_width
+
+    @property
+    def crop(self):
+        """Rows and columns of a coded luma plane that are shown."""
+        return (
+            slice(self.crop_top, self.crop_top + self.height),
+            slice(self.crop_left, self.crop_left + self.width),
+        )
 
 
 cdef object _stream_info(const h264_stream_info *i, str encoder):
@@ -291,15 +304,16 @@ cdef void _fill_facts(Frame frame, const h264_frame *f, object stream):
     frame.stream = stream
 
 
-cdef void _fill_planes(Frame frame, const h264_frame *f, Copies *c):
+cdef void _fill_planes(Frame frame, const h264_frame *f, bint decoded, Copies *c):
     cdef bint deep = f.info.bit_depth_luma > 8 or f.info.bit_depth_chroma > 8
     cdef int sample = cnp.NPY_UINT16 if deep else cnp.NPY_UINT8
     cdef int wide = cnp.NPY_INT32 if deep else cnp.NPY_INT16
     cdef int p
-    frame.decoded = tuple([
-        _plane(c, f.decoded[p], sample, f.height[p], f.width[p], f.decoded_stride[p])
-        for p in range(3) if f.width[p] > 0
-    ])
+    if decoded:
+        frame.decoded = tuple([
+            _plane(c, f.decoded[p], sample, f.height[p], f.width[p], f.decoded_stride[p])
+            for p in range(3) if f.width[p] > 0
+        ])
     frame.prediction = _planes(c, f, f.prediction, sample)
     frame.residual = _planes(c, f, f.residual, wide)
     frame.level = _planes(c, f, f.level, wide)
@@ -310,8 +324,9 @@ cdef void _fill_maps(Frame frame, const h264_frame *f, Copies *c):
     frame.tu = _plane(c, f.tu, cnp.NPY_UINT8, 4 * h, 4 * w, 0)
     frame.mb_type = _plane(c, f.mb_type, cnp.NPY_UINT8, h, w, 0)
     frame.qp_y = _plane(c, f.qp[0], cnp.NPY_INT8, h, w, 0)
-    frame.qp_cb = _plane(c, f.qp[1], cnp.NPY_INT8, h, w, 0)
-    frame.qp_cr = _plane(c, f.qp[2], cnp.NPY_INT8, h, w, 0)
+    if f.width[1] > 0:
+        frame.qp_cb = _plane(c, f.qp[1], cnp.NPY_INT8, h, w, 0)
+        frame.qp_cr = _plane(c, f.qp[2], cnp.NPY_INT8, h, w, 0)
     frame.cbp = _plane(c, f.cbp, cnp.NPY_UINT8, h, w, 0)
     frame.slice = _plane(c, f.slice, cnp.NPY_UINT16, h, w, 0)
     frame.field = _plane(c, f.field, cnp.NPY_UINT8, h, w, 0)
@@ -338,8 +353,9 @@ cdef class Decoder:
 
     Args:
         extradata: avcC record (packets are then length-prefixed), or Annex B parameter sets.
-        prediction, residual, level, motion, modes: what to record beside the decoded samples; the
-            maps of types, QPs, transforms and slices always are.
+        decoded: hand out the decoded samples.
+        prediction, residual, level, motion, modes: what to record beside them; the maps of types,
+            QPs, transforms and slices always are.
         units: every packet is an access unit, as in containers.
         headers: decode no slice data: frames come in order with their facts, arrays mean nothing.
         patient: frames wait for others that may come before them for as long as 16 can, whatever
@@ -354,12 +370,13 @@ cdef class Decoder:
     cdef object _waiting  # packets (or None for a flush) that came while frames had not been taken
     cdef h264_stream_info _info
     cdef object _stream, _text
+    cdef bint _decoded  # hand out decoded samples
     cdef bint _failed  # receive() has raised for good
 
     def __cinit__(
-        self, *, extradata=None, bint prediction=True, bint residual=True, bint level=True,
-        bint motion=False, bint modes=False, bint units=False, bint headers=False,
-        bint patient=False, uint32_t max_pixels=0,
+        self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
+        bint level=True, bint motion=False, bint modes=False, bint units=False,
+        bint headers=False, bint patient=False, uint32_t max_pixels=0,
     ):
         cdef h264_settings settings
         settings.taps = (
@@ -372,6 +389,7 @@ cdef class Decoder:
             | (H264_PATIENT if patient else 0)
         )
         settings.max_pixels = max_pixels
+        self._decoded = decoded
         self._waiting = deque()
         if h264_open(&self._dec, &settings) != H264_OK:
             raise MemoryError("no memory for a decoder")
@@ -470,7 +488,7 @@ cdef class Decoder:
         copies.n = 0
         _fill_facts(frame, f, self._stream_of(f))
         if not skip:
-            _fill_planes(frame, f, &copies)
+            _fill_planes(frame, f, self._decoded, &copies)
             _fill_maps(frame, f, &copies)
             _fill_optional_maps(frame, f, &copies)
             with nogil:
@@ -480,7 +498,10 @@ cdef class Decoder:
     cdef object _stream_of(self, const h264_frame *f):
         """The StreamInfo of a frame; one object for all frames that share it."""
         cdef bytes text = h264_encoder_text(self._dec)
-        if self._stream is None or self._text != text or not _same(&self._info, &f.info):
+        if (
+            self._stream is None or self._text != text
+            or memcmp(&self._info, &f.info, sizeof(h264_stream_info)) != 0
+        ):
             self._info = f.info
             self._text = text
             self._stream = _stream_info(&f.info, text.decode("ascii", "replace"))
@@ -496,69 +517,52 @@ cdef class Decoder:
         }
 
 
-cdef bint _same(const h264_stream_info *a, const h264_stream_info *b) noexcept:
-    return (
-        a.profile_idc == b.profile_idc and a.level_idc == b.level_idc
-        and a.coded_width == b.coded_width and a.coded_height == b.coded_height
-        and a.crop_left == b.crop_left and a.crop_right == b.crop_right
-        and a.crop_top == b.crop_top and a.crop_bottom == b.crop_bottom
-        and a.chroma_format_idc == b.chroma_format_idc
-        and a.bit_depth_luma == b.bit_depth_luma and a.bit_depth_chroma == b.bit_depth_chroma
-        and a.matrix_coefficients == b.matrix_coefficients
-        and a.video_full_range == b.video_full_range
-        and a.colour_primaries == b.colour_primaries
-        and a.transfer_characteristics == b.transfer_characteristics
-        and a.sar_width == b.sar_width and a.sar_height == b.sar_height
-        and a.num_units_in_tick == b.num_units_in_tick and a.time_scale == b.time_scale
-    )
-
-
-def cut_tiles(
-    cnp.ndarray array not None, size_t height, size_t width, size_t item, size_t tile_height,
-    size_t tile_width, uint8_t fill,
+def cut_chunks(
+    cnp.ndarray array not None, size_t height, size_t width, size_t item, size_t chunk_height,
+    size_t chunk_width, uint8_t fill,
 ):
-    """Cut a plane into tiles and shuffle each one's bytes, as HDF5's shuffle filter has them.
+    """Cut a plane into chunks and shuffle each one's bytes, as HDF5's shuffle filter has them.
 
     Args:
         array: contiguous, `height * width * item` bytes.
         height, width: of the plane, elements.
         item: bytes of an element; 1 and a wider plane for no shuffling.
-        tile_height, tile_width: of a tile; what lies outside the plane is fill value.
+        chunk_height, chunk_width: of a chunk; what lies outside the plane is fill value.
         fill: each byte of the fill value.
 
     Returns:
-        A list of bytes in raster order, None where a tile is all fill value.
+        A list of bytes in raster order, None where a chunk is all fill value.
 
     Raises:
-        ValueError: the array is not of that size, not contiguous, or a tile has no elements.
+        ValueError: the array is not of that size, not contiguous, or a chunk has no elements.
     """
     if (
         not cnp.PyArray_IS_C_CONTIGUOUS(array)
         or <size_t>cnp.PyArray_NBYTES(array) != height * width * item
-        or tile_height == 0 or tile_width == 0
+        or chunk_height == 0 or chunk_width == 0
     ):
-        raise ValueError("tiles are cut from a contiguous array of the size that is given")
+        raise ValueError("chunks are cut from a contiguous array of the size that is given")
     cdef const uint8_t *plane = <const uint8_t *>cnp.PyArray_BYTES(array)
     cdef size_t top, left
     cdef bint empty
     cdef bytes data
     cdef uint8_t *to
-    cdef tile t
+    cdef chunk t
     t.stride, t.item, t.fill = width * item, item, fill
-    t.height, t.width = tile_height, tile_width
-    tiles = []
-    for top in range(0, height, tile_height):
-        for left in range(0, width, tile_width):
+    t.height, t.width = chunk_height, chunk_width
+    chunks = []
+    for top in range(0, height, chunk_height):
+        for left in range(0, width, chunk_width):
             t.source = plane + top * t.stride + left * item
-            t.rows, t.columns = min(tile_height, height - top), min(tile_width, width - left)
+            t.rows, t.columns = min(chunk_height, height - top), min(chunk_width, width - left)
             with nogil:
-                empty = davd_tile_is_fill(&t)
+                empty = davd_chunk_is_fill(&t)
             if empty:
-                tiles.append(None)
+                chunks.append(None)
                 continue
-            data = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(tile_height * tile_width * item))
+            data = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(chunk_height * chunk_width * item))
             to = <uint8_t *>PyBytes_AS_STRING(data)
             with nogil:
-                davd_tile_shuffle(&t, to)
-            tiles.append(data)
-    return tiles
+                davd_chunk_shuffle(&t, to)
+            chunks.append(data)
+    return chunks

@@ -4,7 +4,7 @@ from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy as np
 from ._core import CorruptStreamError, Decoder, Frame, StreamInfo
 from .annexb import join_nals
 from .demux import INVENTED_RATE, Packet, Source
-from .priors.schema import PLANE_GROUPS, FrameRecord
+from .priors.record import ARRAYS, FACTS, FrameRecord
+from .priors.schema import PLANE_GROUPS
 
 NO_PTS = -(1 << 63)  # as in FFmpeg
 _HELD = 17  # frames held back until their references have a display index: a full DPB and one
@@ -47,11 +48,9 @@ class Taps:
         """A decoder that records this."""
         return Decoder(
             extradata=extradata,
-            prediction="prediction" in self.planes,
-            residual="residual" in self.planes,
-            level="level" in self.planes,
             motion=self.motion,
             modes=self.modes,
+            **{group: group in self.planes for group in PLANE_GROUPS},
         )
 
 
@@ -204,8 +203,7 @@ class Run:
         for frame, place in self._placed(packets, parameter_sets):
             self._note(frame.decode_order, self.shown if place == 0 else _OUTSIDE)
             if place == 0:
-                keep = "decoded" in self.taps.planes
-                held.append((to_record(frame, self.shown, decoded=keep), frame.stream))
+                held.append((to_record(frame, self.shown), frame.stream))
                 self.shown += 1
             while held and (len(held) > _HELD or self._known(held[0][0])):
                 yield self._resolved(held.popleft())
@@ -273,7 +271,7 @@ class Run:
         table = np.full(size + 1, _OUTSIDE, np.int32)
         table[: len(known)] = known
         table[-1] = -1  # index -1: no reference
-        return replace(record, ref=table[record.ref]), info
+        return record.but(ref=table[record.ref]), info
 
 
 def _and_none(packets: Iterable[Packet]) -> Iterator[Packet | None]:
@@ -281,39 +279,16 @@ def _and_none(packets: Iterable[Packet]) -> Iterator[Packet | None]:
     yield None
 
 
-def _widened(planes: tuple[np.ndarray, ...] | None) -> tuple[np.ndarray, ...] | None:
-    """Differences of luma alone: the file has them in 32 bits whatever the depth."""
-    return planes and tuple(plane.astype(np.int32) for plane in planes)
+_FROM_FRAME = tuple(name for name in (*FACTS, *ARRAYS) if hasattr(Frame, name))
 
 
-def to_record(frame: Frame, index: int, *, decoded: bool = True) -> FrameRecord:
+def to_record(frame: Frame, index: int) -> FrameRecord:
     """A decoder's frame as a frame record; `ref` still counts in decoding order."""
-    grey = frame.stream.chroma_format_idc == 0
-    return FrameRecord(
-        index=index,
-        pts=NO_PTS if frame.pts is None else frame.pts,
-        time=0.0,
-        decode_order=frame.decode_order,
-        poc=frame.poc,
-        picture_type=frame.picture_type,
-        keyframe=frame.keyframe,
-        concealed=frame.concealed,
-        decoded=frame.decoded if decoded else None,
-        prediction=frame.prediction,
-        residual=_widened(frame.residual) if grey else frame.residual,
-        level=_widened(frame.level) if grey else frame.level,
-        tu=frame.tu,
-        mb_type=frame.mb_type,
-        qp_y=frame.qp_y,
-        qp_cb=None if grey else frame.qp_cb,
-        qp_cr=None if grey else frame.qp_cr,
-        cbp=frame.cbp,
-        slice=frame.slice,
-        field=frame.field,
-        scaling4x4=frame.scaling4x4,
-        scaling8x8=frame.scaling8x8,
-        mv=frame.mv,
-        ref=frame.ref,
-        intra_luma=frame.intra_luma,
-        intra_chroma=frame.intra_chroma,
-    )
+    values = {name: getattr(frame, name) for name in _FROM_FRAME}
+    if frame.pts is None:
+        values["pts"] = NO_PTS
+    if frame.stream.chroma_format_idc == 0:  # the file has these in 32 bits whatever the depth
+        for name in ("residual", "level"):
+            planes = values[name]
+            values[name] = planes and tuple(plane.astype(np.int32) for plane in planes)
+    return FrameRecord(index=index, time=0.0, **values)

@@ -15,9 +15,10 @@ from .demux import Source, VideoError, open_source
 from .output import Output, OutputSettings
 from .pieces import Part, one_by_one, several_at_once
 from .priors.packing import PackedFrame, pack_record
-from .priors.schema import PLANE_GROUPS, FrameRecord
+from .priors.record import FrameRecord, cropped
+from .priors.schema import PLANE_GROUPS
 from .timeline import Timeline
-from .verify import Verifier, cropped
+from .verify import Verifier
 
 _OF_A_CUT = {"missing_packet", "truncated_packet", "demux_error"}  # warnings of a file cut off
 

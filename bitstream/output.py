@@ -4,7 +4,7 @@ import hashlib
 import os
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -15,58 +15,35 @@ from .decode import Selection
 from .demux import Source, VideoError
 from .priors.packing import PackedFrame
 from .priors.part import check_output
-from .priors.schema import CHROMA_FORMATS, COLOR_MATRICES, FrameRecord
+from .priors.record import FrameRecord
+from .priors.schema import ATTRIBUTES, CHROMA_FORMATS, COLOR_MATRICES
 from .priors.writer import PriorsWriter
 from .sound import SAMPLE_RATE, Sound, copy_track
 from .timeline import Timeline
 
+_SAME = ("coded_size", "crop", "chroma_format_idc", "bit_depth_luma", "bit_depth_chroma")
+"""Properties of a sequence that stay the same within one priors file."""
 
-@dataclass(frozen=True)
-class Format:
+
+def _format(info: StreamInfo) -> list[object]:
     """What must stay the same within one priors file."""
+    return [getattr(info, name) for name in _SAME]
 
-    width: int
-    height: int
-    coded: tuple[int, int]
-    crop: tuple[int, int, int, int]
-    chroma: str
-    depth: tuple[int, int]
 
-    @classmethod
-    def of(cls, info: StreamInfo) -> "Format":
-        """The format of a sequence."""
-        return cls(
-            info.width,
-            info.height,
-            (info.coded_width, info.coded_height),
-            (info.crop_left, info.crop_right, info.crop_top, info.crop_bottom),
-            CHROMA_FORMATS[info.chroma_format_idc],
-            (info.bit_depth_luma, info.bit_depth_chroma),
-        )
-
-    def __str__(self) -> str:
-        """As in messages."""
-        return f"{self.width}x{self.height} {self.chroma} {max(self.depth)} bit"
+def _format_text(info: StreamInfo) -> str:
+    """The same as in messages."""
+    depth = max(info.bit_depth_luma, info.bit_depth_chroma)
+    return f"{info.width}x{info.height} {CHROMA_FORMATS[info.chroma_format_idc]} {depth} bit"
 
 
 def attributes(source: Source, info: StreamInfo, timeline: Timeline) -> dict[str, object]:
     """The root attributes that are known with the first frame, as in `schema.ATTRIBUTES`."""
     sar = Fraction(info.sar_width or 1, info.sar_height or 1)
-    return {
+    values: dict[str, object] = {
         "davd_version": __version__,
         "source": source.path.name,
         "source_sha256": "",
-        "profile_idc": info.profile_idc,
-        "level_idc": info.level_idc,
-        "width": info.width,
-        "height": info.height,
-        "crop_left": info.crop_left,
-        "crop_right": info.crop_right,
-        "crop_top": info.crop_top,
-        "crop_bottom": info.crop_bottom,
         "chroma_format": CHROMA_FORMATS[info.chroma_format_idc],
-        "bit_depth_luma": info.bit_depth_luma,
-        "bit_depth_chroma": info.bit_depth_chroma,
         "color_matrix": COLOR_MATRICES.get(info.matrix_coefficients, "unspecified"),
         "color_range": "full" if info.video_full_range else "limited",
         "color_primaries": info.colour_primaries,
@@ -76,10 +53,11 @@ def attributes(source: Source, info: StreamInfo, timeline: Timeline) -> dict[str
         "frame_rate": f"{timeline.rate.numerator}/{timeline.rate.denominator}",
         "time_base": f"{timeline.time_base.numerator}/{timeline.time_base.denominator}",
         "time_invented": timeline.invented,
-        "encoder": info.encoder,
         "first_frame": 0,
         "verified": False,
     }
+    values |= {name: getattr(info, name) for name in ATTRIBUTES if hasattr(info, name)}
+    return {name: values[name] for name in ATTRIBUTES if name in values}
 
 
 def sha256(path: Path) -> str:
@@ -144,7 +122,7 @@ class Output:
         if self._path:
             check_output(self._path, overwrite=settings.overwrite)
         self._writer: PriorsWriter | None = None
-        self._format: Format | None = None
+        self._info: StreamInfo | None = None  # of the current file
         self._begun = 0  # frames before the current file
         self._count = 0
         self._times = (0.0, 0.0)  # of the first frame of the current file, and after the last
@@ -163,17 +141,17 @@ class Output:
         Raises:
             VideoError: the format changes, and it is not to be split.
         """
-        found = Format.of(info)
-        if self._format is None:
-            self._begin(info, found, record)
-        elif found != self._format:
+        if self._info is None:
+            self._begin(info, record)
+        elif info is not self._info and _format(info) != _format(self._info):
             if not self._settings.split:
+                before, after = _format_text(self._info), _format_text(info)
                 raise VideoError(
-                    f"{self._source.path} changes from {self._format} to {found} at "
+                    f"{self._source.path} changes from {before} to {after} at "
                     f"{record.time:.3f} s; give --split to write one file per part"
                 )
             self._end(last=False)
-            self._begin(info, found, record)
+            self._begin(info, record)
         if self._writer is not None:
             if isinstance(item, PackedFrame):
                 self._writer.append_packed(item.moved(-self._begun))
@@ -182,8 +160,8 @@ class Output:
         self._times = (self._times[0], record.time + self._step)
         self._count += 1
 
-    def _begin(self, info: StreamInfo, found: Format, record: FrameRecord) -> None:
-        self._format, self._begun = found, self._count
+    def _begin(self, info: StreamInfo, record: FrameRecord) -> None:
+        self._info, self._begun = info, self._count
         timeline = Timeline(self._source, self._selection, info)
         self._step = float(timeline.step * timeline.time_base)
         self._times = (record.time, record.time)
@@ -259,4 +237,4 @@ def _moved(record: FrameRecord, index: int) -> FrameRecord:
     if ref is not None:
         ref = ref.copy()
         ref[ref >= 0] += index
-    return replace(record, index=record.index + index, ref=ref)
+    return record.but(index=record.index + index, ref=ref)

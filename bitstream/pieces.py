@@ -15,7 +15,7 @@ from ._core import StreamInfo
 from .annexb import PARAMETER_SETS, nal_type, split_nals
 from .decode import Run, Selection, Taps
 from .demux import Packet, Source
-from .priors.schema import FrameRecord
+from .priors.record import FrameRecord
 
 _SHORTEST = 24  # packets in a piece, at least
 _QUEUE = 40 << 20  # bytes of finished frames that a job may be ahead

@@ -3,7 +3,7 @@
 from ._core import StreamInfo
 from .decode import NO_PTS, Selection, bare_frame_rate
 from .demux import Source
-from .priors.schema import FrameRecord
+from .priors.record import FrameRecord
 
 
 class Timeline:

@@ -10,7 +10,8 @@ from av.sidedata.encparams import VideoEncParams
 from ._core import StreamInfo
 from .decode import Selection
 from .demux import Source
-from .priors.schema import FrameRecord
+from .priors.record import FrameRecord, cropped
+from .priors.schema import MbType
 
 
 class VerificationError(ValueError):
@@ -96,7 +97,7 @@ class Verifier:
         if not isinstance(exported, VideoEncParams):
             return
         theirs = exported.qp_map() - 6 * (info.bit_depth_luma - 8)  # FFmpeg gives QP'_Y
-        theirs = np.where(record.mb_type == 3, record.qp_y, theirs)  # I_PCM
+        theirs = np.where(record.mb_type == MbType.I_PCM, record.qp_y, theirs)
         if not np.array_equal(record.qp_y, theirs):
             row, column = np.argwhere(record.qp_y != theirs)[0]
             raise VerificationError(
@@ -121,16 +122,4 @@ def planes(frame: av.VideoFrame) -> list[np.ndarray]:
         dtype = np.uint16 if component.bits > 8 else np.uint8
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         result.append(rows.view(dtype)[:, : plane.width])
-    return result
-
-
-def cropped(planes: tuple[np.ndarray, ...], info: StreamInfo) -> list[np.ndarray]:
-    """What is shown of coded planes."""
-    result = []
-    for plane in planes:
-        down, across = info.coded_height // plane.shape[0], info.coded_width // plane.shape[1]
-        top, left = info.crop_top // down, info.crop_left // across
-        bottom = plane.shape[0] - info.crop_bottom // down
-        right = plane.shape[1] - info.crop_right // across
-        result.append(plane[top:bottom, left:right])
     return result

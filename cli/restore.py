@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import Version, carry_out, seconds, share_processors
 
 if TYPE_CHECKING:
-    from ..restore.job.request import Outcome, Progress, Request
+    from ..restore.job.request import Outcome, ProgressListener, Request
 
 _EXAMPLES = """\
 examples:
@@ -161,13 +161,13 @@ def _summary(outcome: "Outcome", request: "Request") -> str:
     return "\n".join(lines)
 
 
-def _progress(quiet: bool) -> "Progress":
+def _progress(quiet: bool) -> "ProgressListener":
     """A bar per stage on a terminal; elsewhere nothing."""
     from tqdm import tqdm
 
-    from ..restore.job.request import Progress
+    from ..restore.job.request import ProgressListener
 
-    class Bars(Progress):
+    class Bars(ProgressListener):
         bar: tqdm | None = None
 
         def stage(self, name: str, total: int | None) -> None:

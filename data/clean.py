@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import av
     import av.video.plane
 
-Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
+Picture = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class CleanVideo:
@@ -74,7 +74,7 @@ class CleanVideo:
         """Return the number of frames."""
         return self._file().count()
 
-    def __getitem__(self, frame: int) -> Planes:
+    def __getitem__(self, frame: int) -> Picture:
         """Return frame `frame` as `[H, W]`, `[H/2, W/2]`, `[H/2, W/2]` uint8: Y, Cb, Cr.
 
         Raises:
@@ -87,7 +87,7 @@ class CleanVideo:
         y, cb, cr = (plane_array(plane) for plane in picture.planes)
         return y, cb, cr
 
-    def read(self, start: int, stop: int) -> Planes:
+    def read(self, start: int, stop: int) -> Picture:
         """Return frames `start` to `stop - 1` as `[T, H, W]` and two `[T, H/2, W/2]` uint8.
 
         Raises:

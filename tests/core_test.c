@@ -551,7 +551,7 @@ int main(void) {
     test_inter();
     test_deblock();
     test_stream();
-    test_tiles();
+    test_chunks();
     test_slice_groups();
     printf("%d checks, %d failures\n", n_checks, n_failures);
     return n_failures != 0;

@@ -34,7 +34,7 @@ void free_decoder(h264_decoder *dec);
 void test_inter(void);        // core_inter_test.c
 void test_deblock(void);      // core_deblock_test.c
 void test_stream(void);       // core_stream_test.c
-void test_tiles(void);        // core_tiles_test.c
+void test_chunks(void);       // core_chunks_test.c
 void test_slice_groups(void); // core_slice_groups_test.c
 
 #endif

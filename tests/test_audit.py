@@ -7,7 +7,8 @@ import av
 import numpy as np
 import pytest
 import torch
-from davd.bitstream.priors.schema import ATTRIBUTES, FrameRecord
+from davd.bitstream.priors.record import FrameRecord
+from davd.bitstream.priors.schema import ATTRIBUTES
 from davd.bitstream.priors.writer import PriorsWriter
 from davd.data.sample import Planes
 from davd.restore.projection.audit import Auditor, audit_files, source_frames

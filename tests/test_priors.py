@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 import pytest
 from davd.bitstream.priors.reader import PriorsError, PriorsFile
-from davd.bitstream.priors.schema import ATTRIBUTES, FIELDS, FrameRecord
+from davd.bitstream.priors.record import FrameRecord
+from davd.bitstream.priors.schema import ATTRIBUTES, FIELDS
 from davd.bitstream.priors.writer import PriorsWriter
 
 SET_BY_THE_WRITER = {"format", "schema_version", "codec", "complete"}

@@ -15,6 +15,7 @@ import pytest
 import torch
 from davd.bitstream import PriorsFile
 from davd.bitstream.demux import open_source
+from davd.bitstream.priors.record import cropped
 from davd.data import faces, hearing
 from davd.data.hearing import Hearing
 from davd.data.sample import Planes, Sample
@@ -27,7 +28,7 @@ from davd.restore.networks.restorer import Features, Restorer
 from davd.restore.output.movie import MovieWriter
 from davd.restore.output.raw import RawWriter
 from davd.restore.output.remux import SoundTrack
-from davd.restore.output.video import PartFile, VideoFormat, cropped, side_by_side
+from davd.restore.output.video import PartFile, VideoFormat, side_by_side
 from restoring import FULL, LITE, network, talk
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from davd.bitstream.priors.schema import FrameRecord
+from davd.bitstream.priors.record import FrameRecord
 from davd.bitstream.priors.writer import PriorsWriter
 
 SPLITS = ("train", "train", "val", "test")

@@ -20,24 +20,24 @@ import h5py
 import numpy as np
 from isal import isal_zlib
 
-from .._core import cut_tiles
+from .._core import cut_chunks
 from .objects import create_dataset
 
 COMPRESSIONS = ("gzip", "blosc", "none")
 # Of ISA-L. Its level 1 makes files a fifth smaller, but where memory is touched for the first time
 # its bytes were seen to differ from run to run (never the content); level 0 gives the same always.
 _GZIP_LEVEL = 0
-_TILE = 160  # largest side of a tile of a plane, samples
-_WHOLE = 128  # planes up to this side are not tiled
+_SIDE = 160  # largest side of a chunk of a plane, samples
+_WHOLE = 128  # planes up to this side are not cut
 _DEEP = 16384  # bytes that a chunk of a small map should have
 _MAX_DEPTH = 64  # frames that such a chunk has at most
 
 
-def _tile(side: int) -> int:
-    """Size of a tile: the side in equal parts, each a multiple of 8 and at most `_TILE`."""
+def _chunk_side(side: int) -> int:
+    """The side in equal parts, each a multiple of 8 and at most `_SIDE`."""
     if side <= _WHOLE:
         return side
-    parts = -(-side // _TILE)
+    parts = -(-side // _SIDE)
     return -(-side // (8 * parts)) * 8
 
 
@@ -48,35 +48,35 @@ class Layout:
     Attributes:
         shape: shape of one frame's array.
         dtype: its type.
-        tile: shape of a chunk within a frame.
+        chunk: shape of a chunk within a frame.
         depth: frames in a chunk.
         fill: value that is not stored, 0 or -1.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
-    tile: tuple[int, ...]
+    chunk: tuple[int, ...]
     depth: int
     fill: int = 0
 
     @staticmethod
     @cache
-    def of(shape: tuple[int, ...], dtype: np.dtype, *, tiled: bool, fill: int = 0) -> "Layout":
-        """The layout for arrays of this kind; `tiled` for planes, which are read in crops."""
-        if tiled:
-            return Layout(shape, dtype, (_tile(shape[0]), _tile(shape[1])), 1, fill)
+    def of(shape: tuple[int, ...], dtype: np.dtype, *, cut: bool, fill: int = 0) -> "Layout":
+        """The layout for arrays of this kind; `cut` for planes, which are read in crops."""
+        if cut:
+            return Layout(shape, dtype, (_chunk_side(shape[0]), _chunk_side(shape[1])), 1, fill)
         depth = max(1, min(_MAX_DEPTH, _DEEP // max(1, math.prod(shape) * dtype.itemsize)))
         return Layout(shape, dtype, shape, depth, fill)
 
     @cached_property
     def places(self) -> list[tuple[int, ...]]:
         """Where the chunks of a frame begin in it, in raster order."""
-        starts = (range(0, n, tile) for n, tile in zip(self.shape, self.tile, strict=True))
+        starts = (range(0, n, step) for n, step in zip(self.shape, self.chunk, strict=True))
         return list(product(*starts))
 
     def create(self, file: h5py.File, path: str, compression: str, dtype: np.dtype) -> h5py.Dataset:
         """An empty, growing dataset of this layout."""
-        chunks = (self.depth, *self.tile)
+        chunks = (self.depth, *self.chunk)
         if compression == "blosc":
             import hdf5plugin
 
@@ -106,8 +106,8 @@ def pack(arrays: Sequence[np.ndarray], layout: Layout, compression: str) -> list
         compression: `gzip` or `none`; blosc goes through HDF5 itself.
     """
     if len(layout.shape) == 2:
-        (height, width), (tile_height, tile_width) = layout.shape, layout.tile
-        return _packed(arrays, (height, width), (tile_height, tile_width), layout, compression)
+        (height, width), (chunk_height, chunk_width) = layout.shape, layout.chunk
+        return _packed(arrays, (height, width), (chunk_height, chunk_width), layout, compression)
     row = (1, math.prod(layout.shape))
     return _packed(arrays, row, row, layout, compression)
 
@@ -121,21 +121,21 @@ def pack_deep(stack: np.ndarray, layout: Layout, compression: str) -> list[bytes
 def _packed(
     arrays: Sequence[np.ndarray],
     plane: tuple[int, int],
-    tile: tuple[int, int],
+    chunk: tuple[int, int],
     layout: Layout,
     compression: str,
 ) -> list[bytes | None]:
-    """Chunks of planes in tiles, both of the given size: shuffled and deflated for gzip."""
-    (height, width), (tile_height, tile_width) = plane, tile
+    """Chunks of planes, both of the given size: shuffled and deflated for gzip."""
+    (height, width), (chunk_height, chunk_width) = plane, chunk
     item, fill = layout.dtype.itemsize, layout.fill & 0xFF  # 0 and -1 are of equal bytes
     if compression == "none":
-        width, tile_width, item = width * item, tile_width * item, 1
+        width, chunk_width, item = width * item, chunk_width * item, 1
     chunks: list[bytes | None] = []
     for array in arrays:
-        tiles = cut_tiles(array, height, width, item, tile_height, tile_width, fill)
+        cut = cut_chunks(array, height, width, item, chunk_height, chunk_width, fill)
         if compression == "gzip":
-            tiles = [tile and isal_zlib.compress(tile, _GZIP_LEVEL) for tile in tiles]
-        chunks += tiles
+            cut = [data and isal_zlib.compress(data, _GZIP_LEVEL) for data in cut]
+        chunks += cut
     return chunks
 
 

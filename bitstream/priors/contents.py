@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 from .reader import PriorsFile
-from .schema import FIELDS, MB_TYPES, PICTURE_TYPES, TU_TYPES
+from .schema import FIELDS, MB_TYPES, PICTURE_TYPES, TU_TYPES, MbType
 
 _BATCH = 64  # frames whose maps are held at a time
 
@@ -38,7 +38,7 @@ def histograms(priors: PriorsFile) -> dict[str, dict[str, int]]:
         for counter, values in (
             (types, kinds),
             (units, priors.read("tu/y", part)),
-            (qp, priors.read("mb/qp_y", part)[kinds != MB_TYPES["I_PCM"]]),
+            (qp, priors.read("mb/qp_y", part)[kinds != MbType.I_PCM]),
         ):
             found, count = np.unique(values, return_counts=True)
             counter.update(dict(zip(found.tolist(), count.tolist(), strict=True)))

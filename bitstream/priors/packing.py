@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .chunks import Layout, pack
-from .schema import FIELDS, PLANE_GROUPS, FrameRecord
-from .schema import record_arrays as arrays_of
+from .record import FrameRecord
+from .record import record_arrays as arrays_of
+from .schema import FIELDS, PLANE_GROUPS
 
-_TILED = frozenset(path for path in FIELDS if path.partition("/")[0] in PLANE_GROUPS)
+_PLANES = frozenset(path for path in FIELDS if path.partition("/")[0] in PLANE_GROUPS)
 
 Stacks = dict[str, tuple[Layout, list[bytes | None] | tuple[np.ndarray, ...]]]
 """Frames in a row: layout and content per dataset. The content is chunks, or the arrays of the
@@ -63,7 +64,7 @@ def pack_record(record: FrameRecord, compression: str, later: Collection[str] = 
 def layouts_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Layout]:
     """Layouts of a frame's datasets."""
     return {
-        path: Layout.of(array.shape, array.dtype, tiled=path in _TILED, fill=FIELDS[path].fill)
+        path: Layout.of(array.shape, array.dtype, cut=path in _PLANES, fill=FIELDS[path].fill)
         for path, array in arrays.items()
     }
 

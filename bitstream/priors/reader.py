@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 
 from .chunks import read_region
-from .schema import FIELDS, FORMAT, PLANE_GROUPS, PLANES, SCHEMA_VERSION, FrameRecord
+from .record import FrameRecord
+from .schema import FIELDS, FORMAT, PLANE_GROUPS, PLANES, SCHEMA_VERSION
 
 __all__ = ["PriorsError", "PriorsFile"]
 
@@ -260,10 +261,8 @@ class PriorsFile:
                     values[field.record] = (*values.get(field.record, ()), row)  # type: ignore[misc]
                 else:
                     values[field.record] = row if row.ndim else row.item()
-        for name in (*PLANE_GROUPS, "qp_cb", "qp_cr"):
-            values.setdefault(name, None)
         lists = self.scaling_lists(k)
-        return FrameRecord(index=k, scaling4x4=lists[0], scaling8x8=lists[1], **values)  # type: ignore[arg-type]
+        return FrameRecord(index=k, scaling4x4=lists[0], scaling8x8=lists[1], **values)
 
     def scaling_lists(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Scaling lists of a frame: uint8 `[6, 16]` and `[6, 64]`, zig-zag order."""

@@ -12,8 +12,7 @@ two differ.
 """
 
 from dataclasses import dataclass
-
-import numpy as np
+from enum import IntEnum
 
 FORMAT = "davd-priors"
 SCHEMA_VERSION = 1
@@ -21,30 +20,78 @@ SCHEMA_VERSION = 1
 PLANES = ("y", "cb", "cr")
 PLANE_GROUPS = ("decoded", "prediction", "residual", "level")
 
-PICTURE_TYPES = {"I": 0, "P": 1, "B": 2}
-MB_TYPES = {
-    "I_4x4": 0,
-    "I_8x8": 1,
-    "I_16x16": 2,
-    "I_PCM": 3,
-    "P_Skip": 4,
-    "P_16x16": 5,
-    "P_16x8": 6,
-    "P_8x16": 7,
-    "P_8x8": 8,
-    "B_Skip": 9,
-    "B_Direct": 10,
-    "B_16x16": 11,
-    "B_16x8": 12,
-    "B_8x16": 13,
-    "B_8x8": 14,
-}
-TU_TYPES = {"none": 0, "4x4": 1, "8x8": 2, "intra16x16": 3, "pcm": 4} | {
-    "none_bypass": 8,
-    "4x4_bypass": 9,
-    "8x8_bypass": 10,
-    "intra16x16_bypass": 11,
-    "pcm_bypass": 12,
+
+class PictureType(IntEnum):
+    """`frames/picture_type`: the most general slice type of a picture."""
+
+    I = 0  # noqa: E741 - its name in H.264
+    P = 1
+    B = 2
+
+
+class MbType(IntEnum):
+    """`mb/type`. Intra types come first, those of B slices last."""
+
+    I_4x4 = 0
+    I_8x8 = 1
+    I_16x16 = 2
+    I_PCM = 3
+    P_Skip = 4
+    P_16x16 = 5
+    P_16x8 = 6
+    P_8x16 = 7
+    P_8x8 = 8
+    B_Skip = 9
+    B_Direct = 10
+    B_16x16 = 11
+    B_16x8 = 12
+    B_8x16 = 13
+    B_8x8 = 14
+
+
+LAST_INTRA, FIRST_B = MbType.I_PCM, MbType.B_Skip
+
+
+class TuType(IntEnum):
+    """`tu/y`: the transform in force; `BYPASS` is added where it is bypassed (lossless)."""
+
+    NONE = 0
+    TU_4X4 = 1
+    TU_8X8 = 2
+    INTRA16X16 = 3
+    PCM = 4
+    BYPASS = 8
+
+
+TU_KIND = TuType.BYPASS - 1  # `tu & TU_KIND` is the transform, whether bypassed or not
+
+
+class LumaMode(IntEnum):
+    """`intra/luma`: those of the prediction modes that mean the same for blocks of every size."""
+
+    VERTICAL = 0
+    HORIZONTAL = 1
+    DC = 2
+
+
+class ChromaMode(IntEnum):
+    """`intra/chroma`."""
+
+    DC = 0
+    HORIZONTAL = 1
+    VERTICAL = 2
+    PLANE = 3
+
+
+def _values(names: type[IntEnum]) -> dict[str, int]:
+    return {member.name: int(member) for member in names}
+
+
+PICTURE_TYPES = _values(PictureType)
+MB_TYPES = _values(MbType)
+_TU_NAMES = ("none", "4x4", "8x8", "intra16x16", "pcm")
+TU_TYPES = {name: k for k, name in enumerate(_TU_NAMES)} | {
+    f"{name}_bypass": k + int(TuType.BYPASS) for k, name in enumerate(_TU_NAMES)
 }
 # Table E-5 of H.264, names as FFmpeg and most tools spell them.
 COLOR_MATRICES = {
@@ -106,7 +153,8 @@ class Field:
         shape: its axes; `N` frames first where it has a row per frame.
         description: meaning, also stored as the dataset's `description`.
         units: unit, also stored; empty where the numbers have none.
-        record: attribute of a frame record that holds one row; empty where there is none.
+        record: attribute of a frame record, and of the decoder's `Frame`, that holds one row; empty
+            where there is none.
         values: names of the values of an enumeration.
         fill: value of what is not stored.
         when: what must be asked for (or be in the video) for the dataset to be there; empty:
@@ -205,8 +253,22 @@ FIELDS: dict[str, Field] = {
         Field("mb/cbp", "u1", _MB, "coded_block_pattern (Intra16x16: luma 0 or 15)", "", "cbp"),
         Field("mb/slice", "u2", _MB, "slice number in the picture", "", "slice"),
         Field("mb/field", "u1", _MB, "1: field macroblock, or field picture", "", "field"),
-        Field("scaling/list4x4", "u1", ("S", 6, 16), "4x4 scaling lists, zig-zag order"),
-        Field("scaling/list8x8", "u1", ("S", 6, 64), "8x8 scaling lists, zig-zag order"),
+        Field(
+            "scaling/list4x4",
+            "u1",
+            ("S", 6, 16),
+            "4x4 scaling lists, zig-zag order",
+            "",
+            "scaling4x4",
+        ),
+        Field(
+            "scaling/list8x8",
+            "u1",
+            ("S", 6, 64),
+            "8x8 scaling lists, zig-zag order",
+            "",
+            "scaling8x8",
+        ),
         Field(
             "motion/mv",
             "i2",
@@ -267,84 +329,3 @@ FIELDS: dict[str, Field] = {
         ),
     ]
 }
-
-
-@dataclass(frozen=True, eq=False)
-class FrameRecord:
-    """One frame with all that the bitstream says about it; what was not asked for is None.
-
-    Attributes:
-        index: place in display order, counted from 0 in the file (or in the range asked for).
-        pts: presentation time in time_base units.
-        time: presentation time in seconds.
-        decode_order: place in decoding order.
-        poc: PicOrderCnt.
-        picture_type: I 0, P 1, B 2.
-        keyframe: IDR picture.
-        concealed: some macroblock was concealed.
-        decoded, prediction: planes y, cb, cr, each `[Hc, Wc]`, uint8 (uint16 over 8 bit).
-        residual, level: planes likewise, int16 (int32 over 8 bit and in 4:0:0).
-        tu: uint8 `[H/4, W/4]`, see `TU_TYPES`.
-        mb_type: uint8 `[H/16, W/16]`, see `MB_TYPES`.
-        qp_y, qp_cb, qp_cr: int8 `[H/16, W/16]`; those of chroma None for 4:0:0.
-        cbp: uint8 `[H/16, W/16]`.
-        slice: uint16 `[H/16, W/16]`.
-        field: uint8 `[H/16, W/16]`.
-        scaling4x4, scaling8x8: uint8 `[6, 16]`, `[6, 64]`, zig-zag order.
-        mv: int16 `[2, H/4, W/4, 2]`, quarter samples.
-        ref: int32 `[2, H/8, W/8]`, display index of the reference frame, -1 none, -2 not in the
-            file.
-        intra_luma, intra_chroma: int8 `[H/4, W/4]`, `[H/16, W/16]`.
-    """
-
-    index: int
-    pts: int
-    time: float
-    decode_order: int
-    poc: int
-    picture_type: int
-    keyframe: bool
-    concealed: bool
-    decoded: tuple[np.ndarray, ...] | None
-    prediction: tuple[np.ndarray, ...] | None
-    residual: tuple[np.ndarray, ...] | None
-    level: tuple[np.ndarray, ...] | None
-    tu: np.ndarray
-    mb_type: np.ndarray
-    qp_y: np.ndarray
-    qp_cb: np.ndarray | None
-    qp_cr: np.ndarray | None
-    cbp: np.ndarray
-    slice: np.ndarray
-    field: np.ndarray
-    scaling4x4: np.ndarray
-    scaling8x8: np.ndarray
-    mv: np.ndarray | None = None
-    ref: np.ndarray | None = None
-    intra_luma: np.ndarray | None = None
-    intra_chroma: np.ndarray | None = None
-
-    def but(self, **changes: object) -> "FrameRecord":
-        """As `dataclasses.replace`, which sets the fields one by one, for once a frame."""
-        record = object.__new__(FrameRecord)
-        record.__dict__.update(self.__dict__, **changes)
-        return record
-
-
-_PLACES = [  # name, attribute of a record and number of the plane, of all datasets of arrays
-    (f.path, f.record, PLANES.index(f.path.split("/")[1]) if f.record in PLANE_GROUPS else None)
-    for f in FIELDS.values()
-    if f.per_frame and len(f.shape) > 1
-]
-
-
-def record_arrays(record: FrameRecord) -> dict[str, np.ndarray]:
-    """The arrays of a frame record under the names of their datasets, those that it has."""
-    arrays: dict[str, np.ndarray] = {}
-    for path, name, plane in _PLACES:
-        value = getattr(record, name)
-        if plane is not None and value is not None:
-            value = value[plane] if plane < len(value) else None
-        if value is not None:
-            arrays[path] = value
-    return arrays

@@ -15,8 +15,9 @@ from .chunks import COMPRESSIONS, Layout, pack, pack_deep, write_chunks
 from .objects import add_attribute, create_dataset
 from .packing import PackedFrame, Stacks, fit, layouts_of, pack_frames
 from .part import check_output, make_part
-from .schema import ATTRIBUTES, FIELDS, FORMAT, SCHEMA_VERSION, FrameRecord
-from .schema import record_arrays as arrays_of
+from .record import FrameRecord
+from .record import record_arrays as arrays_of
+from .schema import ATTRIBUTES, FIELDS, FORMAT, SCHEMA_VERSION
 
 _OWN_ATTRIBUTES = {"format", "schema_version", "codec", "complete"}
 _ROWS = 1024  # rows of frames/* that are kept before they are written

@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ..priors.reader import PriorsFile
-from ..priors.schema import FrameRecord
+from ..priors.record import FrameRecord
+from ..priors.schema import TU_KIND, MbType, PictureType, TuType
 from .colour import to_rgb
 
 Box = tuple[int, int, int, int]  # left, right, bottom, top of what is shown, luma samples
@@ -21,11 +22,11 @@ Box = tuple[int, int, int, int]  # left, right, bottom, top of what is shown, lu
 _INK, _FAINT = "#1f2430", "#767c8c"
 # Transform unit -> side in 4x4 blocks, colour, name. The order is the drawing order.
 _UNITS = {
-    0: (4, "#ffffff", "no residual"),
-    3: (4, "#ffd23f", "Intra16x16"),
-    2: (2, "#3bceac", "8x8"),
-    1: (1, "#ff5d8f", "4x4"),
-    4: (4, "#7c3aed", "PCM"),
+    TuType.NONE: (4, "#ffffff", "no residual"),
+    TuType.INTRA16X16: (4, "#ffd23f", "Intra16x16"),
+    TuType.TU_8X8: (2, "#3bceac", "8x8"),
+    TuType.TU_4X4: (1, "#ff5d8f", "4x4"),
+    TuType.PCM: (4, "#7c3aed", "PCM"),
 }
 
 
@@ -54,7 +55,7 @@ def unit_edges(tu: np.ndarray, kind: int, side: int) -> np.ndarray:
     Returns:
         Corners of one open polygon (top and left side) per unit, luma samples, `[units, 3, 2]`.
     """
-    rows, columns = np.nonzero((tu & 7)[::side, ::side] == kind)
+    rows, columns = np.nonzero((tu & TU_KIND)[::side, ::side] == kind)
     y, x, length = rows * 4 * side, columns * 4 * side, 4 * side
     return np.stack(
         [np.stack([x, y + length], -1), np.stack([x, y], -1), np.stack([x + length, y], -1)], axis=1
@@ -115,8 +116,8 @@ def frame_figure(priors: PriorsFile, index: int) -> Figure:
 
 
 def _heading(figure: Figure, priors: PriorsFile, record: FrameRecord) -> None:
-    kind = "IPB"[record.picture_type] + (" (IDR)" if record.keyframe else "")
-    skipped = np.isin(record.mb_type, (4, 9)).mean()
+    kind = PictureType(record.picture_type).name + (" (IDR)" if record.keyframe else "")
+    skipped = np.isin(record.mb_type, (MbType.P_Skip, MbType.B_Skip)).mean()
     text = (
         f"frame {record.index} at {record.time:.3f} s    {kind} picture    "
         f"QP {record.qp_y.min()} to {record.qp_y.max()}, mean {record.qp_y.mean():.1f}    "
@@ -145,10 +146,10 @@ def _pictures(figure: Figure, priors: PriorsFile, record: FrameRecord, box: Box)
         edges = unit_edges(record.tu, kind, side)
         if not len(edges):
             continue
-        if kind:
-            _tint(axes, (record.tu & 7) == kind, colour)
+        if kind != TuType.NONE:
+            _tint(axes, (record.tu & TU_KIND) == kind, colour)
         lines = LineCollection(list(edges), colors=colour, linewidths=width, alpha=0.9)
-        if kind == 0:
+        if kind == TuType.NONE:
             lines.set(linewidths=width / 2, alpha=0.35)
         axes.add_collection(lines)
         handles.append(Line2D([], [], color=colour, lw=2.4, label=name))

@@ -5,11 +5,15 @@ from typing import TextIO
 import numpy as np
 
 from ..priors.reader import PriorsFile
-from ..priors.schema import MB_TYPES
+from ..priors.schema import MB_TYPES, TU_KIND, TuType
 
-_QP, _TYPE, _TU, _MV0, _MV1 = range(5)
-_TU_SIDES = {1: 4, 2: 8, 3: 16, 4: 16}
-_TU_COLOURS = {1: (255, 93, 143), 2: (59, 206, 172), 3: (255, 210, 63), 4: (124, 58, 237)}
+_QP, _TYPE, _UNIT, _MV0, _MV1 = range(5)
+_TU = {  # side and colour
+    TuType.TU_4X4: (4, (255, 93, 143)),
+    TuType.TU_8X8: (8, (59, 206, 172)),
+    TuType.INTRA16X16: (16, (255, 210, 63)),
+    TuType.PCM: (16, (124, 58, 237)),
+}
 
 
 def write_statistics(priors: PriorsFile, out: TextIO) -> int:
@@ -32,9 +36,9 @@ def write_statistics(priors: PriorsFile, out: TextIO) -> int:
     out.write(f"%;type;{_QP};QP;range\n%;defaultRange;{low};{high};jet\n")
     out.write(f"%;type;{_TYPE};Macroblock type ({_legend()});range\n")
     out.write(f"%;defaultRange;0;{max(MB_TYPES.values())};jet\n")
-    out.write(f"%;type;{_TU};Transform (1 4x4, 2 8x8, 3 Intra16x16, 4 PCM);map\n")
-    for kind, (r, g, b) in _TU_COLOURS.items():
-        out.write(f"%;mapColor;{kind};{r};{g};{b};110\n")
+    out.write(f"%;type;{_UNIT};Transform (1 4x4, 2 8x8, 3 Intra16x16, 4 PCM);map\n")
+    for kind, (_, (r, g, b)) in _TU.items():
+        out.write(f"%;mapColor;{int(kind)};{r};{g};{b};110\n")
     motion = "motion/mv" in priors
     if motion:
         for kind, colour in ((_MV0, "200;0;0;255"), (_MV1, "0;120;0;255")):
@@ -64,11 +68,11 @@ def _write_frame(priors: PriorsFile, k: int, motion: bool, out: TextIO) -> int:
     for path, kind in (("mb/qp_y", _QP), ("mb/type", _TYPE)):
         for (row, column), value in np.ndenumerate(priors.read(path, [k])[0]):
             add(row * 16, column * 16, 16, kind, str(value))
-    tu = priors.read("tu/y", [k])[0] & 7
-    for kind, side in _TU_SIDES.items():
+    tu = priors.read("tu/y", [k])[0] & TU_KIND
+    for kind, (side, _) in _TU.items():
         step = side // 4
         for row, column in np.argwhere(tu[::step, ::step] == kind):
-            add(row * side, column * side, side, _TU, str(kind))
+            add(row * side, column * side, side, _UNIT, str(int(kind)))
     if motion:
         mv, ref = priors.read("motion/mv", [k])[0], priors.read("motion/ref", [k])[0]
         for which in (0, 1):

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from ...bitstream import PriorsFile, extract
+from ...bitstream.priors.record import cropped
 from ...data.hearing import Hearing
 from ..checkpoint import CheckpointError, find_checkpoint, load_checkpoint, shipped_checkpoints
 from ..frame import RestoredFrame
@@ -24,17 +25,17 @@ from ..networks.restorer import Restorer, fast_bf16
 from ..output.movie import CONTAINERS, MovieWriter, keeps_rotation
 from ..output.raw import ArrayWriter, RawWriter
 from ..output.remux import SoundTrack
-from ..output.video import PartFile, VideoFormat, cropped, side_by_side
+from ..output.video import PartFile, VideoFormat, side_by_side
 from ..projection.project import Projector
 from ..report.report import Report
 from .apply import FrameSource, restore_frames, spare_concealed
-from .request import Outcome, Progress, Request, check_request, is_hdf5
+from .request import Outcome, ProgressListener, Request, check_request, is_hdf5
 from .shots import can_detect, shots_of
 
 SIDES = {"full": 256, "lite": 768}  # longest side of a tile: some 1 GB of working memory
 
 
-def run(request: Request, progress: Progress | None = None) -> Outcome:
+def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
     """Restore a video.
 
     Args:
@@ -49,7 +50,7 @@ def run(request: Request, progress: Progress | None = None) -> Outcome:
         OSError: A file cannot be read or written.
         DavdError: The video is damaged beyond use.
     """
-    progress = progress or Progress()
+    progress = progress or ProgressListener()
     check_request(request)
     network, path = _network(request)
     with contextlib.ExitStack() as stack:
@@ -119,7 +120,7 @@ class _Work:
         if self.request.output.suffix.lower() == ".y4m" and len(set(steps.tolist())) > 1:
             notes.append("y4m knows one frame rate only: times that vary are not kept")
 
-    def run(self, progress: Progress) -> None:
+    def run(self, progress: ProgressListener) -> None:
         """Restore, measure and write all frames."""
         request, priors, network = self.request, self.priors, self.network
         config = network.config
@@ -286,7 +287,9 @@ def _set_cell(request: Request, network: Restorer, priors: PriorsFile) -> str:
     return cell
 
 
-def _extracted(request: Request, network: Restorer, folder: Path, progress: Progress) -> Path:
+def _extracted(
+    request: Request, network: Restorer, folder: Path, progress: ProgressListener
+) -> Path:
     """Priors of a video, in a folder that is thrown away."""
     cell = request.cell or network.config.cell
     path = folder / f"{request.source.stem}.h5"

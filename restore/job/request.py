@@ -88,7 +88,7 @@ class Outcome:
         return asdict(self) | {"frames_per_second": round(rate, 3)}
 
 
-class Progress:
+class ProgressListener:
     """Told how far a run is; this one says nothing."""
 
     def stage(self, name: str, total: int | None) -> None:

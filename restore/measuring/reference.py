@@ -11,7 +11,8 @@ import torch
 from av.video.plane import VideoPlane
 
 from ...bitstream import PriorsFile
-from ..output.video import VideoFormat, cropped
+from ...bitstream.priors.record import cropped
+from ..output.video import VideoFormat
 from .metrics import psnr, ssim
 
 KEYS = ("psnr_y_decoded", "psnr_y_restored", "ssim_y_decoded", "ssim_y_restored")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...bitstream.priors.schema import FIRST_B, LAST_INTRA, TU_KIND, MbType, TuType
 from ...bitstream.show.colour import coefficients
 from ...data.sample import Planes, Sample
 from ..config import NetworkConfig
@@ -144,14 +145,17 @@ def _qp(qp: Tensor) -> Tensor:
 def _maps(sample: Sample, size: torch.Size) -> Tensor:
     """QP, kind of macroblock and transform grid, `[B, T, MAPS, *size]`."""
     assert sample.tu is not None and sample.qp_y is not None and sample.mb_type is not None
-    kind, unit = sample.mb_type, sample.tu & 7
-    skip, intra = (kind == 4) | (kind == 9), kind <= 3
-    blocks = [_qp(sample.qp_y), skip.float(), intra.float(), (kind >= 9).float()]
+    kind, unit = sample.mb_type, sample.tu & TU_KIND
+    skip = (kind == MbType.P_Skip) | (kind == MbType.B_Skip)
+    intra, in_b = kind <= LAST_INTRA, kind >= FIRST_B
+    blocks = [_qp(sample.qp_y), skip.float(), intra.float(), in_b.float()]
     maps = [spread(plane, size) for plane in blocks]
-    maps.append(spread((unit == 2).float(), size))
-    maps.append(spread((unit == 0).float(), size))
+    maps.append(spread((unit == TuType.TU_8X8).float(), size))
+    maps.append(spread((unit == TuType.NONE).float(), size))
     # Transform edges: 1 in the first row or column of a unit, -1 in its last one.
-    side = spread(torch.where(unit == 1, 4, torch.where(unit == 2, 8, 16)), size)
+    side = spread(
+        torch.where(unit == TuType.TU_4X4, 4, torch.where(unit == TuType.TU_8X8, 8, 16)), size
+    )
     scale = sample.decoded.y.shape[-1] // size[1]
     for axis in (0, 1):
         place = torch.arange(size[axis], device=unit.device) * scale

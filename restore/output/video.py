@@ -86,21 +86,6 @@ class VideoFormat:
         return f"yuv{CHROMA_NAMES[self.chroma]}p{wide}"
 
 
-def cropped(planes: Sequence[np.ndarray], priors: PriorsFile) -> list[np.ndarray]:
-    """What is shown of planes of the coded picture."""
-    rows, columns = priors.crop
-    out = []
-    for plane in planes:
-        down, across = (
-            coded // side for coded, side in zip(priors.coded_size, plane.shape, strict=True)
-        )
-        out.append(
-            plane[rows.start // down : rows.stop // down,
-                  columns.start // across : columns.stop // across]
-        )  # fmt: skip
-    return out
-
-
 class PartFile:
     """A file that appears under its name only when it is finished.
 

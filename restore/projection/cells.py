@@ -27,9 +27,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...bitstream.priors.schema import LAST_INTRA, TuType
 from ..config import CELLS
 from .transforms import UnitMaps, dc_places, spread
-from .units import INTRA16X16, LAST_INTRA, PCM, TU8X8, PriorsTensors, to_macroblock_rows
+from .units import PriorsTensors, to_macroblock_rows
 
 GROUPS = ("4x4", "8x8", "16x16", "chroma")  # transforms; DC of the last two is frequency 0
 MODES = ("intra", "inter", "uncoded")
@@ -182,7 +183,7 @@ def coded_units(priors: PriorsTensors, plane: int) -> Tensor:
     height, width = priors.macroblock(plane)
     if priors.like_luma(plane):
         coded = spread(_any(used, 8, 8), used.shape)
-        staged = priors.transform()[:, ::4, ::4] == INTRA16X16
+        staged = priors.transform()[:, ::4, ::4] == TuType.INTRA16X16
         if not bool(staged.any()):
             return coded
     else:
@@ -207,9 +208,9 @@ def class_index(priors: PriorsTensors, plane: int) -> Tensor:
     frequency = (rows % 4 * 4 + columns % 4).expand(level.shape)
     if priors.like_luma(plane):
         transform = spread(priors.transform(), level.shape)
-        eight = transform == TU8X8
+        eight = transform == TuType.TU_8X8
         frequency = torch.where(eight, rows % 8 * 8 + columns % 8, frequency)
-        group = eight + 2 * (transform == INTRA16X16).long()
+        group = eight + 2 * (transform == TuType.INTRA16X16).long()
     else:
         group = torch.full_like(frequency, GROUPS.index("chroma"))
     return ((group * len(MODES) + mode) * 2 + (level != 0)) * FREQUENCIES + frequency
@@ -224,7 +225,7 @@ def decoded_exactly(priors: PriorsTensors, plane: int, error: Tensor) -> Tensor:
         error: `[B, Hp, Wp]`: stored residual less that of the levels, in samples.
     """
     height, width = priors.macroblock(plane)
-    fixed = priors.bypassed() | (priors.transform()[:, ::4, ::4] == PCM)
+    fixed = priors.bypassed() | (priors.transform()[:, ::4, ::4] == TuType.PCM)
     return spread(fixed | _any(error.abs() > ROUNDING, height, width), error.shape)
 
 

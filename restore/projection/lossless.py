@@ -3,11 +3,8 @@
 import torch
 from torch import Tensor
 
+from ...bitstream.priors.schema import ChromaMode, LumaMode, MbType
 from .units import PriorsTensors
-
-I_4X4, I_8X8, I_16X16 = 0, 1, 2  # mb/type
-VERTICAL, HORIZONTAL = 0, 1  # intra luma prediction modes; for chroma 2 and 1
-CHROMA_HORIZONTAL, CHROMA_VERTICAL = 1, 2
 
 
 def accumulated(level: Tensor, priors: PriorsTensors, plane: int) -> Tensor:
@@ -29,12 +26,12 @@ def accumulated(level: Tensor, priors: PriorsTensors, plane: int) -> Tensor:
     cases: tuple[tuple[int | None, int, int], ...]
     if priors.like_luma(plane):
         modes = priors.intra_luma
-        cases = ((I_4X4, 4, 4), (I_8X8, 8, 8), (I_16X16, 16, 16))
-        vertical, horizontal = VERTICAL, HORIZONTAL
+        cases = ((MbType.I_4x4, 4, 4), (MbType.I_8x8, 8, 8), (MbType.I_16x16, 16, 16))
+        vertical, horizontal = int(LumaMode.VERTICAL), int(LumaMode.HORIZONTAL)
     else:
         modes = priors.intra_chroma
         cases = ((None, height, width),)
-        vertical, horizontal = CHROMA_VERTICAL, CHROMA_HORIZONTAL
+        vertical, horizontal = int(ChromaMode.VERTICAL), int(ChromaMode.HORIZONTAL)
     if modes is None:
         return level
     out = level

@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from ...bitstream.priors.schema import LAST_INTRA, TuType
 from .lossless import accumulated
-from .units import INTRA16X16, LAST_INTRA, TU8X8, PriorsTensors, to_display_rows
+from .units import PriorsTensors, to_display_rows
 
 # normAdjust4x4(m, i, j), 8.5.9, per m = qP % 6: places with i and j even, both odd, the others
 NORM_4X4 = ((10, 16, 13), (11, 18, 14), (13, 20, 16), (14, 23, 18), (16, 25, 20), (18, 29, 23))
@@ -123,12 +124,12 @@ class UnitScales:
             staged = torch.ones_like(inter, dtype=torch.bool)
             return cls(ac, shift, dc, 5 if height == 8 else 6, None, staged)
         transform = priors.transform()
-        if bool((transform == TU8X8).any()):
-            eight = spread(transform == TU8X8, ac.shape)
+        if bool((transform == TuType.TU_8X8).any()):
+            eight = spread(transform == TuType.TU_8X8, ac.shape)
             large = _tile(_level_scale(priors.scaling8x8, 2 * plane + inter, qp), height, width)
             ac = torch.where(eight, large, ac)
             shift = 4 + 2 * eight.to(torch.int32)
-        staged = transform[:, ::4, ::4] == INTRA16X16
+        staged = transform[:, ::4, ::4] == TuType.INTRA16X16
         return cls(ac, shift, dc, 6, eight, staged if bool(staged.any()) else None)
 
 

@@ -14,15 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...bitstream.priors.schema import record_arrays
+from ...bitstream.priors.record import record_arrays
+from ...bitstream.priors.schema import PLANES, TU_KIND, TuType
 
 if TYPE_CHECKING:
     from ...bitstream import FrameRecord, PriorsFile
     from ...data.sample import Sample
 
-PLANES = ("y", "cb", "cr")
-NONE, TU4X4, TU8X8, INTRA16X16, PCM, BYPASS = 0, 1, 2, 3, 4, 8  # tu/y; BYPASS is added
-LAST_INTRA = 3  # mb/type: I_4x4, I_8x8, I_16x16, I_PCM
 FLAT = 16  # every entry of a scaling list where none is sent: Flat_4x4_16, Flat_8x8_16
 
 # Fields of a sample, and what the priors file calls them; scaling lists have a table of their own.
@@ -32,7 +30,7 @@ MAPS = {
     "scaling4x4": "scaling4x4", "scaling8x8": "scaling8x8",
 }  # fmt: skip
 
-Planes = tuple[Tensor, ...]
+PlaneTensors = tuple[Tensor, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,17 +41,17 @@ class PriorsTensors:
     absent from the tuples for 4:0:0.
     """
 
-    prediction: Planes
+    prediction: PlaneTensors
     """uint8 or int32 `[B, H, W]` per plane: the prediction P."""
-    residual: Planes
+    residual: PlaneTensors
     """int16 or int32 `[B, H, W]` per plane: the decoder's residual before clipping."""
-    level: Planes
+    level: PlaneTensors
     """int16 or int32 `[B, H, W]` per plane, macroblock order: transform coefficient levels."""
     tu: Tensor
     """uint8 `[B, H/4, W/4]`, macroblock order: transform in force, plus 8 where bypassed."""
     mb_type: Tensor
     """uint8 `[B, H/16, W/16]`, macroblock order."""
-    qp: Planes
+    qp: PlaneTensors
     """int8 `[B, H/16, W/16]` per plane: QP_Y, and QP_C of Cb and of Cr."""
     field: Tensor
     """bool `[B, H/16, W/16]`: field macroblocks."""
@@ -184,7 +182,7 @@ class PriorsTensors:
         if missing := [name for name in needed if name not in found]:
             raise ValueError(f"the projection needs {', '.join(missing)}, which is not there")
 
-        def planes(kind: str) -> Planes:
+        def planes(kind: str) -> PlaneTensors:
             return tuple(_tensor(found[f"{kind}{name}"]) for name in names)
 
         def optional(name: str) -> Tensor | None:
@@ -249,14 +247,14 @@ class PriorsTensors:
         A macroblock without coded luma says nothing of it. It is lossless when its QP'_Y is 0 and
         another one of its frame is known to be: then qpprime_y_zero_transform_bypass_flag is set.
         """
-        named = self.tu[:, ::4, ::4] & BYPASS != 0
-        silent = self.tu[:, ::4, ::4] == NONE
+        named = self.tu[:, ::4, ::4] & TuType.BYPASS != 0
+        silent = self.tu[:, ::4, ::4] == TuType.NONE
         lowest = self.qp[0] == -6 * (self.bit_depth[0] - 8)
         return named | (silent & lowest & named.any(2).any(1)[:, None, None])
 
     def transform(self) -> Tensor:
         """Map `[B, H/4, W/4]` of the transform in force, whether bypassed or not."""
-        return self.tu & (BYPASS - 1)
+        return self.tu & TU_KIND
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> "PriorsTensors":
         changes: dict[str, object] = {}

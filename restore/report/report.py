@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ...bitstream import PriorsFile
+from ...bitstream.priors.record import cropped
 from ...bitstream.priors.schema import PICTURE_TYPES
 from ...bitstream.show.colour import to_rgb
 from ...data.hearing import Hearing
@@ -21,7 +22,6 @@ from ..frame import RestoredFrame
 from ..measuring.reference import Metrics
 from ..networks.picture import normal
 from ..networks.restorer import Restorer
-from ..output.video import cropped
 from ..projection.project import PriorsTensors, consistency, make_cells
 from .page import Picture, render
 from .plots import Curve, plot

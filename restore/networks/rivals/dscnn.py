@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ....bitstream.priors.schema import LAST_INTRA
 from ....data.sample import Sample
 from ...config import NetworkConfig
 from ..picture import input_channels
@@ -60,5 +61,5 @@ class Dscnn(Restorer):
         from_inter = self.inter_tail(torch.cat([second, first], dim=1))
         if sample.mb_type is None:
             return from_inter.unflatten(0, (batch, -1))
-        is_intra = (sample.mb_type <= 3).flatten(2).all(-1).flatten()[:, None, None, None]
+        is_intra = (sample.mb_type <= LAST_INTRA).flatten(2).all(-1).flatten()[:, None, None, None]
         return torch.where(is_intra, from_intra, from_inter).unflatten(0, (batch, -1))

@@ -1,5 +1,5 @@
-/* Tiles of planes, as tiles.h says. The loops are written for the compiler to vectorise. */
-#include "tiles.h"
+/* Chunks of planes, as chunks.h says. The loops are written for the compiler to vectorise. */
+#include "chunks.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@ static bool all_equal(const uint8_t *const at, const size_t size, const uint8_t 
     return true;
 }
 
-bool davd_tile_is_fill(const tile *const t) {
+bool davd_chunk_is_fill(const chunk *const t) {
     const size_t bytes = t->columns * t->item;
     if (bytes == t->stride) // no gaps between the rows
         return all_equal(t->source, t->rows * bytes, t->fill);
@@ -38,7 +38,7 @@ static inline void shuffle_row(uint8_t *restrict to, const uint8_t *restrict fro
             to[k * apart + x] = from[x * item + k];
 }
 
-void davd_tile_shuffle(const tile *const t, uint8_t *const to) {
+void davd_chunk_shuffle(const chunk *const t, uint8_t *const to) {
     const size_t apart = t->height * t->width;
     if (t->rows < t->height || t->columns < t->width)
         memset(to, t->fill, apart * t->item);

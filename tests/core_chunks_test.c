@@ -1,39 +1,39 @@
-/* Unit check of tiles.c: tiles of planes of exactly the size they need, byte by byte. */
+/* Unit check of chunks.c: chunks of planes of exactly the size they need, byte by byte. */
 #include <stdlib.h>
 
 #include "core_test.h"
-#include "tiles.h"
+#include "chunks.h"
 
 static size_t below(const size_t n) {
     return (size_t)rnd((int)n);
 }
 
-// Byte k of the element at row y and column x of a tile; outside the plane fill value
-static uint8_t element(const tile *const t, const size_t y, const size_t x, const size_t k) {
+// Byte k of the element at row y and column x of a chunk; outside the plane fill value
+static uint8_t element(const chunk *const t, const size_t y, const size_t x, const size_t k) {
     const bool inside = y < t->rows && x < t->columns;
     return inside ? t->source[y * t->stride + x * t->item + k] : t->fill;
 }
 
-static void check_tile(const tile *const t) {
+static void check_chunk(const chunk *const t) {
     const size_t count = t->height * t->width;
     uint8_t *const got = malloc(count * t->item);
     bool same = true, empty = true;
-    davd_tile_shuffle(t, got);
+    davd_chunk_shuffle(t, got);
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < t->item; k++) {
             const uint8_t want = element(t, i / t->width, i % t->width, k);
             same &= got[k * count + i] == want;
             empty &= want == t->fill;
         }
-    check_true("shuffled tile", same);
-    check_true("tile of fill value", davd_tile_is_fill(t) == empty);
+    check_true("shuffled chunk", same);
+    check_true("chunk of fill value", davd_chunk_is_fill(t) == empty);
     free(got);
 }
 
-void test_tiles(void) {
+void test_chunks(void) {
     static const size_t items[] = {1, 2, 4, 8};
     for (int n = 0; n < 400; n++) {
-        tile t = {.item = items[n % 4], .fill = n % 3 ? 0 : 0xFF};
+        chunk t = {.item = items[n % 4], .fill = n % 3 ? 0 : 0xFF};
         const size_t height = 1 + below(20), width = 1 + below(300);
         const size_t top = below(height), left = below(width);
         const size_t bytes = height * width * t.item;
@@ -49,7 +49,7 @@ void test_tiles(void) {
         t.columns = width - left;
         t.height = t.rows + below(3);
         t.width = t.columns + below(3);
-        check_tile(&t);
+        check_chunk(&t);
         free(plane);
     }
 }
