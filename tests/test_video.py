@@ -1,5 +1,6 @@
 """Tiles, windows, sound and writers: what is restored is the whole, and what is written is kept."""
 
+import contextlib
 import gc
 import math
 import threading
@@ -13,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from davd.bitstream import PriorsFile
+from davd.bitstream import OutputError, PriorsFile
 from davd.bitstream.demux import open_source
 from davd.bitstream.priors.record import cropped
 from davd.data import faces, hearing
@@ -472,9 +473,9 @@ def test_an_unfinished_file_has_no_name(tmp_path: Path) -> None:
     assert path.read_bytes() == b"whole" and list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileExistsError, match="-f replaces it"):
         PartFile(path)
-    with pytest.raises(FileNotFoundError, match="not a folder"):
+    with pytest.raises(OutputError, match="not a folder"):
         PartFile(tmp_path / "no" / "a.mp4")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(OutputError):
         PartFile(tmp_path)
 
 
@@ -493,3 +494,47 @@ def test_arrays_lie_beside_the_priors(tmp_path: Path, small: Path) -> None:
             assert found["frames/pts"][0] == priors.column("pts")[3]
             for name, plane in zip(priors.planes, priors[3].decoded, strict=True):
                 np.testing.assert_array_equal(found[f"restored/{name}"][0], plane)
+
+
+def test_a_movie_in_pieces_is_the_same_however_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from davd.restore.output import movie, pieces
+
+    for module in (movie, pieces):
+        monkeypatch.setattr(module, "LENGTH", 4)
+    format = make_format()
+    frames, pts = pictures(format, 11), [512 * k + (k % 3) for k in range(11)]
+
+    def run(path: Path, stop: int, *, resume: bool) -> int:
+        kept = pieces.Pieces(path.with_suffix(".pieces"), {"crf": 16}, resume=resume)
+        with contextlib.suppress(KeyboardInterrupt):
+            with movie.MovieWriter(path, "mp4", format, pieces=kept) as out:
+                done = out.resume(pts)
+                for k in range(done, 11):
+                    if k == stop:
+                        raise KeyboardInterrupt
+                    out.write(frames[k], pts[k])
+        return done
+
+    whole, broken = tmp_path / "whole.mp4", tmp_path / "broken.mp4"
+    run(whole, 99, resume=False)
+    starts = [run(broken, stop, resume=True) for stop in (5, 10, 99)]
+    assert starts == [0, 4, 8]
+    assert broken.read_bytes() == whole.read_bytes()
+    with av.open(str(whole)) as file:
+        assert [f.pts * f.time_base for f in file.decode(video=0)] == [
+            p * format.time_base for p in pts
+        ]
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.mp4", "broken.mp4"}
+
+
+def test_pieces_of_something_else_are_not_taken(tmp_path: Path) -> None:
+    from davd.restore.output.pieces import Pieces
+
+    one = Pieces(tmp_path / "a", {"crf": 16})
+    one.begin().write_bytes(b"piece")
+    one.finish()
+    one.close()
+    assert Pieces(tmp_path / "a", {"crf": 16}, resume=True).whole == 1
+    assert Pieces(tmp_path / "a", {"crf": 20}, resume=True).whole == 0

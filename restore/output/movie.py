@@ -1,5 +1,6 @@
 """The writer for MP4 and Matroska: H.264 by x264 or FFV1, and the sound track beside it."""
 
+import io
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ import av.error
 import numpy as np
 
 from ...bitstream.priors.schema import COLOR_MATRICES
+from .pieces import LENGTH, Pieces
 from .remux import SoundTrack
 from .video import VideoFormat, VideoWriter
 
@@ -19,6 +21,8 @@ CRF = 16.0  # default of the output: no visible loss, so that what is seen is th
 class MovieWriter(VideoWriter):
     """A video file with one picture track and, where there is one, the original sound.
 
+        pictures --encoder, `LENGTH` at a time--> pieces --packets, sound beside them--> file
+
     Args:
         path: Where to.
         kind: A value of `CONTAINERS`.
@@ -27,6 +31,8 @@ class MovieWriter(VideoWriter):
         crf: Constant rate factor of x264.
         lossless: Exact samples: FFV1 in Matroska, x264 at QP 0 elsewhere.
         start: pts of the first picture.
+        pieces: Where the pictures are kept until the file is whole; those that are there already
+            are the first ones of the movie. By default in a folder beside the file.
     """
 
     def __init__(
@@ -39,43 +45,54 @@ class MovieWriter(VideoWriter):
         crf: float = CRF,
         lossless: bool = False,
         start: int = 0,
+        pieces: Pieces | None = None,
     ) -> None:
-        """Open file, encoder and sound track.
+        """Try encoder and container, so that what they cannot do is said early.
 
         Raises:
             ValueError: The encoder has no such format, or the container no place for the sound.
         """
-        codec = "ffv1" if lossless and kind == "matroska" else "libx264"
-        known = [f.name for f in av.codec.Codec(codec, "w").video_formats or []]
+        self._codec = "ffv1" if lossless and kind == "matroska" else "libx264"
+        known = [f.name for f in av.codec.Codec(self._codec, "w").video_formats or []]
         if format.pixels not in known:
             raise ValueError(
                 f"x264 has no {format.pixels}: write .mkv with --lossless, or .y4m, .yuv or .h5"
-                if codec == "libx264"
+                if self._codec == "libx264"
                 else f"FFV1 has no {format.pixels}: write .yuv or .h5"
             )
-        self._format, self._sound = format, sound
+        self._path, self._kind, self._format, self._sound = path, kind, format, sound
+        options = {"qp": "0"} if lossless else {"crf": f"{crf:g}"}
+        self._options = options if self._codec == "libx264" else {"slicecrc": "1"}
         first = [start * format.time_base]
         if sound is not None and sound.first is not None:
             first.append(Fraction(sound.first).limit_denominator(10**6))
         # In whole units of the picture's clock, so that its times stay exact.
         self._origin = max(0, int(min(first) / format.time_base))
-        # The index first, so that a browser begins to play before it has the whole file.
-        index = {} if kind == "matroska" else {"movflags": "+faststart"}
-        self._file = av.open(str(path), "w", format=kind, container_options=index)
-        try:
-            options = {"qp": "0"} if lossless else {"crf": f"{crf:g}"}
-            self._open_video(codec, options if codec == "libx264" else {"slicecrc": "1"})
-            self._track = self._open_sound(kind)
-        except BaseException:
-            self._file.close()
-            raise
-        self._last: tuple[av.VideoFrame, int] | None = None
+        self._pts: list[int] = []
+        self._piece: av.container.OutputContainer | None = None
+        with av.open(io.BytesIO(), "w", format=kind) as trial:
+            self._open_video(trial)
+            self._start(trial)
+        self._pieces = pieces or Pieces(path.with_name(path.name + ".pieces"))
 
-    def _open_video(self, codec: str, options: dict[str, str]) -> None:
+    def resume(self, pts: Sequence[int]) -> int:
+        """Take the pictures of the pieces that are there for the first ones of the movie.
+
+        Args:
+            pts: Of the movie's pictures.
+
+        Returns:
+            How many there are; `write` goes on after them.
+        """
+        self._pts = [int(at) - self._origin for at in pts[: LENGTH * self._pieces.whole]]
+        return len(self._pts)
+
+    def _open_video(self, file: "av.container.OutputContainer") -> "av.VideoStream":
+        """Give a file a picture track with an encoder behind it."""
         format = self._format
-        self._video = self._file.add_stream(codec, rate=format.rate, options=options)
-        self._video.time_base = format.time_base
-        context = self._video.codec_context
+        track = file.add_stream(self._codec, rate=format.rate, options=self._options)
+        track.time_base = format.time_base
+        context = track.codec_context
         context.width, context.height, context.pix_fmt = format.width, format.height, format.pixels
         context.time_base, context.framerate = format.time_base, format.rate
         context.sample_aspect_ratio = format.aspect
@@ -83,55 +100,84 @@ class MovieWriter(VideoWriter):
         context.colorspace = matrices.get(format.matrix, 2)
         context.color_primaries, context.color_trc = format.primaries, format.transfer
         context.color_range = 2 if format.full_range else 1
-        if format.rotation and keeps_rotation():
-            self._video.set_display_rotation(format.rotation)
+        return track
 
-    def _open_sound(self, kind: str) -> "av.AudioStream | None":
+    def _start(self, file: "av.container.OutputContainer") -> "av.AudioStream | None":
+        """Give a file the sound track and write its header."""
         track = None
         try:
             if self._sound is not None:
-                track = self._file.add_stream_from_template(self._sound.template)
-            self._file.start_encoding()
+                track = file.add_stream_from_template(self._sound.template)
+            file.start_encoding()
         except (av.error.FFmpegError, ValueError) as error:
             if self._sound is None:
                 raise ValueError(f"the encoder cannot be opened: {error}") from None
             raise ValueError(
-                f"{self._sound.codec} sound has no place in {kind}: write .mkv, or .y4m without it"
+                f"{self._sound.codec} sound has no place in {self._kind}: write .mkv, or .y4m "
+                "without it"
             ) from None
         return track
 
     def write(self, planes: Sequence[np.ndarray], pts: int) -> None:
-        """Encode a picture, and copy the sound up to its time."""
+        """Encode a picture."""
+        if self._piece is None:
+            self._piece = av.open(str(self._pieces.begin()), "w", format="nut")
+            self._video = self._open_video(self._piece)
         frame = av.VideoFrame(self._format.width, self._format.height, self._format.pixels)
         for place, plane in zip(frame.planes, planes, strict=True):
             item = plane.dtype.itemsize
             rows = np.frombuffer(place, plane.dtype).reshape(-1, place.line_size // item)
             rows[: plane.shape[0], : plane.shape[1]] = plane
-        frame.pts, frame.time_base = pts - self._origin, self._format.time_base
-        if self._last is not None:
-            self._encode(*self._last, length=pts - self._last[1])
-        self._last = frame, pts
+        self._pts.append(pts - self._origin)
+        frame.pts, frame.time_base = self._pts[-1], self._format.time_base
+        self._piece.mux(self._video.encode(frame))
+        if len(self._pts) % LENGTH == 0:
+            self._end_piece()
+
+    def _end_piece(self) -> None:
+        if self._piece is not None:
+            self._piece.mux(self._video.encode(None))
+            self._piece.close()
+            self._piece = None
+            self._pieces.finish()
 
     def finish(self) -> None:
-        """Encode what is held back, and copy the rest of the sound."""
-        if self._last is not None:
-            usual = round(1 / (self._format.rate * self._format.time_base))
-            self._encode(*self._last, length=max(usual, 1))
-        self._file.mux(self._video.encode(None))
-        self._copy_sound(None)
+        """Join the pieces, and copy the sound beside them."""
+        self._end_piece()
+        # The index first, so that a browser begins to play before it has the whole file.
+        index = {} if self._kind == "matroska" else {"movflags": "+faststart"}
+        with (
+            self._pieces.template() as first,
+            av.open(str(self._path), "w", format=self._kind, container_options=index) as file,
+        ):
+            video = file.add_stream_from_template(first.streams.video[0])
+            video.time_base = self._format.time_base
+            if self._format.rotation and keeps_rotation():
+                video.set_display_rotation(self._format.rotation)
+            sound = self._start(file)
+            usual = max(round(1 / (self._format.rate * self._format.time_base)), 1)
+            for packet in self._pieces.packets(self._pts, usual):
+                self._copy_sound(file, sound, float(packet.pts * self._format.time_base))
+                packet.stream, packet.time_base = video, self._format.time_base
+                file.mux(packet)
+            self._copy_sound(file, sound, None)
+        self._pieces.remove()
 
     def close(self) -> None:
-        """Write the index and close."""
-        self._file.close()
+        """Let go of the piece that is not finished; the others stay for another run."""
+        if self._piece is not None:
+            self._piece.close()
+            self._piece = None
+        self._pieces.close()
 
-    def _encode(self, frame: av.VideoFrame, pts: int, *, length: int) -> None:
-        if hasattr(frame, "duration"):
-            frame.duration = length
-        self._copy_sound(float(pts * self._format.time_base))
-        self._file.mux(self._video.encode(frame))
-
-    def _copy_sound(self, time: float | None) -> None:
-        if self._sound is None or self._track is None:
+    def _copy_sound(
+        self,
+        file: "av.container.OutputContainer",
+        track: "av.AudioStream | None",
+        time: float | None,
+    ) -> None:
+        """Copy the sound up to a time; None: all that is left of it."""
+        if self._sound is None or track is None:
             return
         origin = self._origin * self._format.time_base
         for when, packet in self._sound.until(time):
@@ -139,8 +185,8 @@ class MovieWriter(VideoWriter):
             late = 0 if packet.dts is None else packet.pts - packet.dts
             packet.pts = round((when - origin) / base)
             packet.dts = packet.pts - late
-            packet.stream = self._track
-            self._file.mux(packet)
+            packet.stream = track
+            file.mux(packet)
 
 
 def keeps_rotation() -> bool:
