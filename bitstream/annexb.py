@@ -56,34 +56,63 @@ def read_nals(file: BinaryIO) -> Iterator[bytes]:
         yield buffer
 
 
-def split_nals(data: bytes, length_size: int) -> list[bytes]:
-    """NAL units of a packet, each with a start code put before it.
+def split_nals(data: bytes) -> list[bytes]:
+    """NAL units of a piece of a bare stream, each with its start code."""
+    begins = []
+    at = data.find(_START)
+    while at >= 0:
+        begins.append(at)
+        at = data.find(_START, at + 3)
+    return [data[a:b] for a, b in zip(begins, begins[1:] + [len(data)], strict=True)]
+
+
+def unpacked(data: bytes, length_size: int) -> bytes:
+    """A container's packet with start codes before its NAL units, however it is framed.
+
+    Lengths are believed where they add up to the packet, of the size that the container says or
+    else of another; then start codes, where the packet begins with one. Start codes inside a unit,
+    as some phones have them behind a prefix NAL unit, need no care: they are where they belong.
 
     Args:
         data: the packet.
-        length_size: bytes of the lengths before the NAL units; 0 for start codes.
+        length_size: bytes of the lengths before the NAL units; 0 where the container says that
+            there are start codes.
     """
-    if length_size == 0:
-        begins = []
-        at = data.find(_START)
-        while at >= 0:
-            begins.append(at)
-            at = data.find(_START, at + 3)
-        return [data[a:b] for a, b in zip(begins, begins[1:] + [len(data)], strict=True)]
+    at = data.find(_START, 0, 8)  # up to five zero bytes may come before
+    coded = at >= 0 and not data[:at].strip(b"\0")
+    # 00 00 01 xx is a length too, of four bytes; no other has more than one zero byte in front
+    if coded and length_size != 4:
+        return data
+    for size in dict.fromkeys((length_size, *(() if coded else (4, 2, 1, 3)))):
+        if size and (nals := _by_lengths(data, size)) is not None:
+            return b"".join(nals)
+    if coded or length_size == 0:
+        return data
+    return b"".join(_by_lengths(data, length_size, exact=False) or ())
+
+
+def _by_lengths(data: bytes, length_size: int, *, exact: bool = True) -> list[bytes] | None:
+    """NAL units behind lengths; None where the lengths do not add up, if they must."""
     nals, at = [], 0
     while at + length_size < len(data):
         size = int.from_bytes(data[at : at + length_size], "big")
         at += length_size
-        nals.append(_START + data[at : at + size])
+        if exact and (at + size > len(data) or (size and data[at] & 128)):
+            return None
+        if size:
+            nals.append(_START + data[at : at + size])
         at += size
-    return nals
+    return None if exact and (not nals or data[at:].strip(b"\0")) else nals
 
 
-def join_nals(nals: Iterable[bytes], length_size: int) -> bytes:
-    """The reverse of `split_nals`."""
-    if length_size == 0:
-        return b"".join(nals)
-    return b"".join((len(n) - 3).to_bytes(length_size, "big") + n[3:] for n in nals)
+def first_slice(data: bytes) -> int:
+    """`nal_unit_type` of the first slice in a packet with start codes; 0 where there is none."""
+    at = data.find(_START)
+    while 0 <= at < len(data) - 3:
+        if data[at + 3] & 31 in SLICE_TYPES:
+            return data[at + 3] & 31
+        at = data.find(_START, at + 3)
+    return 0
 
 
 def length_size(extradata: bytes | None) -> int:
@@ -94,7 +123,7 @@ def length_size(extradata: bytes | None) -> int:
 def parameter_sets(record: bytes) -> list[bytes]:
     """The NAL units in an avcC record or in Annex B extradata, each with a start code."""
     if length_size(record) == 0:
-        return split_nals(record, 0)
+        return split_nals(record)
     nals, at = [], 5
     for mask in (31, 255):  # the count of sequence parameter sets has five bits
         if at >= len(record):
@@ -141,7 +170,7 @@ def looks_bare(head: bytes, *, junk: bool = False) -> bool:
     at = head.find(_START)
     if at < 0 or (not junk and head[:at].strip(b"\0")):
         return False
-    for nal in split_nals(head, 0):
+    for nal in split_nals(head):
         if len(nal) < 5 or nal[3] & 128:
             return False
         if nal[3] & 31 == 7:

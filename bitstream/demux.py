@@ -4,31 +4,37 @@ Containers are opened with PyAV. Bare H.264 streams are read directly, NAL unit 
 FFmpeg's parser would regroup, and sometimes drop, what lies in odd ones.
 """
 
+import math
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import av
 import av.error
 
+from ._core import StreamInfo
 from .annexb import (
     IDR,
-    SLICE_TYPES,
+    first_slice,
     group_units,
-    join_nals,
     length_size,
     looks_bare,
-    nal_type,
     parameter_sets,
     read_nals,
-    split_nals,
+    unpacked,
 )
 
 _BARE_SUFFIXES = {".264", ".h264", ".avc", ".jsv", ".26l", ".jvt", ".annexb"}
 _HEAD = 1 << 20  # bytes looked at to tell a bare stream
+_LOOKED_AT = 500  # packets until FFmpeg has a frame, at most
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_UNSPECIFIED = 2  # colour, Tables E-3 to E-5
+_LOCKED = {"encv", "enca", "drmi", "drms"}  # sample entries of encrypted tracks
 INVENTED_RATE = Fraction(25)
 
 
@@ -41,19 +47,32 @@ class CodecError(VideoError, NotImplementedError):
 
 
 class Packet(NamedTuple):
-    """A piece of the stream that goes to the decoder at once.
+    """A piece of the stream that goes to the decoder at once: in containers an access unit.
 
     Attributes:
-        data: NAL units, with start codes or lengths as `Source.extradata` says.
-        pts: presentation time in `Source.time_base`; None for bare streams.
+        data: NAL units with start codes, whatever the container has before them.
         idr: an IDR picture begins here, so that decoding may start here.
+        pts: presentation time in `Source.time_base`; None where there is none.
+        dts: decoding time, likewise.
+        duration: of the packet, likewise; 0 where the container does not say.
         hidden: the container's edit list says: decode, but do not show.
     """
 
     data: bytes
-    pts: int | None
     idr: bool
-    hidden: bool
+    pts: int | None = None
+    dts: int | None = None
+    duration: int = 0
+    hidden: bool = False
+
+
+class Colour(NamedTuple):
+    """Colour as a player takes it from container and stream; numbers of Tables E-3 to E-5."""
+
+    full_range: bool = False
+    primaries: int = _UNSPECIFIED
+    transfer: int = _UNSPECIFIED
+    matrix: int = _UNSPECIFIED
 
 
 @dataclass(frozen=True)
@@ -64,32 +83,77 @@ class Source:
         path: the file.
         bare: a bare H.264 stream, without container and times.
         stream: index of the H.264 stream in the container; -1 when bare.
-        extradata: what the decoder needs before the first packet (avcC record or parameter sets).
+        choice: which of several video streams it is, in words; empty where there is one.
+        parameter_sets: what the decoder needs before the first packet, with start codes.
+        length_size: bytes of the lengths before NAL units, as the container says; 0: start codes.
         time_base: seconds a unit of `pts` lasts; 0 when bare.
         frame_rate: mean frames a second as the container has it; 0 when bare.
         frames: number of frames as the container has it; 0 where it does not say.
         index_size: packets that its index promises; 0 where it has none.
-        rotation: degrees that a player turns the picture counterclockwise.
-        sound: index of the audio stream, -1 where there is none.
+        size: width and height of the picture as the container has them; 0 where it does not say.
+        aspect: width to height of a sample, where the container says other than the stream.
+        colour: as a player takes it.
+        matrix: how a player turns and mirrors the picture, nine numbers as FFmpeg has them; empty
+            where it does not.
+        sound: index of the audio stream that is heard, -1 where there is none.
         sound_codec: name of its codec.
+        kind: of the container, as FFmpeg names it.
     """
 
     path: Path
     bare: bool
     stream: int = -1
-    extradata: bytes | None = None
+    choice: str = ""
+    parameter_sets: bytes = b""
+    length_size: int = 0
     time_base: Fraction = Fraction(0)
     frame_rate: Fraction = Fraction(0)
     frames: int = 0
     index_size: int = 0
-    rotation: int = 0
+    size: tuple[int, int] = (0, 0)
+    aspect: Fraction | None = None
+    colour: Colour = Colour()
+    matrix: tuple[int, ...] = ()
     sound: int = -1
     sound_codec: str = ""
+    kind: str = ""
 
     @property
-    def length_size(self) -> int:
-        """Bytes of the NAL unit lengths in packets; 0 for start codes."""
-        return length_size(self.extradata)
+    def rotation(self) -> int:
+        """Degrees that a player turns the picture counterclockwise, after mirroring."""
+        return turn(self.matrix)
+
+    def shown(self, info: StreamInfo) -> StreamInfo:
+        """A sequence as a player shows it: what the container says of its pictures goes in."""
+        width, height = self._cropped(info)
+        sar = self.aspect or Fraction(info.sar_width or 1, info.sar_height or 1)
+        told = info.colour_primaries, info.transfer_characteristics, info.matrix_coefficients
+        primaries, transfer, matrix = (
+            other if own == _UNSPECIFIED else own
+            for own, other in zip(told, self.colour[1:], strict=True)
+        )
+        return replace(
+            info,
+            width=width,
+            height=height,
+            crop_right=info.crop_right + info.width - width,
+            crop_bottom=info.crop_bottom + info.height - height,
+            sar_width=sar.numerator,
+            sar_height=sar.denominator,
+            colour_primaries=primaries,
+            transfer_characteristics=transfer,
+            matrix_coefficients=matrix,
+            video_full_range=info.video_full_range or self.colour.full_range,
+        )
+
+    def _cropped(self, info: StreamInfo) -> tuple[int, int]:
+        """Width and height: the container's where they cut less than a macroblock off."""
+        own = info.width, info.height
+        less = all(
+            0 < there <= here and -(-there // 16) == -(-here // 16)
+            for there, here in zip(self.size, own, strict=True)
+        )
+        return self.size if less and not info.crop_left and not info.crop_top else own
 
     def packets(self, faults: dict[str, int] | None = None) -> Iterator[Packet]:
         """All packets in decoding order.
@@ -97,51 +161,143 @@ class Source:
         Args:
             faults: counts what is wrong with the container: `demux_error` (it could not be read
                 further), `truncated_packet`, `missing_packet` (promised by its index).
+
+        Raises:
+            VideoError: the pictures are encrypted.
         """
         if not self.bare:
             yield from self._container_packets({} if faults is None else faults)
             return
         with open(self.path, "rb") as file:
             for data, idr in group_units(read_nals(file)):
-                yield Packet(data, None, idr, False)
+                yield Packet(data, idr)
 
     def _container_packets(self, faults: dict[str, int]) -> Iterator[Packet]:
         def fault(name: str, count: int = 1) -> None:
             faults[name] = faults.get(name, 0) + count
 
-        left = self.index_size
-        with _open(self.path) as container:
-            demuxer = container.demux(container.streams[self.stream])
-            while True:
-                try:
-                    packet = next(demuxer)
-                except StopIteration:
-                    break
-                except av.error.FFmpegError:  # a file cut off or damaged: what came so far stands
-                    fault("demux_error")
-                    break
+        left, size = self.index_size, self.length_size
+        with open_container(self.path) as container:
+            stream = container.streams[self.stream]
+            for packet in read_packets(container, stream, damaged=lambda: fault("demux_error")):
                 if packet.size == 0:
                     continue
                 left -= 1
                 if packet.is_corrupt:
                     fault("truncated_packet")
-                data = bytes(packet)
+                if packet.has_sidedata("encryption_info"):
+                    raise VideoError(_encrypted(self.path))
+                raw, data = bytes(packet), b""
                 if packet.has_sidedata("new_extradata"):
-                    new = parameter_sets(bytes(packet.get_sidedata("new_extradata")))
-                    data = join_nals(new, self.length_size) + data
-                pts = packet.dts if packet.pts is None else packet.pts
-                yield Packet(data, pts, self._begins_idr(data), packet.is_discard)
+                    record = bytes(packet.get_sidedata("new_extradata"))
+                    size, data = length_size(record), b"".join(parameter_sets(record))
+                data += unpacked(raw, size)
+                yield Packet(
+                    data,
+                    first_slice(data) == IDR,
+                    packet.pts,
+                    packet.dts,
+                    packet.duration or 0,
+                    packet.is_discard,
+                )
         if left > 0:
             fault("missing_packet", left)
 
-    def _begins_idr(self, data: bytes) -> bool:
-        """Whether the first slice of a packet belongs to an IDR picture."""
-        kinds = (nal_type(n) for n in split_nals(data, self.length_size))
-        return next((k for k in kinds if k in SLICE_TYPES), 0) == IDR
+
+def _encrypted(path: Path) -> str:
+    return f"{path} is encrypted: its pictures cannot be read; decrypt it first, with its key"
 
 
-def open_source(path: str | os.PathLike[str]) -> Source:
+def turn(matrix: tuple[int, ...]) -> int:
+    """Degrees counterclockwise by which a display matrix turns."""
+    if not matrix:
+        return 0
+    across, along = math.hypot(matrix[0], matrix[3]), math.hypot(matrix[1], matrix[4])
+    if not across or not along:
+        return 0
+    return round(-math.degrees(math.atan2(matrix[1] / along, matrix[0] / across)))
+
+
+class MediaName:
+    """What FFmpeg is to open for a file, whatever its name: colons make no protocol of it.
+
+    As a context it holds what the name stands for.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, write: bool = False) -> None:
+        """A name for the file; one that is not in UTF-8, as FFmpeg's are, goes by its descriptor.
+
+        Raises:
+            OSError: such a file cannot be opened.
+        """
+        self._descriptor = -1
+        self.url = f"file:{os.fspath(path)}"
+        try:
+            self.url.encode()
+        except UnicodeEncodeError:
+            how = os.O_RDWR | os.O_CREAT if write else os.O_RDONLY
+            self._descriptor = os.open(path, how, 0o666)
+            self.url = f"file:/dev/fd/{self._descriptor}"
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        """The name itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the file."""
+        self.close()
+
+
+def open_container(
+    path: str | os.PathLike[str], kind: str | None = None
+) -> "av.container.InputContainer":
+    """Open a file to be read.
+
+    Raises:
+        av.error.FFmpegError: FFmpeg cannot.
+    """
+    with MediaName(path) as name:
+        return av.open(name.url, format=kind, metadata_errors="ignore")
+
+
+def read_packets(
+    container: "av.container.InputContainer",
+    *streams: "av.stream.Stream",
+    damaged: Callable[[], object] = lambda: None,
+) -> Iterator[av.Packet]:
+    """Packets of streams up to the end, or to where the file cannot be read further.
+
+    Args:
+        container: read from its beginning.
+        streams: of it.
+        damaged: called where reading failed; what came so far stands.
+    """
+    demuxer = container.demux(*streams)
+    while True:
+        try:
+            packet = next(demuxer)
+        except StopIteration:
+            return
+        except av.error.FFmpegError:
+            damaged()
+            return
+        except IndexError:  # PyAV at the end, of a stream that appeared on the way
+            return
+        yield packet
+
+
+def open_source(path: str | os.PathLike[str], *, stream: int | None = None) -> Source:
     """Look at a video file.
+
+    Args:
+        path: the file.
+        stream: index of the video stream in it; None: as FFmpeg chooses.
 
     Raises:
         VideoError: it is no video.
@@ -156,67 +312,138 @@ def open_source(path: str | os.PathLike[str]) -> Source:
     if looks_bare(head, junk=path.suffix.lower() in _BARE_SUFFIXES):
         return Source(path, bare=True)
     try:
-        with _open(path) as container:
-            return _look(path, container)
+        with open_container(path) as container:
+            return _look(path, container, stream)
     except av.error.FFmpegError as error:
         if path.suffix.lower() in _BARE_SUFFIXES and b"\0\0\1" in head:
             return Source(path, bare=True)
-        logged = error.log[2] if error.log else ""
-        if "moov" in logged or (head[4:8] == b"ftyp" and b"moov" not in head):
-            raise VideoError(
-                f"{path} is an MP4 file without its index (moov): it was cut off, or never "
-                "finished; record or copy it again"
-            ) from error
-        raise VideoError(
-            f"{path} is not a video file that can be opened ({error.strerror}); give a file with "
-            "H.264 video in it"
-        ) from error
+        raise VideoError(_unopened(path, head, error)) from error
 
 
-def _open(path: Path) -> "av.container.InputContainer":
-    return av.open(str(path), metadata_errors="ignore")
-
-
-def _look(path: Path, container: "av.container.InputContainer") -> Source:
-    found = [
-        (s.type, getattr(s.codec_context, "name", None) or "unknown") for s in container.streams
-    ]
-    videos = [
-        s for s in container.streams.video if s.codec_context and s.codec_context.name == "h264"
-    ]
-    if not videos:
-        names = ", ".join(f"{name} ({kind})" for kind, name in found) or "no streams at all"
-        if not container.streams.video:
-            raise VideoError(f"{path} has no video: found {names}; give a file with H.264 in it")
-        raise CodecError(
-            f"{path} has no H.264 video: found {names}; only H.264 can be looked into (encoding it "
-            "again as H.264 would show the new encoder's bitstream, not this one's)"
+def _unopened(path: Path, head: bytes, error: av.error.FFmpegError) -> str:
+    """Why a file cannot be opened, and what to do."""
+    logged = error.log[2] if error.log else ""
+    if head[4:8] in (b"styp", b"moof", b"sidx") and b"moov" not in head:
+        return (
+            f"{path} is a media segment of a fragmented MP4: what describes it is in the "
+            "initialisation segment; join them (cat init.mp4 segment1.m4s ... > whole.mp4)"
         )
-    video = videos[0]
-    sound = container.streams.best("audio")
+    if "moov" in logged or (head[4:8] == b"ftyp" and b"moov" not in head):
+        return (
+            f"{path} is an MP4 file without its index (moov): it was cut off, or never "
+            "finished; record or copy it again"
+        )
+    return (
+        f"{path} is not a video file that can be opened ({error.strerror}); give a file with "
+        "H.264 video in it"
+    )
+
+
+def codec_name(stream: "av.stream.Stream") -> str:
+    """Name of a stream's codec - not of FFmpeg's decoder, as `mp3float` - or "unknown"."""
+    context = stream.codec_context
+    return "unknown" if context is None else str(context.codec.canonical_name)
+
+
+def _look(path: Path, container: "av.container.InputContainer", wanted: int | None) -> Source:
+    video, choice = _choose(path, container, wanted)
+    context, sound = video.codec_context, container.streams.best("audio", related=video)
+    if context.codec_tag in _LOCKED:
+        raise VideoError(_encrypted(path))
     if sound is not None and sound.codec_context is None:
         sound = None
     rate = video.average_rate or video.guessed_rate or video.base_rate or INVENTED_RATE
-    mov = "mov" in container.format.name
+    record, own_aspect = context.extradata or b"", context.sample_aspect_ratio
+    aspect = video.sample_aspect_ratio
+    size = context.width, context.height
+    colour, matrix = _first_look(path, container, video)  # last: it reads on
     return Source(
         path,
         bare=False,
         stream=video.index,
-        extradata=video.codec_context.extradata,
+        choice=choice,
+        parameter_sets=b"".join(parameter_sets(record)),
+        length_size=length_size(record),
         time_base=video.time_base or Fraction(1, 90000),
         frame_rate=Fraction(rate),
         frames=video.frames,
-        index_size=len(video.index_entries) if mov else 0,
-        rotation=_rotation(container, video.index) if mov else 0,
+        index_size=len(video.index_entries) if "mov" in container.format.name else 0,
+        size=size,
+        aspect=Fraction(aspect) if aspect and aspect != own_aspect else None,
+        colour=colour,
+        matrix=matrix,
         sound=-1 if sound is None else sound.index,
-        sound_codec="" if sound is None else sound.codec_context.name,
+        sound_codec="" if sound is None else codec_name(sound),
+        kind=container.format.name,
     )
 
 
-def _rotation(container: "av.container.InputContainer", stream: int) -> int:
-    """The display matrix as degrees; FFmpeg hands it out with the first decoded frame."""
-    try:
-        frame = next(container.decode(container.streams[stream]), None)
-    except av.error.FFmpegError:
-        return 0
-    return int(frame.rotation) if isinstance(frame, av.VideoFrame) else 0
+def _choose(
+    path: Path, container: "av.container.InputContainer", wanted: int | None
+) -> "tuple[av.video.stream.VideoStream, str]":
+    """The H.264 stream, and the choice in words where there is one.
+
+    As the ffmpeg command does: one marked as default before others, then the largest picture.
+    """
+    cover = av.stream.Disposition.attached_pic
+    found = [s for s in container.streams.video if not s.disposition & cover]
+    videos = [s for s in found if s.codec_context and codec_name(s) == "h264"]
+    names = ", ".join(f"{codec_name(s)} ({s.type})" for s in container.streams)
+    if not container.streams.video:
+        said = f"found {names}" if names else "it has no streams at all"
+        raise VideoError(f"{path} has no video: {said}; give a file with H.264 in it")
+    if not videos:
+        raise CodecError(
+            f"{path} has no H.264 video: found {names}; only H.264 can be looked into (encoding it "
+            "again as H.264 would show the new encoder's bitstream, not this one's)"
+        )
+    listed = ", ".join(
+        f"{s.index} {codec_name(s)} {s.codec_context.width}x{s.codec_context.height}"
+        if s.codec_context
+        else f"{s.index} unknown"
+        for s in found
+    )
+    if wanted is not None:
+        chosen = next((s for s in videos if s.index == wanted), None)
+        if chosen is None:
+            raise VideoError(f"{path} has no H.264 video stream {wanted}: it has {listed}")
+        return chosen, f"video stream {wanted} of {listed}" if len(found) > 1 else ""
+
+    def rank(stream: "av.video.stream.VideoStream") -> tuple[bool, int]:
+        context, default = stream.codec_context, av.stream.Disposition.default
+        return bool(stream.disposition & default), context.width * context.height
+
+    chosen = max(videos, key=rank)
+    if len(found) == 1:
+        return chosen, ""
+    return chosen, f"video stream {chosen.index} of {listed}; --stream chooses another"
+
+
+def _first_look(
+    path: Path, container: "av.container.InputContainer", video: "av.video.stream.VideoStream"
+) -> tuple[Colour, tuple[int, ...]]:
+    """Colour and display matrix: FFmpeg hands them out with the first decoded frame."""
+    for packet in islice(read_packets(container, video), _LOOKED_AT):
+        if packet.has_sidedata("encryption_info"):
+            raise VideoError(_encrypted(path))
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            continue
+        if frames:
+            return _colour(frames[0]), _matrix(frames[0])
+    return Colour(), ()
+
+
+def _colour(frame: av.VideoFrame) -> Colour:
+    return Colour(
+        int(frame.color_range) == _FULL_RANGE,
+        int(frame.color_primaries),
+        int(frame.color_trc),
+        int(frame.colorspace),
+    )
+
+
+def _matrix(frame: av.VideoFrame) -> tuple[int, ...]:
+    stored = frame.side_data.get("DISPLAYMATRIX")
+    return () if stored is None else struct.unpack("9i", bytes(stored))

@@ -5,19 +5,21 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from ._core import CorruptStreamError, StreamInfo
-from .decode import Selection, Taps, select
+from .annexb import split_nals
+from .decode import Taps
 from .demux import Source, VideoError, open_source
-from .output import Output, OutputSettings
-from .pieces import Part, one_by_one, several_at_once
+from .output import Output, OutputSettings, refuse_change
+from .pieces import one_by_one, several_at_once
 from .priors.packing import PackedFrame, pack_record
 from .priors.record import FrameRecord, cropped
 from .priors.schema import PLANE_GROUPS
-from .timeline import Timeline
+from .timeline import Selection, Timeline, look_through
 from .verify import Verifier
 
 _OF_A_CUT = {"missing_packet", "truncated_packet", "demux_error"}  # warnings of a file cut off
@@ -40,6 +42,7 @@ class Summary:
         md5: of all cropped decoded planes, where asked for.
         bytes: size of the files.
         elapsed: seconds it took.
+        choice: which of several video streams it was, in words.
     """
 
     outputs: list[Path] = field(default_factory=list)
@@ -54,6 +57,7 @@ class Summary:
     md5: str = ""
     bytes: int = 0
     elapsed: float = 0.0
+    choice: str = ""
 
     @property
     def missing(self) -> int:
@@ -76,6 +80,8 @@ class Summary:
             f"{self.frames} frames of {self.width}x{self.height} ({self.duration:.2f} s) in "
             f"{self.elapsed:.2f} s, {rate:.0f} frames/s"
         ]
+        if self.choice:
+            parts.append(self.choice)
         if self.verified:
             parts.append("every frame and QP equal to FFmpeg's")
         if self.sound:
@@ -97,6 +103,7 @@ def iterate(
     start: float | None = None,
     end: float | None = None,
     frames: tuple[int, int | None] | None = None,
+    stream: int | None = None,
     planes: tuple[str, ...] = PLANE_GROUPS,
     motion: bool = False,
     modes: bool = False,
@@ -108,6 +115,7 @@ def iterate(
         start: seconds from the first frame.
         end: seconds from the first frame.
         frames: display indices of the first frame and of the one after the last, instead of times.
+        stream: index of the video stream in the file; None: as FFmpeg chooses.
         planes: which of `decoded`, `prediction`, `residual`, `level` to record.
         motion: record motion vectors.
         modes: record intra prediction modes.
@@ -116,12 +124,9 @@ def iterate(
         VideoError: there is no H.264 video in the file.
         UnsupportedStreamError: the stream needs what is not implemented; the message names it.
     """
-    source = open_source(video)
-    selection = select(source, start=start, end=end, frames=frames)
-    timeline = None
-    for record, info in one_by_one(source, Taps(tuple(planes), motion, modes), selection, {}):
-        timeline = timeline or Timeline(source, selection, info)
-        yield timeline.stamp(record), info
+    timeline = look_through(open_source(video, stream=stream))
+    selection = timeline.select(timeline.span(start=start, end=end, frames=frames))
+    yield from one_by_one(timeline, Taps(tuple(planes), motion, modes), selection, {})
 
 
 def extract(
@@ -131,6 +136,7 @@ def extract(
     start: float | None = None,
     end: float | None = None,
     frames: tuple[int, int | None] | None = None,
+    stream: int | None = None,
     planes: tuple[str, ...] = PLANE_GROUPS,
     motion: bool = False,
     modes: bool = False,
@@ -155,6 +161,7 @@ def extract(
         start: seconds from the first frame.
         end: seconds from the first frame.
         frames: display indices of the first frame and of the one after the last, instead of times.
+        stream: index of the video stream in the file; None: as FFmpeg chooses.
         planes: which of `decoded`, `prediction`, `residual`, `level` to store.
         motion: store motion vectors.
         modes: store intra prediction modes.
@@ -163,8 +170,7 @@ def extract(
         compression: `gzip`, `blosc` or `none`.
         verify: compare every frame with FFmpeg's.
         digest: MD5 of the cropped decoded planes into the summary.
-        jobs: pieces decoded at the same time; `verify`, `digest` and ranges of bare streams go
-            one by one.
+        jobs: pieces decoded at the same time; `verify` and `digest` go one by one.
         threads: threads that compress beside the decoding one; None: as the machine has cores.
         strict: damage is an error.
         split: where size, chroma format or bit depth change, begin another file.
@@ -182,26 +188,28 @@ def extract(
         OSError: reading or writing failed.
     """
     began = time.perf_counter()
-    source = open_source(video)
+    source = open_source(video, stream=stream)
     taps = Taps(tuple(planes), motion, modes)
     if (verify or digest) and "decoded" not in planes:
         raise ValueError("verify and digest need the decoded planes")
-    selection = select(source, start=start, end=end, frames=frames)
+    timeline = look_through(source)
+    selection = timeline.select(timeline.span(start=start, end=end, frames=frames))
+    if not split:
+        refuse_change(timeline, selection)
     if expect:
-        expect(selection.count if selection != Selection() else source.frames or None)
-    summary = Summary()
-    verifier = Verifier(source, selection) if verify else None
+        expect(selection.count)
+    summary = Summary(choice=source.choice)
+    verifier = Verifier(timeline, start=start, end=end, frames=frames) if verify else None
     md5 = hashlib.md5(usedforsecurity=False) if digest else None
     settings = OutputSettings(
         compression, audio and source.sound >= 0, audio_shift / 1000, split, overwrite, threads
     )
     items: Iterator[tuple[FrameRecord | PackedFrame, StreamInfo]]
-    counted = source.bare and selection != Selection()  # frames of a bare stream have no times
-    if jobs > 1 and not verify and not digest and not counted:
-        items = _packed(source, taps, selection, summary, jobs, compression if output else "")
+    if jobs > 1 and not verify and not digest:
+        items = _packed(timeline, taps, selection, summary, jobs, compression if output else "")
     else:
-        items = _plain(source, taps, selection, summary)
-    with Output(source, selection, settings, output) as files:
+        items = one_by_one(timeline, taps, selection, summary.warnings)
+    with Output(timeline, selection, settings, output) as files:
         for item, info in items:
             record = item.record if isinstance(item, PackedFrame) else item
             if strict and (record.concealed or summary.warnings):
@@ -213,7 +221,7 @@ def extract(
                     md5.update(np.ascontiguousarray(plane).data)
             if summary.frames == 0:
                 summary.width, summary.height = info.width, info.height
-            files.add(item, record, info)
+            files.add(item, info)
             summary.frames += 1
             summary.concealed += record.concealed
             if progress:
@@ -233,17 +241,8 @@ def extract(
     return summary
 
 
-def _plain(
-    source: Source, taps: Taps, selection: Selection, summary: Summary
-) -> Iterator[tuple[FrameRecord, StreamInfo]]:
-    timeline = None
-    for record, info in one_by_one(source, taps, selection, summary.warnings):
-        timeline = timeline or Timeline(source, selection, info)
-        yield timeline.stamp(record), info
-
-
 def _packed(
-    source: Source,
+    timeline: Timeline,
     taps: Taps,
     selection: Selection,
     summary: Summary,
@@ -256,9 +255,8 @@ def _packed(
         packed = pack_record(record, compression or "none", later={"motion/ref"})
         return packed if compression else replace(packed, stacks={})
 
-    timeline = None
-    parts: Iterator[Part[PackedFrame]] = several_at_once(
-        source,
+    return several_at_once(
+        timeline,
         taps,
         selection,
         summary.warnings,
@@ -266,10 +264,6 @@ def _packed(
         work=work,
         size=lambda packed: packed.size,
     )
-    for part in parts:
-        timeline = timeline or Timeline(source, selection, part.info)
-        record = timeline.stamp(part.frame.record, index=part.shown, decoded=part.decoded)
-        yield replace(part.frame, record=record).moved(part.shown), part.info
 
 
 def _damage(source: Source, record: FrameRecord | None, summary: Summary) -> str:
@@ -282,7 +276,25 @@ def _damage(source: Source, record: FrameRecord | None, summary: Summary) -> str
 
 def _nothing(source: Source, summary: Summary) -> str:
     found = ", ".join(f"{name} {count}" for name, count in sorted(summary.warnings.items()))
+    packets = list(islice(source.packets(), 100))
+    if not packets and "mov" in source.kind:
+        return (
+            f"{source.path} describes a video and holds none of its pictures: it is the "
+            "initialisation segment of a fragmented MP4, or was cut off; join it with its media "
+            "segments (cat init.mp4 segment1.m4s ... > whole.mp4)"
+        )
+    if packets and not any(split_nals(packet.data) for packet in packets):
+        return (
+            f"{source.path} says that it holds H.264, but its packets are neither NAL units behind "
+            f"lengths nor behind start codes: the first begins {packets[0].data[:8].hex(' ')}; "
+            "they are of another codec, encrypted or damaged"
+        )
+    why = "it was cut off before its first one, or its parameter sets are missing"
+    if "slices_without_parameter_sets" in summary.warnings:
+        why = "its parameter sets are missing, in the container and in the stream"
+    elif "discarded_pictures" in summary.warnings:
+        why = "it has no picture from which decoding can begin (IDR, I or recovery point)"
     return (
-        f"{source.path} holds no picture that can be decoded: it was cut off before its first one, "
-        f"or its parameter sets are missing{f' ({found})' if found else ''}; get a complete copy"
+        f"{source.path} holds no picture that can be decoded: {why}"
+        f"{f' ({found})' if found else ''}; get a complete copy"
     )

@@ -11,15 +11,14 @@ from typing import Self
 
 from .. import __version__
 from ._core import StreamInfo
-from .decode import Selection
-from .demux import Source, VideoError
+from .demux import VideoError
 from .priors.packing import PackedFrame
 from .priors.part import check_output
 from .priors.record import FrameRecord
 from .priors.schema import ATTRIBUTES, CHROMA_FORMATS, COLOR_MATRICES
 from .priors.writer import PriorsWriter
 from .sound import SAMPLE_RATE, Sound, copy_track
-from .timeline import Timeline
+from .timeline import Selection, Timeline
 
 _SAME = ("coded_size", "crop", "chroma_format_idc", "bit_depth_luma", "bit_depth_chroma")
 """Properties of a sequence that stay the same within one priors file."""
@@ -36,12 +35,29 @@ def _format_text(info: StreamInfo) -> str:
     return f"{info.width}x{info.height} {CHROMA_FORMATS[info.chroma_format_idc]} {depth} bit"
 
 
-def attributes(source: Source, info: StreamInfo, timeline: Timeline) -> dict[str, object]:
+def refuse_change(timeline: Timeline, selection: Selection) -> None:
+    """Make sure that all wanted frames have one format.
+
+    Raises:
+        VideoError: they have not.
+    """
+    first = timeline.info(selection.first) if len(timeline) else None
+    for row, info in timeline.formats:
+        if selection.first < row < selection.stop and _format(info) != _format(first):
+            raise VideoError(
+                f"{timeline.source.path} changes from {_format_text(first)} to "
+                f"{_format_text(info)} at {timeline.time(row):.3f} s; give --split to write one "
+                "file per part"
+            )
+
+
+def attributes(timeline: Timeline, info: StreamInfo) -> dict[str, object]:
     """The root attributes that are known with the first frame, as in `schema.ATTRIBUTES`."""
+    source = timeline.source
     sar = Fraction(info.sar_width or 1, info.sar_height or 1)
     values: dict[str, object] = {
         "davd_version": __version__,
-        "source": source.path.name,
+        "source": os.fsencode(source.path.name).decode(errors="replace"),
         "source_sha256": "",
         "chroma_format": CHROMA_FORMATS[info.chroma_format_idc],
         "color_matrix": COLOR_MATRICES.get(info.matrix_coefficients, "unspecified"),
@@ -98,7 +114,7 @@ class Output:
 
     def __init__(
         self,
-        source: Source,
+        timeline: Timeline,
         selection: Selection,
         settings: OutputSettings,
         path: str | os.PathLike[str] | None,
@@ -106,7 +122,7 @@ class Output:
         """Begin.
 
         Args:
-            source: the video.
+            timeline: of the video.
             selection: which of its frames will come.
             settings: how to write.
             path: of the first file; None writes nothing.
@@ -117,7 +133,7 @@ class Output:
         """
         self.paths: list[Path] = []
         self.duration = self.sound = 0.0
-        self._source, self._selection, self._settings = source, selection, settings
+        self._timeline, self._selection, self._settings = timeline, selection, settings
         self._path = None if path is None else Path(path)
         if self._path:
             check_output(self._path, overwrite=settings.overwrite)
@@ -125,52 +141,36 @@ class Output:
         self._info: StreamInfo | None = None  # of the current file
         self._begun = 0  # frames before the current file
         self._count = 0
-        self._times = (0.0, 0.0)  # of the first frame of the current file, and after the last
-        self._step = 0.0
         self._hasher = ThreadPoolExecutor(1, "davd-sha256")
         self._digest: Future[str] | None = None
 
-    def add(self, item: FrameRecord | PackedFrame, record: FrameRecord, info: StreamInfo) -> None:
-        """Write a frame.
+    def add(self, item: FrameRecord | PackedFrame, info: StreamInfo) -> None:
+        """Write a frame; where its format is another, begin another file.
 
         Args:
             item: the frame, packed or not.
-            record: its record.
             info: properties of its sequence.
-
-        Raises:
-            VideoError: the format changes, and it is not to be split.
         """
         if self._info is None:
-            self._begin(info, record)
+            self._begin(info)
         elif info is not self._info and _format(info) != _format(self._info):
-            if not self._settings.split:
-                before, after = _format_text(self._info), _format_text(info)
-                raise VideoError(
-                    f"{self._source.path} changes from {before} to {after} at "
-                    f"{record.time:.3f} s; give --split to write one file per part"
-                )
             self._end(last=False)
-            self._begin(info, record)
+            self._begin(info)
         if self._writer is not None:
             if isinstance(item, PackedFrame):
                 self._writer.append_packed(item.moved(-self._begun))
             else:
                 self._writer.append(_moved(item, -self._begun))
-        self._times = (self._times[0], record.time + self._step)
         self._count += 1
 
-    def _begin(self, info: StreamInfo, record: FrameRecord) -> None:
+    def _begin(self, info: StreamInfo) -> None:
         self._info, self._begun = info, self._count
-        timeline = Timeline(self._source, self._selection, info)
-        self._step = float(timeline.step * timeline.time_base)
-        self._times = (record.time, record.time)
         if self._path is None:
             return
         path = self._path
         if self.paths:
             path = path.with_name(f"{path.stem}-{len(self.paths) + 1}{path.suffix}")
-        values = attributes(self._source, info, timeline)
+        values = attributes(self._timeline, info)
         values["first_frame"] = self._selection.first + self._begun
         threads = self._settings.threads
         if threads is None:
@@ -183,15 +183,17 @@ class Output:
             overwrite=self._settings.overwrite,
         )
         if self._digest is None:
-            self._digest = self._hasher.submit(sha256, self._source.path)
+            self._digest = self._hasher.submit(sha256, self._timeline.source.path)
 
     def _end(self, *, last: bool, verified: bool = False) -> None:
-        self.duration += self._times[1] - self._times[0]
+        first = self._selection.first
+        begin, end = (self._timeline.time(first + n) for n in (self._begun, self._count))
+        self.duration += end - begin
         if self._writer is None:
             return
         if self._settings.audio:
-            whole = last and not self.paths and self._selection == Selection()
-            self._write_sound(self._writer, *((None, None) if whole else self._times))
+            whole = last and self._count == len(self._timeline) and not self.paths
+            self._write_sound(self._writer, *((None, None) if whole else (begin, end)))
         assert self._digest is not None
         self._writer.finish(source_sha256=self._digest.result(), verified=verified)
         self.paths.append(self._writer.path)
@@ -200,13 +202,13 @@ class Output:
     def _write_sound(self, writer: PriorsWriter, start: float | None, end: float | None) -> None:
         shift = self._settings.audio_shift
         start, end = (None if t is None else t - shift for t in (start, end))
-        sound = Sound(self._source, start, end)
+        sound = Sound(self._timeline.source, start, end)
         writer.write_audio(
             sound.blocks(), sample_rate=SAMPLE_RATE, start_time=lambda: sound.start_time + shift
         )
         self.sound += sound.samples / SAMPLE_RATE
         with tempfile.TemporaryFile(dir=writer.path.parent) as file:
-            first = copy_track(self._source, file, start=start, end=end)
+            first = copy_track(self._timeline.source, file, start=start, end=end)
             if first is not None:
                 writer.write_original(file, start_time=first + shift)
 

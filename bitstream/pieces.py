@@ -7,15 +7,16 @@ ready waits in a queue of bounded size until the pieces before are through.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import groupby
-from typing import Generic, NamedTuple, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple, TypeVar, cast
 
 from ._core import StreamInfo
 from .annexb import PARAMETER_SETS, nal_type, split_nals
-from .decode import Run, Selection, Taps
-from .demux import Packet, Source
+from .decode import Run, Taps
+from .demux import Packet
 from .priors.record import FrameRecord
+from .timeline import Entry, Selection, Timeline
 
 _SHORTEST = 24  # packets in a piece, at least
 _QUEUE = 40 << 20  # bytes of finished frames that a job may be ahead
@@ -23,27 +24,9 @@ _QUEUE = 40 << 20  # bytes of finished frames that a job may be ahead
 T = TypeVar("T")
 
 
-class Part(NamedTuple, Generic[T]):
-    """A frame on its way, with what has to be added to its numbers.
-
-    Attributes:
-        frame: the frame, as the job made it.
-        info: properties of its sequence.
-        shown: frames shown before its piece.
-        decoded: frames decoded before its piece.
-    """
-
-    frame: T
-    info: StreamInfo
-    shown: int
-    decoded: int
-
-
 class _PieceEnd(NamedTuple):
     """After the last frame of a piece: what it counted, and whether no piece follows."""
 
-    shown: int
-    decoded: int
     warnings: dict[str, int]
     last: bool
 
@@ -88,27 +71,27 @@ class _Queue:
 
 
 def one_by_one(
-    source: Source, taps: Taps, selection: Selection, counts: dict[str, int]
+    timeline: Timeline, taps: Taps, selection: Selection, counts: dict[str, int]
 ) -> Iterator[tuple[FrameRecord, StreamInfo]]:
     """Frames of the selection, by one decoder in this thread; warnings are added to `counts`."""
-    run = Run(source, taps, selection, warnings=counts)
+    run = Run(timeline, taps, selection, warnings=counts)
     sets: dict[bytes, None] = {}
-    packets = source.packets(counts)
-    for _ in range(selection.packet):
-        _collect(next(packets), source.length_size, sets)
-    yield from run.records(packets, sets)
+    packets = enumerate(timeline.source.packets(counts))
+    for _, packet in islice(packets, selection.entry.packet):
+        _collect(packet, sets)
+    yield from run.records(packets, selection.entry, sets)
 
 
-def _collect(packet: Packet, length_size: int, sets: dict[bytes, None]) -> None:
+def _collect(packet: Packet, sets: dict[bytes, None]) -> None:
     """Remember the parameter sets of a packet, the newest last."""
-    for nal in split_nals(packet.data, length_size):
+    for nal in split_nals(packet.data):
         if nal_type(nal) in PARAMETER_SETS:
             sets.pop(nal, None)
             sets[nal] = None
 
 
 def several_at_once(
-    source: Source,
+    timeline: Timeline,
     taps: Taps,
     selection: Selection,
     counts: dict[str, int],
@@ -116,13 +99,13 @@ def several_at_once(
     jobs: int,
     work: Callable[[FrameRecord], T],
     size: Callable[[T], int],
-) -> Iterator[Part[T]]:
+) -> Iterator[tuple[T, StreamInfo]]:
     """Frames of the selection, `jobs` pieces decoded at the same time.
 
     Args:
-        source: the video.
+        timeline: of the video.
         taps: what to record.
-        selection: which frames; of a bare stream all, or from the first on.
+        selection: which frames.
         counts: warnings are added to it.
         jobs: threads.
         work: done with each frame in the job's thread.
@@ -133,7 +116,7 @@ def several_at_once(
     threads = [
         threading.Thread(
             target=_job,
-            args=(source, taps, selection, number, jobs, work, size, queue),
+            args=(timeline, taps, selection, number, jobs, work, size, queue),
             name=f"davd-job-{number}",
             daemon=True,
         )
@@ -149,27 +132,24 @@ def several_at_once(
             thread.join()
 
 
-def _in_order(queues: list[_Queue], counts: dict[str, int]) -> Iterator[Part[T]]:
-    shown = decoded = piece = 0
+def _in_order(queues: list[_Queue], counts: dict[str, int]) -> Iterator[tuple[T, StreamInfo]]:
+    piece = 0
     while True:
         item = queues[piece % len(queues)].get()
         if isinstance(item, BaseException):
             raise item
         if isinstance(item, _PieceEnd):
-            shown += item.shown
-            decoded += item.decoded
             piece += 1
             for name, count in item.warnings.items():
                 counts[name] = counts.get(name, 0) + count
             if item.last:
                 return
         else:
-            frame, info = cast(tuple[T, StreamInfo], item)
-            yield Part(frame, info, shown, decoded)
+            yield cast(tuple[T, StreamInfo], item)
 
 
 def _job(
-    source: Source,
+    timeline: Timeline,
     taps: Taps,
     selection: Selection,
     number: int,
@@ -180,38 +160,44 @@ def _job(
 ) -> None:
     """Decode pieces `number`, `number + jobs` ... into the queue."""
     sets: dict[bytes, None] = {}
+    pieces = _pieces(timeline, selection)
 
-    def seen(packets: Iterator[tuple[int, Packet]]) -> Iterator[Packet]:
-        for _, packet in packets:
-            _collect(packet, source.length_size, sets)
-            yield packet
+    def seen(packets: Iterable[tuple[int, Packet]]) -> Iterator[tuple[int, Packet]]:
+        for item in packets:
+            _collect(item[1], sets)
+            yield item
 
     try:
         faults: dict[str, int] = {}
-        for piece, packets in groupby(_numbered(source, selection, faults), lambda item: item[0]):
-            if piece < 0 or piece % jobs != number:
-                for _ in seen(packets):
-                    pass
-                continue
-            run = Run(source, taps, selection)
-            for record, info in run.records(seen(packets), list(sets)):
-                result = work(record)
-                queue.put((result, info), size(result))
-            queue.put(_PieceEnd(run.shown, run.decoded, run.warnings, run.ended))
-        queue.put(_PieceEnd(0, 0, faults, True))
+        numbered = enumerate(timeline.source.packets(faults))
+        _exhaust(seen(islice(numbered, pieces[0].packet)))
+        for piece, entry in enumerate(pieces):
+            last = piece + 1 == len(pieces)
+            length = None if last else pieces[piece + 1].packet - entry.packet
+            until = None if last else pieces[piece + 1].order
+            packets = seen(islice(numbered, length))
+            if piece % jobs == number:
+                run, before = Run(timeline, taps, selection), list(sets)
+                for record, info in run.records(packets, entry, before, until=until):
+                    result = work(record)
+                    queue.put((result, info), size(result))
+                queue.put(_PieceEnd(run.warnings, run.ended))
+            _exhaust(packets)
+        queue.put(_PieceEnd(faults, True))
     except _Stopped:
         pass
     except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
         queue.put(error)
 
 
-def _numbered(
-    source: Source, selection: Selection, faults: dict[str, int]
-) -> Iterator[tuple[int, Packet]]:
-    """Packets with the number of their piece, -1 before the selection."""
-    piece, length = -1, 0
-    for i, packet in enumerate(source.packets(faults)):
-        if i == selection.packet or (piece >= 0 and packet.idr and length >= _SHORTEST):
-            piece, length = piece + 1, 0
-        length += 1
-        yield piece, packet
+def _exhaust(items: Iterable[object]) -> None:
+    deque(items, maxlen=0)
+
+
+def _pieces(timeline: Timeline, selection: Selection) -> list[Entry]:
+    """Where the pieces of a selection begin."""
+    found = [selection.entry]
+    for entry in timeline.entries:
+        if entry.row < selection.stop and entry.packet - found[-1].packet >= _SHORTEST:
+            found.append(entry)
+    return found

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import BinaryIO
 
 import av
 import av.error
 import numpy as np
 
-from .demux import Source
+from .demux import Source, open_container, read_packets
+from .stamps import increasing, usual_step
 
 SAMPLE_RATE = 16000  # Hz
 _JITTER = 0.02  # seconds that time stamps may be off before samples are put in or left out
@@ -86,20 +88,13 @@ class Sound:
             given += len(block)
 
     def _frames(self) -> Iterator[av.AudioFrame]:
-        with av.open(str(self.source.path), metadata_errors="ignore") as container:
-            stream = container.streams[self.source.sound]
-            demuxer = container.demux(stream)
-            while True:
-                try:
-                    packet = next(demuxer)
-                except (StopIteration, av.error.FFmpegError):
-                    return
-                try:
-                    frames = packet.decode()
-                except av.error.FFmpegError:
-                    self.faults += 1
-                    continue
-                yield from (f for f in frames if isinstance(f, av.AudioFrame))
+        for packet in steady(self.source.path, self.source.sound):
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                self.faults += 1
+                continue
+            yield from (f for f in frames if isinstance(f, av.AudioFrame))
 
 
 def _resampler() -> av.AudioResampler:
@@ -129,13 +124,15 @@ def copy_track(
         since Matroska has no place for this codec or there are no packets.
     """
     first: Fraction | None = None
-    with av.open(str(source.path), metadata_errors="ignore") as container:
+    with open_container(source.path) as container:
         stream = container.streams[source.sound]
         assert isinstance(stream, av.AudioStream)
         try:
             with av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as out:
                 track = out.add_stream_from_template(stream)
-                for packet in _packets(container, stream):
+                for packet in steady(source.path, source.sound):
+                    if not packet.size:
+                        continue
                     stamp = packet.dts if packet.pts is None else packet.pts
                     unit = packet.time_base or Fraction(1)
                     time = (stamp or 0) * unit
@@ -151,15 +148,20 @@ def copy_track(
     return None if first is None else float(first)
 
 
-def _packets(
-    container: "av.container.InputContainer", stream: "av.audio.AudioStream"
-) -> Iterator[av.Packet]:
-    """Packets with data and a time, up to the first that cannot be read."""
-    demuxer = container.demux(stream)
-    while True:
-        try:
-            packet = next(demuxer)
-        except (StopIteration, av.error.FFmpegError):
-            return
-        if packet.size and (packet.pts is not None or packet.dts is not None):
+def steady(path: Path, index: int) -> Iterator[av.Packet]:
+    """Packets of a stream, up to the first that cannot be read, with times that increase.
+
+    They are gone through twice: the rule of `stamps.py` looks ahead.
+    """
+    with open_container(path) as container:
+        found = [
+            packet.dts if packet.pts is None else packet.pts
+            for packet in read_packets(container, container.streams[index])
+            if packet.size
+        ]
+    times = iter(increasing(found, usual_step(found, 1)))
+    with open_container(path) as container:
+        for packet in read_packets(container, container.streams[index]):
+            if packet.size:
+                packet.pts = packet.dts = next(times)
             yield packet

@@ -1,6 +1,7 @@
 """Frame by frame comparison with FFmpeg, an independent decoder."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import av
 import av.error
@@ -8,10 +9,10 @@ import numpy as np
 from av.sidedata.encparams import VideoEncParams
 
 from ._core import StreamInfo
-from .decode import Selection
-from .demux import Source
+from .demux import open_container, read_packets
 from .priors.record import FrameRecord, cropped
 from .priors.schema import MbType
+from .timeline import Timeline, exactly
 
 
 class VerificationError(ValueError):
@@ -19,42 +20,71 @@ class VerificationError(ValueError):
 
 
 class Verifier:
-    """FFmpeg decodes the same video alongside; every frame and every QP must be equal."""
+    """FFmpeg decodes the same video alongside; every frame, its time and every QP must be equal.
 
-    def __init__(self, source: Source, selection: Selection) -> None:
+    Which frames they are is found from what was asked for, by FFmpeg's own count of frames and
+    FFmpeg's times: a range that was cut wrongly does not agree. Where FFmpeg's times do not
+    increase, those of the timeline count.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        frames: tuple[int, int | None] | None = None,
+    ) -> None:
         """Open the video for FFmpeg.
 
         Args:
-            source: the video.
-            selection: the frames that will be compared.
+            timeline: of the video.
+            start: seconds from the first frame, as asked for.
+            end: likewise.
+            frames: display indices of the first frame and of the one after the last, likewise.
         """
-        self._source = source
-        self._frames = self._wanted(selection)
+        self._timeline = timeline
+        self._span = (start, end)
+        self._low, self._high = frames or (None, None)
+        self._frames = self._wanted()
         self._checked = 0
 
-    def _wanted(self, selection: Selection) -> Iterator[av.VideoFrame]:
-        bare = self._source.bare
+    def _wanted(self) -> Iterator[av.VideoFrame]:
+        zero: int | None = None
         for index, frame in enumerate(self._decode()):
-            place = selection.place(index if bare else frame.pts)
+            zero = frame.pts if zero is None else zero
+            place = self._place(index, self._since(index, frame, zero))
             if place > 0:
                 return
             if place == 0:
                 yield frame
 
+    def _since(self, index: int, frame: av.VideoFrame, zero: int | None) -> Fraction:
+        """Seconds from the first frame."""
+        timeline = self._timeline
+        if timeline.kept and frame.pts is not None and zero is not None:
+            return (frame.pts - zero) * timeline.time_base
+        if index >= len(timeline):
+            return Fraction(1 << 62)
+        return (timeline.pts[index] - timeline.pts[0]) * timeline.time_base
+
+    def _place(self, index: int, since: Fraction) -> int:
+        """-1 before, 0 inside, 1 after what was asked for."""
+        start, end = (None if t is None else exactly(t) for t in self._span)
+        if (start is not None and since < start) or index < (self._low or 0):
+            return -1
+        late = end is not None and since >= end
+        return int(late or (self._high is not None and index >= self._high))
+
     def _decode(self) -> Iterator[av.VideoFrame]:
-        kind = "h264" if self._source.bare else None
-        with av.open(str(self._source.path), format=kind, metadata_errors="ignore") as container:
-            stream = container.streams[max(0, self._source.stream)]
+        source = self._timeline.source
+        with open_container(source.path, "h264" if source.bare else None) as container:
+            stream = container.streams[max(0, source.stream)]
             assert isinstance(stream, av.VideoStream)
             # Not by frames: FFmpeg would export the QP of pictures still decoded by another thread
             stream.thread_type = "SLICE"
             stream.codec_context.options = {"export_side_data": "venc_params"}
-            packets = container.demux(stream)
-            while True:
-                try:
-                    packet = next(packets)
-                except (StopIteration, av.error.FFmpegError):
-                    return
+            for packet in read_packets(container, stream):
                 try:
                     frames = packet.decode()
                 except av.error.FFmpegError:
@@ -71,6 +101,9 @@ class Verifier:
         if frame is None:
             raise VerificationError(f"FFmpeg decodes only {self._checked} frames")
         where = f"frame {self._checked} ({record.time:.3f} s)"
+        if self._timeline.kept and frame.pts not in (None, record.pts):
+            theirs = float(frame.pts * self._timeline.time_base)
+            raise VerificationError(f"{where} is FFmpeg's at {theirs:.3f} s")
         if record.decoded is None:
             raise VerificationError("nothing to compare: decoded planes were not recorded")
         for name, ours, theirs in zip(

@@ -21,6 +21,8 @@ from davd.bitstream import (
     iterate,
 )
 from davd.bitstream.annexb import nal_type, split_nals
+from davd.bitstream.demux import open_source
+from davd.bitstream.timeline import look_through
 from davd.bitstream.verify import Verifier
 from davd.cli.extract import main
 
@@ -231,10 +233,8 @@ def test_outputs_without_file(clip: Path, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_verification_sees_one_sample(clip: Path) -> None:
-    from davd.bitstream.decode import Selection
-    from davd.bitstream.demux import open_source
-
-    verifier = Verifier(open_source(clip), Selection())
+    timeline = look_through(open_source(clip))
+    verifier = Verifier(timeline)
     frames = iterate(clip)
     verifier.check(*next(frames))
     record, info = next(frames)
@@ -243,13 +243,13 @@ def test_verification_sees_one_sample(clip: Path) -> None:
         VerificationError, match="in 1 samples of cr, the first at row 9, column 11"
     ):
         verifier.check(record, info)
-    verifier = Verifier(open_source(clip), Selection())
+    verifier = Verifier(timeline)
     record, info = next(iterate(clip))
     record.qp_y[4, 5] += 1
     with pytest.raises(VerificationError, match="QP of macroblock row 4, column 5"):
         verifier.check(record, info)
     with pytest.raises(VerificationError, match="more than 0 frames"):
-        Verifier(open_source(clip), Selection()).finish()
+        Verifier(timeline).finish()
 
 
 def failure(arguments: list[str], capsys: pytest.CaptureFixture, status: int = 1) -> str:
@@ -308,7 +308,7 @@ def test_split_writes_a_file_per_format(tmp_path: Path) -> None:
 def test_lost_slices_are_marked_and_counted(tmp_path: Path) -> None:
     options = {"x264-params": "slices=4"}
     video = encode(tmp_path / "a.264", frames=30, sound=False, options=options)
-    nals = split_nals(video.read_bytes(), 0)
+    nals = split_nals(video.read_bytes())
     slices = [i for i, nal in enumerate(nals) if nal_type(nal) in (1, 5)]
     assert len(slices) == 120
     for lost in (slices[1], slices[57], slices[118]):
