@@ -589,7 +589,6 @@ def test_a_slice_group_lost_is_concealed() -> None:
 
 
 UNSUPPORTED = {
-    "field pictures": (Sets(frame_mbs_only=0), {"field_bits": (1, 0)}),
     "adaptive frame/field": (Sets(frame_mbs_only=0, mbaff=1), {"mbs": 1}),
 }
 

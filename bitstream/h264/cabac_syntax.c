@@ -21,6 +21,7 @@ enum {
     CTX_INTRA_CHROMA_PRED_MODE = 64,
     CTX_PREV_INTRA_PRED_MODE_FLAG = 68,
     CTX_REM_INTRA_PRED_MODE = 69,
+    CTX_MB_FIELD_DECODING_FLAG = 70,
     CTX_CBP_LUMA = 73,
     CTX_CBP_CHROMA = 77,
     CTX_TRANSFORM_SIZE_8X8_FLAG = 399,
@@ -50,6 +51,14 @@ bool h264_cabac_mb_skip_flag(h264_decoder *const dec) {
     const int inc = (is_available(m->A) && !m->A->skip) + (is_available(m->B) && !m->B->skip);
     return bin(&dec->slice.cabac,
                (dec->slice.hdr.slice_type == SLICE_B ? CTX_MB_SKIP_B : CTX_MB_SKIP_P) + inc);
+}
+
+// 9.3.3.1.1.2
+bool h264_cabac_mb_field_decoding_flag(h264_decoder *const dec) {
+    const mb_ctx *const m = &dec->slice.mb;
+    const int inc = (m->left_pair >= 0 && dec->mb[m->left_pair].field) +
+                    (m->above_pair >= 0 && dec->mb[m->above_pair].field);
+    return bin(&dec->slice.cabac, CTX_MB_FIELD_DECODING_FLAG + inc);
 }
 
 bool h264_cabac_end_of_slice_flag(h264_decoder *const dec) {
@@ -233,8 +242,10 @@ int h264_cabac_intra_chroma_pred_mode(h264_decoder *const dec) {
 // refIdxZeroFlagN and predModeEqualFlagN of 9.3.3.1.1.6 for an 8x8 quarter of another macroblock
 static bool ref_idx_counts(const h264_decoder *const dec, const mb_info *const mb, const int addr,
                            const int list, const int quarter) {
+    // to a frame macroblock both fields of the first frame are reference 0
+    const int zero = mb->field && !dec->slice.mb.mb->field;
     return addr >= 0 && !mb->is_intra && !(mb->direct >> quarter & 1) &&
-           dec->cur->motion[addr].ref_idx[list][quarter] > 0;
+           dec->cur->motion[addr].ref_idx[list][quarter] > zero;
 }
 
 // 9.3.3.1.1.6; `parsed` holds the values already parsed for this macroblock, 0 or less where there

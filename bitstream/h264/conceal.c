@@ -39,7 +39,7 @@ static void conceal_samples(const h264_decoder *const dec, const picture *const 
  * recorded as P_Skip of that sample values, and left alone by the deblocking filter. */
 static void conceal_mb(h264_decoder *const dec, const picture *const from) {
     mb_ctx *const m = &dec->slice.mb;
-    const bool field = dec->slice.hdr.field_pic_flag;
+    const bool field = m->mb->field;
     *m->mb = (mb_info){
         .slice_num = INT32_MAX, .type = H264_P_SKIP, .field = field, .skip = true, .conceal = true};
     m->mb->disable_deblocking_filter_idc = 1;
@@ -55,6 +55,12 @@ static void conceal_mb(h264_decoder *const dec, const picture *const from) {
     dec->warnings[H264_WARN_CONCEALED_MB]++;
 }
 
+// Both macroblocks of a pair are of one kind, also where only one of them came.
+static bool pair_is_field(const h264_decoder *const dec, const mb_ctx *const m) {
+    const int other = m->mb_x + (m->mb_y ^ 1) * dec->PicWidthInMbs;
+    return dec->mb[other].slice_num >= 0 && dec->mb[other].field;
+}
+
 void h264_conceal_picture(h264_decoder *const dec) {
     const slice_header *const h = &dec->slice.hdr;
     mb_ctx *const m = &dec->slice.mb;
@@ -62,8 +68,10 @@ void h264_conceal_picture(h264_decoder *const dec) {
     const int step = h->field_pic_flag ? 2 : 1;
     for (m->mb_y = h->bottom_field_flag; m->mb_y < dec->FrameHeightInMbs; m->mb_y += step) {
         for (m->mb_x = 0; m->mb_x < dec->PicWidthInMbs; m->mb_x++) {
-            if (dec->mb[m->mb_x + m->mb_y * dec->PicWidthInMbs].slice_num >= 0)
+            mb_info *const mb = &dec->mb[m->mb_x + m->mb_y * dec->PicWidthInMbs];
+            if (mb->slice_num >= 0)
                 continue;
+            mb->field = h->MbaffFrameFlag && pair_is_field(dec, m);
             h264_neighbours(dec, m);
             conceal_mb(dec, from);
         }

@@ -13,10 +13,8 @@ enum {
 static const char *unsupported_feature(const sps *const s, const slice_header *const h) {
     if (s->separate_colour_plane_flag)
         return "separate colour planes";
-    if (h->field_pic_flag)
-        return "interlaced video (field pictures)";
-    if (h->MbaffFrameFlag)
-        return "interlaced video (macroblock-adaptive frame/field coding)";
+    if (h->MbaffFrameFlag && h->disable_deblocking_filter_idc != 1)
+        return "the deblocking filter of macroblock-adaptive frame/field coding";
     if (h->nal_unit_type == NAL_DPA)
         return "data partitioning";
     if (h->slice_type == SLICE_SP || h->slice_type == SLICE_SI)

@@ -25,13 +25,23 @@ static int dist_scale_factor(const int32_t cur, const ref_entry *const r0,
     return iclip((tb * tx + 32) >> 6, -1024, 1023);
 }
 
-static void init_implicit_weights(slice_ctx *const s, const int32_t poc) {
-    for (int i = 0; i < s->hdr.num_ref_idx_active[0]; i++) {
-        for (int j = 0; j < s->hdr.num_ref_idx_active[1]; j++) {
-            const ref_entry *const r0 = &s->RefPicList[0][i], *const r1 = &s->RefPicList[1][j];
+// Distances between the current picture or field at `poc` and the entries of two lists
+static void init_distances(slice_ctx *const s, const int kind, const int32_t poc,
+                           const ref_entry *const list0, const ref_entry *const list1) {
+    const int fields = kind != DISTANCES_OF_PICTURE;
+    const int n0 = s->hdr.num_ref_idx_active[0] << fields,
+              n1 = s->hdr.num_ref_idx_active[1] << fields;
+    if (!s->hdr.direct_spatial_mv_pred_flag)
+        for (int i = 0; i < n0; i++)
+            s->dist_scale_factor[kind][i] = (int16_t)dist_scale_factor(poc, &list0[i], &list1[0]);
+    if (s->pps->weighted_bipred_idc != 2)
+        return;
+    for (int i = 0; i < n0; i++) { // 8.4.2.3.1
+        for (int j = 0; j < n1; j++) {
+            const ref_entry *const r0 = &list0[i], *const r1 = &list1[j];
             const int factor = r1->long_term ? NO_SCALING : dist_scale_factor(poc, r0, r1);
             const int w1 = factor >> 2;
-            s->implicit.w1[i][j] =
+            s->implicit[kind].w1[i][j] =
                 (int16_t)(factor == NO_SCALING || w1 < -64 || w1 > 128 ? 32 : w1);
         }
     }
@@ -50,46 +60,106 @@ void h264_slice_prediction_init(h264_decoder *const dec) {
     slice_ctx *const s = &dec->slice;
     if (s->hdr.slice_type != SLICE_B)
         return;
-    const int32_t poc = current_poc(s);
-    if (!s->hdr.direct_spatial_mv_pred_flag)
-        for (int i = 0; i < s->hdr.num_ref_idx_active[0]; i++)
-            s->dist_scale_factor[i] =
-                (int16_t)dist_scale_factor(poc, &s->RefPicList[0][i], &s->RefPicList[1][0]);
-    if (s->pps->weighted_bipred_idc == 2)
-        init_implicit_weights(s, poc);
+    init_distances(s, DISTANCES_OF_PICTURE, current_poc(s), s->RefPicList[0], s->RefPicList[1]);
+    if (!s->hdr.MbaffFrameFlag)
+        return;
+    init_distances(s, DISTANCES_OF_TOP, s->pic->TopFieldOrderCnt, s->field_list[0][0],
+                   s->field_list[0][1]);
+    init_distances(s, DISTANCES_OF_BOTTOM, s->pic->BottomFieldOrderCnt, s->field_list[1][0],
+                   s->field_list[1][1]);
 }
 
 // ------------------------------------------------------------------------------- co-located blocks
+
+// vertMvScale of Table 8-6
+typedef enum vertical_scale {
+    ONE_TO_ONE,
+    FRM_TO_FLD,
+    FLD_TO_FRM
+} vertical_scale;
+
+typedef struct colocated_mb {
+    const mb_motion *half[2]; // mbAddrCol of the upper and the lower 8x8 quarters
+    vertical_scale scale;
+} colocated_mb;
+
+static int32_t poc_distance(const int32_t a, const int32_t b) {
+    return a < b ? b - a : a - b;
+}
+
+/* 8.4.1.2.1, Table 8-6. Macroblock maps hold field pairs and field pictures alike, Note [Macroblock
+ * addresses], so that mbAddrCol1 to mbAddrCol7 are all in the pair at the place of the current one.
+ */
+static colocated_mb colocated_macroblock(const h264_decoder *const dec) {
+    const slice_ctx *const s = &dec->slice;
+    const mb_ctx *const m = &s->mb;
+    const ref_entry *const ref = &m->ref_list[1][0];
+    const picture *const pic = ref->pic;
+    const mb_motion *const same = &pic->motion[m->addr];
+    if (H264_LIKELY(s->sps->frame_mbs_only_flag))
+        return (colocated_mb){{same, same}, ONE_TO_ONE};
+    const int w = dec->PicWidthInMbs, pair = m->addr - (m->mb_y & 1) * w;
+    const mb_motion *const top = &pic->motion[pair], *const bottom = top + w;
+    const bool field = m->mb->field, col_field = pic->mb_field[pair];
+    if (field && !col_field)
+        return (colocated_mb){{top, bottom}, FRM_TO_FLD};
+    if (!field && col_field) {
+        const int32_t poc = s->pic->PicOrderCnt;
+        const bool nearer =
+            poc_distance(pic->TopFieldOrderCnt, poc) < poc_distance(pic->BottomFieldOrderCnt, poc);
+        const mb_motion *const col = nearer ? top : bottom;
+        return (colocated_mb){{col, col}, FLD_TO_FRM};
+    }
+    if (field && !pic->mbaff) {
+        const mb_motion *const col = ref->structure == BOTTOM_FIELD ? bottom : top;
+        return (colocated_mb){{col, col}, ONE_TO_ONE};
+    }
+    return (colocated_mb){{same, same}, ONE_TO_ONE};
+}
+
+// With direct_8x8_inference_flag a quarter takes the motion of its corner
+static int colocated_index(const mb_ctx *const m, const vertical_scale scale, const bool inference,
+                           const int x, const int y) {
+    if (!inference)
+        return y * 4 + x;
+    const int column = (x >> 1) * 3, lower = y >> 1;
+    switch (scale) { // yM
+    case FRM_TO_FLD: return lower * 8 + column;
+    case FLD_TO_FRM: return (m->mb_y & 1) * 8 + lower * 4 + column;
+    default: return lower * 12 + column;
+    }
+}
 
 typedef struct colocated {
     const int16_t *mv; // mvCol
     int ref_idx;       // refIdxCol, -1 intra
     int32_t uid;       // the frame it refers to
+    int structure;     // and the field of it
 } colocated;
 
-// 8.4.1.2.1 for a frame macroblock whose co-located picture is a frame, or field in field
-static colocated colocated_block(const h264_decoder *const dec, const int block) {
+// The block of the co-located macroblock for block (x, y)
+static colocated colocated_block(const mb_ctx *const m, const colocated_mb *const mb,
+                                 const bool inference, const int x, const int y) {
     static const int16_t zero[2] = {0, 0};
-    const mb_motion *const col = &dec->slice.RefPicList[1][0].pic->motion[dec->slice.mb.addr];
+    const mb_motion *const col = mb->half[y >> 1];
+    const int block = colocated_index(m, mb->scale, inference, x, y);
     const int q = h264_quarter_of_block[block];
     for (int list = 0; list < 2; list++)
         if (col->ref_idx[list][q] >= 0)
-            return (colocated){col->mv[list][block], col->ref_idx[list][q], col->uid[list][q]};
-    return (colocated){zero, -1, NO_UID};
+            return (colocated){col->mv[list][block], col->ref_idx[list][q], col->uid[list][q],
+                               col->ref_parity[list][q]};
+    return (colocated){zero, -1, NO_UID, 0};
 }
 
-// With direct_8x8_inference_flag a quarter takes the motion of its corner
-static int colocated_index(const bool inference, const int x, const int y) {
-    return inference ? (y >> 1) * 12 + (x >> 1) * 3 : y * 4 + x;
-}
+// ---------------------------------------------------------------------------------- direct modes
 
 // One 4x4 block, or a whole quarter under direct_8x8_inference_flag: n blocks wide and high
 typedef struct direct_block {
     int x, y, n;
 } direct_block;
 
-static bool is_col_zero(const h264_decoder *const dec, const direct_block b) {
-    const colocated col = colocated_block(dec, colocated_index(b.n == 2, b.x, b.y));
+static bool is_col_zero(const mb_ctx *const m, const colocated_mb *const mb, const direct_block b) {
+    const colocated col = colocated_block(m, mb, b.n == 2, b.x, b.y);
     return col.ref_idx == 0 && col.mv[0] >= -1 && col.mv[0] <= 1 && col.mv[1] >= -1 &&
            col.mv[1] <= 1;
 }
@@ -107,7 +177,7 @@ static void spatial_direct(h264_decoder *const dec, const direct_block *const bl
     if (directZeroPrediction)
         ref[0] = ref[1] = 0;
     const bool may_be_zero =
-        !directZeroPrediction && !s->RefPicList[1][0].long_term && (ref[0] == 0 || ref[1] == 0);
+        !directZeroPrediction && !m->ref_list[1][0].long_term && (ref[0] == 0 || ref[1] == 0);
     const bool all_zero = (ref[0] != 0 || (mvp[0][0] | mvp[0][1]) == 0) &&
                           (ref[1] != 0 || (mvp[1][0] | mvp[1][1]) == 0);
     if (n_blocks * blocks[0].n * blocks[0].n == 16 &&
@@ -116,21 +186,30 @@ static void spatial_direct(h264_decoder *const dec, const direct_block *const bl
             h264_motion_fill(m, list, 0, 0, 4, 4, ref[list], mvp[list]);
         return;
     }
+    const colocated_mb mb = colocated_macroblock(dec);
     for (int i = 0; i < n_blocks; i++) {
         const direct_block b = blocks[i];
-        const bool colZeroFlag = may_be_zero && is_col_zero(dec, b);
+        const bool colZeroFlag = may_be_zero && is_col_zero(m, &mb, b);
         for (int list = 0; list < 2; list++)
             h264_motion_fill(m, list, b.x, b.y, b.n, b.n, ref[list],
                              ref[list] == 0 && colZeroFlag ? zero : mvp[list]);
     }
 }
 
-// The lowest refIdxL0 that refers to the frame the co-located block refers to
-static int map_col_to_list0(const slice_ctx *const s, const colocated col) {
+// The lowest refIdxL0 that refers to the frame of the co-located block's reference (in a frame
+// macroblock), or to a field of it: that one, or from frame to field the one of the same parity
+static int map_col_to_list0(const slice_ctx *const s, const colocated col,
+                            const vertical_scale scale) {
+    const mb_ctx *const m = &s->mb;
     if (col.ref_idx < 0)
         return 0;
-    for (int i = 0; i < s->hdr.num_ref_idx_active[0]; i++)
-        if (s->RefPicList[0][i].pic->uid == col.uid)
+    const int n = s->hdr.num_ref_idx_active[0] << m->frame_field;
+    const int structure = !m->mb->field         ? FRAME
+                          : scale == ONE_TO_ONE ? col.structure
+                          : m->mb_y & 1         ? BOTTOM_FIELD
+                                                : TOP_FIELD;
+    for (int i = 0; i < n; i++)
+        if (m->ref_list[0][i].pic->uid == col.uid && m->ref_list[0][i].structure == structure)
             return i;
     return 0; // not allowed by the standard: some picture is missing
 }
@@ -139,18 +218,23 @@ static int map_col_to_list0(const slice_ctx *const s, const colocated col) {
 static void temporal_direct(h264_decoder *const dec, const direct_block *const blocks,
                             const int n_blocks) {
     slice_ctx *const s = &dec->slice;
+    mb_ctx *const m = &s->mb;
+    const colocated_mb mb = colocated_macroblock(dec);
     for (int i = 0; i < n_blocks; i++) {
         const direct_block b = blocks[i];
-        const colocated col = colocated_block(dec, colocated_index(b.n == 2, b.x, b.y));
-        const int refIdxL0 = map_col_to_list0(s, col);
-        const int factor = s->dist_scale_factor[refIdxL0];
+        const colocated col = colocated_block(m, &mb, b.n == 2, b.x, b.y);
+        const int refIdxL0 = map_col_to_list0(s, col, mb.scale);
+        const int factor = s->dist_scale_factor[m->distances][refIdxL0];
+        const int mvCol[2] = {col.mv[0], mb.scale == FRM_TO_FLD   ? col.mv[1] / 2
+                                         : mb.scale == FLD_TO_FRM ? col.mv[1] * 2
+                                                                  : col.mv[1]};
         int16_t mvL0[2], mvL1[2];
         for (int c = 0; c < 2; c++) {
-            mvL0[c] = (int16_t)(factor == NO_SCALING ? col.mv[c] : (factor * col.mv[c] + 128) >> 8);
-            mvL1[c] = (int16_t)(factor == NO_SCALING ? 0 : mvL0[c] - col.mv[c]);
+            mvL0[c] = (int16_t)(factor == NO_SCALING ? mvCol[c] : (factor * mvCol[c] + 128) >> 8);
+            mvL1[c] = (int16_t)(factor == NO_SCALING ? 0 : mvL0[c] - mvCol[c]);
         }
-        h264_motion_fill(&s->mb, 0, b.x, b.y, b.n, b.n, refIdxL0, mvL0);
-        h264_motion_fill(&s->mb, 1, b.x, b.y, b.n, b.n, 0, mvL1);
+        h264_motion_fill(m, 0, b.x, b.y, b.n, b.n, refIdxL0, mvL0);
+        h264_motion_fill(m, 1, b.x, b.y, b.n, b.n, 0, mvL1);
     }
 }
 

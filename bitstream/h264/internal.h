@@ -358,7 +358,14 @@ typedef struct mb_ctx {
     int addr_left[2];
     uint8_t left_row[4];   // luma block row there
     uint8_t left_row_c[4]; // chroma block row there (by chroma block row)
-    int chroma_rows;       // rows of 4x4 chroma blocks: 2 (4:2:0) or 4 (4:2:2)
+    int block_D;           // 4x4 block of D that touches this macroblock, raster
+    // MBAFF: pairs to the left and above in the same slice, by their top macroblock; -1: none
+    int left_pair, above_pair;
+    bool left_differs; // one of this pair and the left one is a field pair, the other a frame pair
+    bool frame_field;  // field macroblock of a frame: ref_idx counts fields
+    int distances;     // which of slice_ctx.dist_scale_factor and .implicit: DISTANCES_*
+    const ref_entry *ref_list[2]; // what ref_idx refers to
+    int chroma_rows;              // rows of 4x4 chroma blocks: 2 (4:2:0) or 4 (4:2:2)
     // samples: where this macroblock starts in each plane, and the stride of its rows (doubled in
     // field macroblocks)
     uint8_t *dst[3];
@@ -378,6 +385,9 @@ typedef struct mb_ctx {
     uint8_t scan_pos[MAX_LEVELS]; // index in scan order within the block
     // motion caches with a border of neighbours: see mvpred.c
     motion_cache cache;
+    // block at (-1, 4 * y - 1) of rows y = 1..3 where that is not the one left of row y - 1
+    int16_t diagonal_mv[2][4][2];
+    int8_t diagonal_ref[2][4];
     uint8_t mvd_cache[2][5 * 8][2];
     uint16_t pcm[3 * 256]; // I_PCM samples: Y, Cb, Cr
     int32_t coef[64 * 4];  // scaled coefficients of one block, zero between uses
@@ -396,6 +406,15 @@ typedef struct implicit_weights {
     int16_t w1[MAX_REFS][MAX_REFS];
 } implicit_weights; // 8.4.2.3.1, -64..128; w0 = 64 - w1
 
+// Between which pictures distances in PicOrderCnt are taken: those of the slice's own lists, or, in
+// field macroblocks of frames, the fields that macroblocks of each parity refer to
+enum {
+    DISTANCES_OF_PICTURE,
+    DISTANCES_OF_TOP,
+    DISTANCES_OF_BOTTOM,
+    N_DISTANCES
+};
+
 typedef struct slice_ctx {
     slice_header hdr;
     const sps *sps;
@@ -406,9 +425,9 @@ typedef struct slice_ctx {
     picture *pic;                             // the current picture
     ref_entry RefPicList[2][MAX_REFS];        // 8.2.4, after modification; frame or field lists
     ref_entry field_list[2][2][2 * MAX_REFS]; // MBAFF: [parity of the macroblock][list], 8.4.2.1
-    // 8.4.1.2.3, temporal direct
-    int16_t dist_scale_factor[MAX_REFS];
-    implicit_weights implicit;
+    // 8.4.1.2.3, temporal direct, and 8.4.2.3.1; [DISTANCES_*]
+    int16_t dist_scale_factor[N_DISTANCES][MAX_REFS];
+    implicit_weights implicit[N_DISTANCES];
     bits b;
     cabac cabac;
     int QPY; // QP_Y,PRED: of the previous macroblock in the slice
@@ -430,7 +449,10 @@ enum {
     AVAIL_LEFT = 1,
     AVAIL_TOP = 2,
     AVAIL_TOPRIGHT = 4,
-    AVAIL_TOPLEFT = 8
+    AVAIL_TOPLEFT = 8,
+    // of a macroblock whose left neighbours are there in part: those of its upper and lower half
+    AVAIL_LEFT_UPPER = 16,
+    AVAIL_LEFT_LOWER = 32
 };
 
 // Filters of an edge 16 samples long, 8.7.2.3 (bS 1..3, tc0 of each quarter, -1: bS 0) and 8.7.2.4
@@ -547,8 +569,10 @@ int h264_slice_groups(h264_decoder *dec);
 // NextMbAddress(n); `end` or more: none follows
 uint32_t h264_next_mb_address(const slice_ctx *s, uint32_t n, uint32_t end);
 
-// neighbour.c (6.4): everything of mb_ctx that follows from m->addr
+// neighbour.c (6.4): everything of mb_ctx that follows from mb_x, mb_y and, in MBAFF frames, from
+// mb_info.field of this macroblock
 void h264_neighbours(h264_decoder *dec, mb_ctx *m);
+void h264_neighbours_init(slice_ctx *s); // once a slice
 
 // macroblock.c (7.3.5): parses one macroblock into mb_ctx, mb_info and mb_motion. H264_OK or
 // H264_CORRUPT
@@ -579,6 +603,7 @@ void h264_cabac_init_engine(cabac *c, const uint8_t *data, const uint8_t *end);
 
 // cabac_syntax.c: syntax elements of 7.3.4 and 7.3.5 (9.3.2, 9.3.3.1)
 bool h264_cabac_mb_skip_flag(h264_decoder *dec);
+bool h264_cabac_mb_field_decoding_flag(h264_decoder *dec);
 bool h264_cabac_end_of_slice_flag(h264_decoder *dec);
 int h264_cabac_mb_type(h264_decoder *dec);
 int h264_cabac_sub_mb_type(h264_decoder *dec);

@@ -280,9 +280,10 @@ static void FN(intra16x16)(void *const dst, ptrdiff_t stride, const void *const 
 // 8.3.4.1 to 8.3.4.3: DC of the 4x4 chroma block at x, y. Blocks on the upper edge but not in the
 // corner prefer what is above, blocks on the left edge what is to the left, all others take both.
 H264_INLINE int FN(chroma_dc)(const SAMPLE *const above, const SAMPLE *const left,
-                              const ptrdiff_t left_stride, const int x, const int y,
+                              const ptrdiff_t left_stride, const int h, const int x, const int y,
                               const unsigned avail, const int depth) {
-    bool use_top = avail & AVAIL_TOP, use_left = avail & AVAIL_LEFT;
+    bool use_top = avail & AVAIL_TOP;
+    bool use_left = avail & (AVAIL_LEFT | (2 * y < h ? AVAIL_LEFT_UPPER : AVAIL_LEFT_LOWER));
     if (use_top && use_left && (x == 0) != (y == 0)) {
         use_top = y == 0;
         use_left = x == 0;
@@ -313,8 +314,9 @@ static void FN(intra_chroma)(void *const dst, ptrdiff_t stride, const void *cons
     default: {
         for (int y = 0; y < h; y += 4)
             for (int x = 0; x < 8; x += 4)
-                FN(fill)(d + y * stride + x, stride, 4, 4,
-                         FN(chroma_dc)(d - stride, left, left_stride, x, y, avail, DEPTH(depth)));
+                FN(fill)(
+                    d + y * stride + x, stride, 4, 4,
+                    FN(chroma_dc)(d - stride, left, left_stride, h, x, y, avail, DEPTH(depth)));
     }
     }
 }

@@ -32,7 +32,7 @@ static const sub_type table_7_18_sub_mb_type[13] = {
 static int read_ref_idx(h264_decoder *const dec, const int list, const int quarter,
                         const int8_t parsed[4]) {
     slice_ctx *const s = &dec->slice;
-    const int n = s->hdr.num_ref_idx_active[list];
+    const int n = s->hdr.num_ref_idx_active[list] << s->mb.frame_field;
     if (n == 1)
         return 0;
     const uint32_t v = s->pps->entropy_coding_mode_flag

@@ -1,7 +1,6 @@
 /* 8.4.1 Derivation of motion vectors and reference indices, direct modes apart (direct.c).
  * In: neighbouring mb_motion of the slice, ref_idx and mvd as parsed. Out: motion caches of mb_ctx,
- * and mb_motion of the macroblock. Frame macroblocks and field pictures; MBAFF pairs are not
- * handled yet. */
+ * and mb_motion of the macroblock. */
 #include <string.h>
 
 #include "internal.h"
@@ -44,7 +43,7 @@ static void fill_list(h264_decoder *const dec, const int list) {
                5); // not decoded yet, and never to the right of the macroblock
     }
     fill_one(dec, list, MV_CACHE(4, -1), m->addr_C, 12);
-    fill_one(dec, list, MV_CACHE(-1, -1), m->addr_D, 15);
+    fill_one(dec, list, MV_CACHE(-1, -1), m->addr_D, m->block_D);
 }
 
 static void fill_mvd(const mb_ctx *const m, uint8_t (*const cache)[2], const int list) {
@@ -55,12 +54,69 @@ static void fill_mvd(const mb_ctx *const m, uint8_t (*const cache)[2], const int
     }
 }
 
+// Fields of a frame have half its rows, and two entries in a list for each of its own (8.4.1.3.1).
+static void convert(const bool to_field, int8_t *const ref_idx, int16_t mv[2]) {
+    if (*ref_idx < 0)
+        return;
+    *ref_idx = (int8_t)(to_field ? *ref_idx * 2 : *ref_idx >> 1);
+    mv[1] = (int16_t)(to_field ? mv[1] / 2 : mv[1] * 2);
+}
+
+static void convert_mvd(const bool to_field, uint8_t mvd[2]) { // 9.3.3.1.1.7
+    mvd[1] = (uint8_t)(to_field ? mvd[1] >> 1 : imin(mvd[1] * 2, 255));
+}
+
+/* Blocks at (-1, 4 * y - 1) for partitions whose neighbour C is missing, beside a pair of the other
+ * kind: odd rows of a frame lie in the bottom field, odd rows of a field in rows 2 and 3 of four of
+ * the frame. */
+static void fill_diagonal(h264_decoder *const dec, const int list) {
+    mb_ctx *const m = &dec->slice.mb;
+    const bool field = m->mb->field;
+    for (int y = 1; y < 4; y++) {
+        const int yN = 4 * y - 1;
+        const bool lower = field ? yN > 7 : true;
+        const int yM = field ? 2 * yN - 16 * lower : (yN + 16 * (m->mb_y & 1)) >> 1;
+        const int block = (yM >> 2) * 4 + 3;
+        const mb_motion *const n =
+            &dec->cur->motion[m->left_pair + (lower ? dec->PicWidthInMbs : 0)];
+        m->diagonal_ref[list][y] = n->ref_idx[list][h264_quarter_of_block[block]];
+        copy_mv(m->diagonal_mv[list][y], n->mv[list][block]);
+        convert(field, &m->diagonal_ref[list][y], m->diagonal_mv[list][y]);
+    }
+}
+
+// In a frame with field pairs: neighbours of the other kind, as this macroblock takes them
+static void convert_neighbours(h264_decoder *const dec, const int list, const bool with_mvd) {
+    mb_ctx *const m = &dec->slice.mb;
+    const bool field = m->mb->field;
+    int at[10], n = 0;
+    if (m->addr_B >= 0 && m->B->field != field)
+        for (int x = 0; x < 4; x++)
+            at[n++] = MV_CACHE(x, -1);
+    if (m->left_differs)
+        for (int y = 0; y < 4; y++)
+            at[n++] = MV_CACHE(-1, y);
+    for (int i = 0; i < n && with_mvd; i++)
+        convert_mvd(field, m->mvd_cache[list][at[i]]);
+    if (m->addr_C >= 0 && m->C->field != field)
+        at[n++] = MV_CACHE(4, -1);
+    if (m->addr_D >= 0 && m->D->field != field)
+        at[n++] = MV_CACHE(-1, -1);
+    for (int i = 0; i < n; i++)
+        convert(field, &m->cache.ref[list][at[i]], m->cache.mv[list][at[i]]);
+    if (m->left_differs)
+        fill_diagonal(dec, list);
+}
+
 void h264_motion_cache_fill(h264_decoder *const dec, const int lists) {
     mb_ctx *const m = &dec->slice.mb;
+    const bool cabac = dec->slice.pps->entropy_coding_mode_flag;
     for (int list = 0; list < lists; list++) {
         fill_list(dec, list);
-        if (dec->slice.pps->entropy_coding_mode_flag)
+        if (cabac)
             fill_mvd(m, m->mvd_cache[list], list);
+        if (H264_UNLIKELY(dec->slice.hdr.MbaffFrameFlag))
+            convert_neighbours(dec, list, cabac);
     }
 }
 
@@ -90,7 +146,7 @@ static void store_refs(const slice_ctx *const s, mb_motion *const motion, const 
         motion->uid[list][quarter] = NO_UID;
         motion->ref_parity[list][quarter] = 0;
     } else {
-        const ref_entry *const r = &s->RefPicList[list][ref_idx];
+        const ref_entry *const r = &s->mb.ref_list[list][ref_idx];
         motion->uid[list][quarter] = r->pic->uid;
         motion->ref_parity[list][quarter] = (int8_t)r->structure;
     }
@@ -160,8 +216,10 @@ void h264_mv_predict(const mb_ctx *const m, const int list, const int ref_idx, c
     const int at = MV_CACHE(x, y);
     const neighbour_motion A = cached(m, list, at - 1), B = cached(m, list, at - 8);
     neighbour_motion C = cached(m, list, at - 8 + w);
-    if (C.ref_idx == REF_UNAVAILABLE)
-        C = cached(m, list, at - 8 - 1); // D
+    if (C.ref_idx == REF_UNAVAILABLE) // D
+        C = H264_UNLIKELY(m->left_differs) && x == 0 && y > 0
+                ? (neighbour_motion){m->diagonal_ref[list][y], m->diagonal_mv[list][y]}
+                : cached(m, list, at - 8 - 1);
     // directional prediction of 16x8 and 8x16 partitions
     if (shape == 16 && y == 0 && B.ref_idx == ref_idx)
         copy_mv(mvp, B.mv);
@@ -184,13 +242,26 @@ static neighbour_motion stored(const h264_decoder *const dec, const int addr, co
     return (neighbour_motion){n->ref_idx[list][h264_quarter_of_block[block]], n->mv[list][block]};
 }
 
-// A, B and C of the whole macroblock (8.4.1.3.2), straight from mb_motion
+// A, B and C of the whole macroblock (8.4.1.3.2), straight from mb_motion; `converted` keeps
+// vectors of macroblocks of the other kind
 static void whole_mb_neighbours(const h264_decoder *const dec, const int list,
-                                neighbour_motion n[3]) {
+                                neighbour_motion n[3], int16_t converted[3][2]) {
     const mb_ctx *const m = &dec->slice.mb;
     n[0] = stored(dec, m->addr_left[0], list, m->left_row[0] * 4 + 3);
     n[1] = stored(dec, m->addr_B, list, 12);
-    n[2] = m->addr_C >= 0 ? stored(dec, m->addr_C, list, 12) : stored(dec, m->addr_D, list, 15);
+    const int addr = m->addr_C >= 0 ? m->addr_C : m->addr_D;
+    n[2] = stored(dec, addr, list, m->addr_C >= 0 ? 12 : m->block_D);
+    if (H264_LIKELY(!dec->slice.hdr.MbaffFrameFlag))
+        return;
+    const int from[3] = {m->addr_left[0], m->addr_B, addr};
+    for (int i = 0; i < 3; i++) {
+        if (from[i] < 0 || dec->mb[from[i]].field == m->mb->field)
+            continue;
+        int8_t ref_idx = (int8_t)n[i].ref_idx;
+        copy_mv(converted[i], n[i].mv);
+        convert(m->mb->field, &ref_idx, converted[i]);
+        n[i] = (neighbour_motion){ref_idx, converted[i]};
+    }
 }
 
 static void fill_whole_mb(const slice_ctx *const s, mb_motion *const motion, const int list,
@@ -208,8 +279,8 @@ void h264_predict_p_skip(h264_decoder *const dec) {
     const slice_ctx *const s = &dec->slice;
     mb_motion *const motion = s->mb.motion;
     neighbour_motion n[3];
-    int16_t mv[2] = {0, 0};
-    whole_mb_neighbours(dec, 0, n);
+    int16_t mv[2] = {0, 0}, converted[3][2];
+    whole_mb_neighbours(dec, 0, n, converted);
     bool still = false;
     for (int i = 0; i < 2; i++)
         still |= n[i].ref_idx == REF_UNAVAILABLE ||
@@ -227,7 +298,8 @@ static int min_positive(const int a, const int b) {
 void h264_predict_whole_mb(const h264_decoder *const dec, int ref_idx[2], int16_t mvp[2][2]) {
     for (int list = 0; list < 2; list++) {
         neighbour_motion n[3];
-        whole_mb_neighbours(dec, list, n);
+        int16_t converted[3][2];
+        whole_mb_neighbours(dec, list, n, converted);
         ref_idx[list] = min_positive(n[0].ref_idx, min_positive(n[1].ref_idx, n[2].ref_idx));
         mvp[list][0] = mvp[list][1] = 0;
         if (ref_idx[list] >= 0)

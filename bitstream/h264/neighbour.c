@@ -27,30 +27,134 @@ static const mb_info *available(const h264_decoder *const dec, const bool inside
 
 // 6.4.9: in pictures without MBAFF. In a field picture map rows of the other parity lie between
 // those of this one.
-void h264_neighbours(h264_decoder *const dec, mb_ctx *const m) {
+static void plain_neighbours(const h264_decoder *const dec, mb_ctx *const m) {
     const int w = dec->PicWidthInMbs, step = dec->slice.hdr.field_pic_flag ? 2 * w : w;
-    const int addr = m->mb_x + m->mb_y * w, above = addr - step;
+    const int above = m->addr - step;
     const bool left = m->mb_x > 0, right = m->mb_x < w - 1, top = above >= 0;
-    m->addr = addr;
-    m->mb = &dec->mb[addr];
-    m->motion = &dec->cur->motion[addr];
-    m->A = available(dec, left, addr - 1, &m->addr_A);
+    m->A = available(dec, left, m->addr - 1, &m->addr_A);
     m->B = available(dec, top, above, &m->addr_B);
     m->C = available(dec, top && right, above + 1, &m->addr_C);
     m->D = available(dec, top && left, above - 1, &m->addr_D);
     m->left[0] = m->left[1] = m->A;
     m->addr_left[0] = m->addr_left[1] = m->addr_A;
-    for (int i = 0; i < 4; i++)
-        m->left_row[i] = m->left_row_c[i] = (uint8_t)i;
+}
+
+// -------------------------------------------------------------------------------- MBAFF, 6.4.12.2
+
+// Top macroblock of a pair in the same slice; -1: there is none
+static int pair_at(const h264_decoder *const dec, const bool inside, const int addr) {
+    return inside && dec->mb[addr].slice_num == dec->slice.slice_num ? addr : -1;
+}
+
+// Which macroblock of the pair above (or above left, above right) touches this one: the lower one,
+// but for a top field macroblock that of its own parity where the pair has such
+static int touching(const h264_decoder *const dec, const mb_ctx *const m, const int pair) {
+    const bool top_field = m->mb->field && !(m->mb_y & 1);
+    return pair < 0 || (top_field && dec->mb[pair].field) ? pair : pair + dec->PicWidthInMbs;
+}
+
+static void set_rows(uint8_t rows[4], const int a, const int b, const int c, const int d) {
+    rows[0] = (uint8_t)a;
+    rows[1] = (uint8_t)b;
+    rows[2] = (uint8_t)c;
+    rows[3] = (uint8_t)d;
+}
+
+// Table 6-4 for xN < 0 and yN 0..maxH - 1
+static void left_column(const h264_decoder *const dec, mb_ctx *const m) {
+    const int bottom = m->mb_y & 1, w = dec->PicWidthInMbs;
+    const bool field = m->mb->field, tall = m->chroma_rows == 4;
+    int upper = m->left_pair, lower = m->left_pair;
+    m->left_differs = m->left_pair >= 0 && dec->mb[m->left_pair].field != field;
+    set_rows(m->left_row, 0, 1, 2, 3);
+    set_rows(m->left_row_c, 0, 1, 2, 3);
+    if (!m->left_differs) {
+        upper = lower = m->left_pair < 0 ? -1 : m->left_pair + bottom * w;
+    } else if (field) { // rows 0..7 of a field lie in the upper frame macroblock
+        lower += w;
+        set_rows(m->left_row, 0, 2, 0, 2);
+        set_rows(m->left_row_c, 0, tall ? 2 : 0, 0, 2);
+    } else { // even rows lie in the top field
+        const int r = 2 * bottom, c = tall ? r : bottom;
+        set_rows(m->left_row, r, r, r + 1, r + 1);
+        set_rows(m->left_row_c, c, c, c + 1, c + 1);
+    }
+    m->left[0] = available(dec, upper >= 0, upper, &m->addr_left[0]);
+    m->left[1] = available(dec, lower >= 0, lower, &m->addr_left[1]);
+    m->A = m->left[0];
+    m->addr_A = m->addr_left[0];
+}
+
+static void pair_neighbours(const h264_decoder *const dec, mb_ctx *const m) {
+    const int w = dec->PicWidthInMbs, bottom = m->mb_y & 1, top_addr = m->addr - bottom * w;
+    const int above = top_addr - 2 * w;
+    const bool left = m->mb_x > 0, right = m->mb_x < w - 1, top = above >= 0;
+    m->left_pair = pair_at(dec, left, top_addr - 1);
+    m->above_pair = pair_at(dec, top, above);
+    left_column(dec, m);
+    int B = touching(dec, m, m->above_pair);
+    int C = touching(dec, m, pair_at(dec, top && right, above + 1));
+    int D = touching(dec, m, pair_at(dec, top && left, above - 1));
+    m->block_D = 15;
+    if (bottom && !m->mb->field) { // the pair itself lies above
+        B = top_addr;
+        C = -1;
+        D = m->left_pair;
+        if (m->left_differs) { // row 7 of the bottom field
+            D += w;
+            m->block_D = 7;
+        }
+    }
+    m->B = available(dec, B >= 0, B, &m->addr_B);
+    m->C = available(dec, C >= 0, C, &m->addr_C);
+    m->D = available(dec, D >= 0, D, &m->addr_D);
+}
+
+// 8.4.2.1: field macroblocks of a frame refer to the fields of its references
+static void choose_lists(slice_ctx *const s) {
+    mb_ctx *const m = &s->mb;
+    const int bottom = m->mb_y & 1;
+    m->frame_field = m->mb->field;
+    m->distances = !m->frame_field ? DISTANCES_OF_PICTURE
+                   : bottom        ? DISTANCES_OF_BOTTOM
+                                   : DISTANCES_OF_TOP;
+    for (int list = 0; list < 2; list++)
+        m->ref_list[list] = m->frame_field ? s->field_list[bottom][list] : s->RefPicList[list];
+}
+
+// ------------------------------------------------------------------------------------------------
+
+void h264_neighbours_init(slice_ctx *const s) {
+    mb_ctx *const m = &s->mb;
+    m->frame_field = m->left_differs = false;
+    m->distances = DISTANCES_OF_PICTURE;
+    m->block_D = 15;
+    m->left_pair = m->above_pair = -1;
+    for (int list = 0; list < 2; list++)
+        m->ref_list[list] = s->RefPicList[list];
+    set_rows(m->left_row, 0, 1, 2, 3);
+    set_rows(m->left_row_c, 0, 1, 2, 3);
+}
+
+void h264_neighbours(h264_decoder *const dec, mb_ctx *const m) {
+    m->addr = m->mb_x + m->mb_y * dec->PicWidthInMbs;
+    m->mb = &dec->mb[m->addr];
+    m->motion = &dec->cur->motion[m->addr];
     m->chroma_rows = dec->mb_height_c / 4;
-    const int field = dec->slice.hdr.field_pic_flag;
-    const int bottom = dec->slice.hdr.bottom_field_flag;
+    if (H264_UNLIKELY(dec->slice.hdr.MbaffFrameFlag)) {
+        pair_neighbours(dec, m);
+        choose_lists(&dec->slice);
+    } else {
+        m->mb->field = dec->slice.hdr.field_pic_flag;
+        plain_neighbours(dec, m);
+    }
+    const int field = m->mb->field;
     for (int plane = 0; plane < 3; plane++) {
         const int mbw = plane ? dec->mb_width_c : 16, mbh = plane ? dec->mb_height_c : 16;
         if (!mbw)
             continue;
         const ptrdiff_t stride = dec->cur->stride[plane];
-        const ptrdiff_t row = field ? (m->mb_y >> 1) * mbh * 2 + bottom : m->mb_y * mbh;
+        const ptrdiff_t row = field ? (m->mb_y >> 1) * mbh * 2 + (m->mb_y & 1) : m->mb_y * mbh;
         m->stride[plane] = stride << field;
         m->dst[plane] =
             dec->cur->plane[plane] + row * stride + (ptrdiff_t)m->mb_x * mbw * dec->k->sample_size;

@@ -233,31 +233,41 @@ static void residual_chroma(h264_decoder *const dec, const int plane) {
 
 // -------------------------------------------------------------------------------- intra prediction
 
-// 8.3.1.2 ...: neighbouring macroblocks whose samples intra prediction may use, AVAIL_* of the
-// macroblock's corners
-static unsigned intra_available(const slice_ctx *const s) {
+// May intra prediction use samples of this neighbour?
+static bool usable(const slice_ctx *const s, const mb_info *const mb) {
+    return mb->slice_num >= 0 && (mb->is_intra || !s->pps->constrained_intra_pred_flag);
+}
+
+/* 8.3.1.2 ...: neighbouring macroblocks whose samples intra prediction may use, AVAIL_* of the
+ * macroblock's corners. In MBAFF the left column may lie in two macroblocks: of a field macroblock
+ * its halves, of a frame macroblock its even and odd rows. */
+static unsigned intra_available(const h264_decoder *const dec) {
+    const slice_ctx *const s = &dec->slice;
     const mb_ctx *const m = &s->mb;
-    const bool constrained = s->pps->constrained_intra_pred_flag;
-    const mb_info *const n[4] = {m->A, m->B, m->C, m->D};
-    static const unsigned bit[4] = {AVAIL_LEFT, AVAIL_TOP, AVAIL_TOPRIGHT, AVAIL_TOPLEFT};
-    unsigned avail = 0;
-    for (int i = 0; i < 4; i++)
-        if (n[i]->slice_num >= 0 && (n[i]->is_intra || !constrained))
-            avail |= bit[i];
-    return avail;
+    bool upper = usable(s, m->left[0]), lower = usable(s, m->left[1]);
+    if (H264_UNLIKELY(m->left_differs) && !m->mb->field)
+        upper = lower = upper && usable(s, m->left[0] + dec->PicWidthInMbs);
+    unsigned avail = upper && lower ? AVAIL_LEFT
+                     : upper        ? AVAIL_LEFT_UPPER
+                     : lower        ? AVAIL_LEFT_LOWER
+                                    : 0;
+    avail |= usable(s, m->B) ? AVAIL_TOP : 0;
+    avail |= usable(s, m->C) ? AVAIL_TOPRIGHT : 0;
+    return avail | (usable(s, m->D) ? AVAIL_TOPLEFT : 0);
 }
 
 /* The same for a block at (x, y) of `size` 4x4 blocks within the macroblock. Inside the macroblock
  * the block above right is there unless it comes later in decoding order (6.4.11.4): odd columns of
  * odd rows, and the right edge. */
 static unsigned block_available(const unsigned mb_avail, const int x, const int y, const int size) {
+    const unsigned upper = AVAIL_LEFT | AVAIL_LEFT_UPPER, lower = AVAIL_LEFT | AVAIL_LEFT_LOWER;
     unsigned avail = 0;
-    if (x > 0 || mb_avail & AVAIL_LEFT)
+    if (x > 0 || mb_avail & (y < 2 ? upper : lower))
         avail |= AVAIL_LEFT;
     if (y > 0 || mb_avail & AVAIL_TOP)
         avail |= AVAIL_TOP;
     const unsigned corner = x > 0   ? (y > 0 ? AVAIL_TOPLEFT : mb_avail & AVAIL_TOP)
-                            : y > 0 ? mb_avail & AVAIL_LEFT
+                            : y > 0 ? mb_avail & (y < 3 ? upper : lower)
                                     : mb_avail & AVAIL_TOPLEFT;
     if (corner)
         avail |= AVAIL_TOPLEFT;
@@ -304,7 +314,7 @@ static void intra_16x16(h264_decoder *const dec, const int plane, const unsigned
 
 static void recon_intra(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
-    const unsigned avail = intra_available(&dec->slice);
+    const unsigned avail = intra_available(dec);
     const int type = dec->slice.sps->ChromaArrayType;
     for (int plane = 0; plane < (type == 3 ? 3 : 1); plane++) {
         if (m->mb->type == H264_I_16X16)
@@ -349,12 +359,14 @@ static void set_weights(const h264_decoder *const dec, inter_block *const b, con
     const slice_ctx *const s = &dec->slice;
     const slice_header *const h = &s->hdr;
     const bool is_B = h->slice_type == SLICE_B;
-    const int ref[2] = {refIdxL0, refIdxL1};
+    const int fields = s->mb.frame_field; // both of a frame have its explicit weights
+    const int ref[2] = {refIdxL0 >> fields, refIdxL1 >> fields};
     b->weighted = false;
     if (is_B && s->pps->weighted_bipred_idc == 2) {
-        if (refIdxL0 < 0 || refIdxL1 < 0 || s->implicit.w1[refIdxL0][refIdxL1] == 32)
+        const implicit_weights *const implicit = &s->implicit[s->mb.distances];
+        if (refIdxL0 < 0 || refIdxL1 < 0 || implicit->w1[refIdxL0][refIdxL1] == 32)
             return;
-        const int w1 = s->implicit.w1[refIdxL0][refIdxL1];
+        const int w1 = implicit->w1[refIdxL0][refIdxL1];
         b->weighted = true;
         for (int plane = 0; plane < 3; plane++) {
             b->log2_denom[plane] = 5;
@@ -399,7 +411,7 @@ static void predict_part(h264_decoder *const dec, const int x, const int y, cons
     inter_block b = {.x = m->mb_x * 16 + x, .y = mb_row * 16 + y, .w = w, .h = h};
     for (int list = 0; list < 2; list++) {
         const int ref_idx = m->motion->ref_idx[list][quarter];
-        b.ref[list] = ref_idx >= 0 ? &s->RefPicList[list][ref_idx] : NULL;
+        b.ref[list] = ref_idx >= 0 ? &m->ref_list[list][ref_idx] : NULL;
         memcpy(b.mv[list], m->motion->mv[list][block], sizeof b.mv[list]);
         if (ref_idx >= 0 && H264_UNLIKELY(b.ref[list]->missing))
             note_missing_reference(dec);

@@ -13,7 +13,6 @@ static void locate(h264_decoder *const dec, const uint32_t CurrMbAddr) {
     m->mb_x = (int)(CurrMbAddr % (uint32_t)dec->PicWidthInMbs);
     m->mb_y = dec->slice.hdr.field_pic_flag ? 2 * row + dec->slice.hdr.bottom_field_flag : row;
     h264_neighbours(dec, m);
-    m->mb->field = dec->slice.hdr.field_pic_flag;
 }
 
 // Is the macroblock free to be decoded? A second slice that covers it is a repetition or damage.
@@ -59,15 +58,23 @@ static int decode_cavlc(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
     }
 }
 
-static int decode_cabac(h264_decoder *const dec, uint32_t CurrMbAddr, const uint32_t end) {
-    slice_ctx *const s = &dec->slice;
-    const bool inter = s->hdr.slice_type == SLICE_P || s->hdr.slice_type == SLICE_B;
-    const uint8_t *const data_end = s->b.data + (s->b.end >> 3);
+static int start_cabac(slice_ctx *const s) {
     s->b.pos = (s->b.pos + 7) & ~7u; // cabac_alignment_one_bit
     if (s->b.pos >= s->b.end)
         return H264_CORRUPT;
     h264_cabac_init_states(&s->cabac, s->hdr.slice_type, s->hdr.cabac_init_idc, s->hdr.SliceQPY);
-    h264_cabac_init_engine(&s->cabac, s->b.data + (s->b.pos >> 3), data_end);
+    h264_cabac_init_engine(&s->cabac, s->b.data + (s->b.pos >> 3), s->b.data + (s->b.end >> 3));
+    return H264_OK;
+}
+
+// Does the engine live on the padding only?
+static bool out_of_data(const slice_ctx *const s) {
+    return s->cabac.next - (s->cabac.shift >> 3) > s->b.data + (s->b.end >> 3) + 1;
+}
+
+static int decode_cabac(h264_decoder *const dec, uint32_t CurrMbAddr, const uint32_t end) {
+    slice_ctx *const s = &dec->slice;
+    const bool inter = s->hdr.slice_type == SLICE_P || s->hdr.slice_type == SLICE_B;
     for (;;) {
         locate(dec, CurrMbAddr);
         CurrMbAddr = h264_next_mb_address(s, CurrMbAddr, end);
@@ -77,8 +84,7 @@ static int decode_cabac(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
             h264_macroblock_skip(dec);
         else if (h264_macroblock_layer(dec) < 0)
             return H264_CORRUPT;
-        // An engine that lives on the padding only has run out of data
-        if (s->cabac.next - (s->cabac.shift >> 3) > data_end + 1)
+        if (out_of_data(s))
             return H264_CORRUPT;
         finish_macroblock(dec);
         if (h264_cabac_end_of_slice_flag(dec))
@@ -88,15 +94,142 @@ static int decode_cabac(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
     }
 }
 
+// ------------------------------------------------------------------------------------ MBAFF frames
+
+// Top macroblock of the pair in the map
+static int pair_address(const h264_decoder *const dec, const uint32_t pair) {
+    const uint32_t w = (uint32_t)dec->PicWidthInMbs;
+    return (int)(pair / w * 2 * w + pair % w);
+}
+
+static void locate_in_pair(h264_decoder *const dec, const uint32_t pair, const int bottom) {
+    mb_ctx *const m = &dec->slice.mb;
+    m->mb_x = (int)(pair % (uint32_t)dec->PicWidthInMbs);
+    m->mb_y = (int)(pair / (uint32_t)dec->PicWidthInMbs) * 2 + bottom;
+    h264_neighbours(dec, m);
+}
+
+static void set_field(h264_decoder *const dec, const uint32_t pair, const bool field) {
+    mb_info *const top = &dec->mb[pair_address(dec, pair)];
+    top->field = top[dec->PicWidthInMbs].field = field;
+}
+
+// 7.4.4: mb_field_decoding_flag where it is not sent, or not yet: that of the pair to the left, or
+// above, in the same slice
+static void infer_field(h264_decoder *const dec, const uint32_t pair) {
+    const mb_ctx *const m = &dec->slice.mb;
+    locate_in_pair(dec, pair, 0);
+    const int from = m->left_pair >= 0 ? m->left_pair : m->above_pair;
+    set_field(dec, pair, from >= 0 && dec->mb[from].field);
+}
+
+static int decode_in_pair(h264_decoder *const dec, const uint32_t pair, const int bottom,
+                          const bool skipped) {
+    locate_in_pair(dec, pair, bottom);
+    if (skipped)
+        h264_macroblock_skip(dec);
+    else if (h264_macroblock_layer(dec) < 0)
+        return H264_CORRUPT;
+    finish_macroblock(dec);
+    return H264_OK;
+}
+
+static bool is_new_pair(const h264_decoder *const dec, const uint32_t pair) {
+    const mb_info *const top = &dec->mb[pair_address(dec, pair)];
+    return top->slice_num < 0 && top[dec->PicWidthInMbs].slice_num < 0;
+}
+
+/* Is the next macroblock skipped? *run: what is left of mb_skip_run, or -1 where the next one must
+ * be read. */
+static bool next_is_skipped(slice_ctx *const s, int64_t *const run) {
+    if (s->hdr.slice_type != SLICE_P && s->hdr.slice_type != SLICE_B)
+        return false;
+    if (*run < 0)
+        *run = bits_ue(&s->b);
+    return --*run >= 0;
+}
+
+static int decode_cavlc_pairs(h264_decoder *const dec, uint32_t pair, const uint32_t end) {
+    slice_ctx *const s = &dec->slice;
+    int64_t run = -1;
+    for (; pair < end && is_new_pair(dec, pair); pair++) {
+        infer_field(dec, pair);
+        const bool top_skipped = next_is_skipped(s, &run);
+        if (run > 2 * (int64_t)(end - pair) || bits_overrun(&s->b))
+            return H264_CORRUPT;
+        if (!top_skipped)
+            set_field(dec, pair, bits_u1(&s->b)); // mb_field_decoding_flag
+        else if (run == 0) // the flag of the bottom macroblock comes next, and counts for both
+            set_field(dec, pair, bits_peek32(&s->b) >> 31);
+        if (decode_in_pair(dec, pair, 0, top_skipped) < 0)
+            return H264_CORRUPT;
+        if (run <= 0 && !h264_bits_more_rbsp_data(&s->b))
+            return H264_CORRUPT; // half a pair
+        const bool bottom_skipped = next_is_skipped(s, &run);
+        if (top_skipped && !bottom_skipped)
+            bits_skip(&s->b, 1);
+        if (decode_in_pair(dec, pair, 1, bottom_skipped) < 0)
+            return H264_CORRUPT;
+        if (run <= 0 && !h264_bits_more_rbsp_data(&s->b))
+            return H264_OK;
+    }
+    return H264_CORRUPT;
+}
+
+/* mb_skip_flag of both macroblocks as far as they come before the first of them that is coded, with
+ * mb_field_decoding_flag: a skipped top macroblock needs to know what the bottom one says. */
+static void pair_flags(h264_decoder *const dec, const uint32_t pair, bool skipped[2]) {
+    slice_ctx *const s = &dec->slice;
+    const bool inter = s->hdr.slice_type == SLICE_P || s->hdr.slice_type == SLICE_B;
+    infer_field(dec, pair);
+    locate_in_pair(dec, pair, 0);
+    skipped[0] = inter && h264_cabac_mb_skip_flag(dec);
+    skipped[1] = false;
+    if (skipped[0]) {
+        s->mb.mb->skip = true;
+        s->mb.mb->slice_num = s->slice_num;
+        locate_in_pair(dec, pair, 1);
+        skipped[1] = h264_cabac_mb_skip_flag(dec);
+    }
+    if (!skipped[0] || !skipped[1])
+        set_field(dec, pair, h264_cabac_mb_field_decoding_flag(dec));
+}
+
+static int decode_cabac_pairs(h264_decoder *const dec, uint32_t pair, const uint32_t end) {
+    slice_ctx *const s = &dec->slice;
+    const bool inter = s->hdr.slice_type == SLICE_P || s->hdr.slice_type == SLICE_B;
+    for (; pair < end && is_new_pair(dec, pair); pair++) {
+        bool skipped[2];
+        pair_flags(dec, pair, skipped);
+        if (decode_in_pair(dec, pair, 0, skipped[0]) < 0)
+            return H264_CORRUPT;
+        if (!skipped[0] && inter) {
+            locate_in_pair(dec, pair, 1);
+            skipped[1] = h264_cabac_mb_skip_flag(dec);
+        }
+        if (decode_in_pair(dec, pair, 1, skipped[1]) < 0 || out_of_data(s))
+            return H264_CORRUPT;
+        if (h264_cabac_end_of_slice_flag(dec))
+            return H264_OK;
+    }
+    return H264_CORRUPT;
+}
+
+// ------------------------------------------------------------------------------------------------
+
 int h264_decode_slice_data(h264_decoder *const dec) {
     slice_ctx *const s = &dec->slice;
-    const int rows = s->hdr.field_pic_flag ? dec->FrameHeightInMbs / 2 : dec->FrameHeightInMbs;
-    const uint32_t end = (uint32_t)(rows * dec->PicWidthInMbs);
-    if (s->hdr.first_mb_in_slice >= end)
+    const bool halved = s->hdr.field_pic_flag || s->hdr.MbaffFrameFlag; // rows, or rows of pairs
+    const uint32_t end = (uint32_t)((dec->FrameHeightInMbs >> halved) * dec->PicWidthInMbs);
+    const uint32_t first = s->hdr.first_mb_in_slice;
+    const bool cabac = s->pps->entropy_coding_mode_flag;
+    if (first >= end || (cabac && start_cabac(s) < 0))
         return H264_CORRUPT;
     s->QPY = s->hdr.SliceQPY;
     s->mb.last_mb_qp_delta = 0;
+    h264_neighbours_init(s);
     h264_slice_prediction_init(dec);
-    return s->pps->entropy_coding_mode_flag ? decode_cabac(dec, s->hdr.first_mb_in_slice, end)
-                                            : decode_cavlc(dec, s->hdr.first_mb_in_slice, end);
+    if (s->hdr.MbaffFrameFlag)
+        return cabac ? decode_cabac_pairs(dec, first, end) : decode_cavlc_pairs(dec, first, end);
+    return cabac ? decode_cabac(dec, first, end) : decode_cavlc(dec, first, end);
 }
