@@ -102,6 +102,10 @@ static int pair_address(const h264_decoder *const dec, const uint32_t pair) {
     return (int)(pair / w * 2 * w + pair % w);
 }
 
+static uint32_t next_pair(const slice_ctx *const s, const uint32_t pair, const uint32_t end) {
+    return h264_next_mb_address(s, 2 * pair + 1, 2 * end) / 2;
+}
+
 static void locate_in_pair(h264_decoder *const dec, const uint32_t pair, const int bottom) {
     mb_ctx *const m = &dec->slice.mb;
     m->mb_x = (int)(pair % (uint32_t)dec->PicWidthInMbs);
@@ -152,7 +156,7 @@ static bool next_is_skipped(slice_ctx *const s, int64_t *const run) {
 static int decode_cavlc_pairs(h264_decoder *const dec, uint32_t pair, const uint32_t end) {
     slice_ctx *const s = &dec->slice;
     int64_t run = -1;
-    for (; pair < end && is_new_pair(dec, pair); pair++) {
+    for (; pair < end && is_new_pair(dec, pair); pair = next_pair(s, pair, end)) {
         infer_field(dec, pair);
         const bool top_skipped = next_is_skipped(s, &run);
         if (run > 2 * (int64_t)(end - pair) || bits_overrun(&s->b))
@@ -198,7 +202,7 @@ static void pair_flags(h264_decoder *const dec, const uint32_t pair, bool skippe
 static int decode_cabac_pairs(h264_decoder *const dec, uint32_t pair, const uint32_t end) {
     slice_ctx *const s = &dec->slice;
     const bool inter = s->hdr.slice_type == SLICE_P || s->hdr.slice_type == SLICE_B;
-    for (; pair < end && is_new_pair(dec, pair); pair++) {
+    for (; pair < end && is_new_pair(dec, pair); pair = next_pair(s, pair, end)) {
         bool skipped[2];
         pair_flags(dec, pair, skipped);
         if (decode_in_pair(dec, pair, 0, skipped[0]) < 0)
