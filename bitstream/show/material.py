@@ -1,0 +1,390 @@
+"""What the viewer shows: priors, videos and restored planes behind one small interface.
+
+Arrays are asked for by group: `maps` is everything of a frame that is not a plane, `decoded`,
+`prediction`, `residual` and `level` are planes y, cb, cr. Nothing here trusts its file: sizes are
+bounded before anything is read, and an array of another shape than its field says is left out.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import av.error
+import h5py
+import numpy as np
+
+from .._core import DavdError
+from ..demux import VideoError
+from ..priors.reader import PriorsError, PriorsFile
+from ..priors.schema import FIELDS, PLANE_GROUPS, PLANES
+from .reading import open_priors
+
+Arrays = dict[str, np.ndarray]
+
+MOST_SAMPLES = 139264 * 256  # luma samples of a picture: MaxFS of level 6.2, Table A-1
+MOST_FRAMES = 10_000_000
+_KEPT = 96 << 20  # bytes of pictures of a plain video that are kept
+_RESTORED = "davd-restored"
+_SHIFTS = {"4:0:0": None, "4:2:0": (2, 2), "4:2:2": (1, 2), "4:4:4": (1, 1)}
+
+
+class Material(Protocol):
+    """A file that can be shown."""
+
+    name: str
+    count: int
+
+    def about(self) -> dict[str, object]:
+        """Sizes, colour and what is stored, as values that JSON can carry."""
+
+    def columns(self) -> Arrays:
+        """What there is one value of per frame."""
+
+    def arrays(self, index: int, group: str) -> Arrays:
+        """One group of arrays of one frame; empty where it is not in the file."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+def open_material(path: str | os.PathLike[str], *, plain: bool = False) -> Material:
+    """Open a priors file, a video, or restored planes.
+
+    Args:
+        path: the file.
+        plain: pictures alone will do: a video of any codec that FFmpeg decodes.
+
+    Raises:
+        VideoError, PriorsError, UnsupportedStreamError: it is none of them; the message says more.
+        OSError: it cannot be read.
+    """
+    path = Path(path)
+    with open(path, "rb") as file:
+        hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
+    if hdf5:
+        with h5py.File(path, "r") as data:
+            restored = data.attrs.get("format") == _RESTORED
+        return RestoredMaterial(path) if restored else PriorsMaterial(path)
+    try:
+        return PriorsMaterial(path)
+    except (VideoError, DavdError):
+        if not plain:
+            raise
+    return VideoMaterial(path)
+
+
+class PriorsMaterial:
+    """Everything that the bitstream says, from a priors file or from the H.264 video itself.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open it and check its sizes."""
+        self.path, self.name = path, path.name
+        self._priors = open_priors(path)
+        self._lock = threading.Lock()
+        self.count = len(self._priors)
+        self._shapes = {}
+        height, width = self._priors.coded_size
+        _check_size(path, self.count, height, width)
+        sizes = _plane_shapes(str(self._priors.attrs["chroma_format"]), height, width)
+        for p, f in FIELDS.items():
+            if f.per_frame and len(f.shape) > 1 and p in self._priors:
+                plane = p.split("/")[1] if p.split("/")[0] in PLANE_GROUPS else "y"
+                self._shapes[p] = tuple(_side(n, sizes.get(plane, (0, 0)), sizes["y"])
+                                        for n in f.shape[1:])  # fmt: skip
+
+    @property
+    def priors(self) -> PriorsFile:
+        """The file."""
+        return self._priors
+
+    def about(self) -> dict[str, object]:
+        """See `Material`."""
+        a = self._priors.attrs
+        stored = {path.partition("/")[0] for path in self._shapes}
+        return {
+            "kind": "priors", "name": self.name, "count": self.count,
+            "groups": [g for g in PLANE_GROUPS if g in stored],
+            "maps": [p for p in self._shapes if p.partition("/")[0] not in PLANE_GROUPS],
+            "coded": list(self._priors.coded_size), "attrs": {k: _json(v) for k, v in a.items()},
+        } | _picture(a)  # fmt: skip
+
+    def columns(self) -> Arrays:
+        """See `Material`."""
+        found = {}
+        for path, f in FIELDS.items():
+            if f.per_frame and len(f.shape) == 1 and path in self._priors and f.record:
+                with self._lock:
+                    found[path] = self._priors.column(path.partition("/")[2])
+        return found
+
+    def arrays(self, index: int, group: str) -> Arrays:
+        """See `Material`."""
+        found = {}
+        for path, shape in self._shapes.items():
+            folder = path.partition("/")[0]
+            if folder == group or (group == "maps" and folder not in PLANE_GROUPS):
+                with self._lock:
+                    row = self._priors.read(path, [index])[0]
+                if row.shape == shape:
+                    found[path] = row
+        return found
+
+    def close(self) -> None:
+        """See `Material`."""
+        self._priors.close()
+
+
+class RestoredMaterial:
+    """The planes that `davd-restore -o OUT.h5` wrote.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open it and check its sizes."""
+        self.name = path.name
+        self._file, self._lock = h5py.File(path, "r"), threading.Lock()
+        self._attrs = {k: _json(v) for k, v in self._file.attrs.items()}
+        luma = self._file.get("restored/y")
+        if not isinstance(luma, h5py.Dataset) or luma.ndim != 3:
+            raise PriorsError(f"{path} has no restored planes")
+        self.count, *size = luma.shape
+        _check_size(path, self.count, *size)
+        self._sizes = _plane_shapes(str(self._attrs.get("chroma_format")), *size)
+
+    def about(self) -> dict[str, object]:
+        """See `Material`."""
+        return {
+            "kind": "restored", "name": self.name, "count": self.count, "groups": ["decoded"],
+            "maps": [], "coded": list(self._sizes["y"]), "attrs": self._attrs,
+        } | _picture(self._attrs)  # fmt: skip
+
+    def columns(self) -> Arrays:
+        """See `Material`; `frames/index` says which frame of the priors each is."""
+        names = [n for n in ("index", "time") if f"frames/{n}" in self._file]
+        with self._lock:
+            found = {f"frames/{n}": self._file[f"frames/{n}"][: self.count] for n in names}
+        return {k: v for k, v in found.items() if v.shape == (self.count,)}
+
+    def arrays(self, index: int, group: str) -> Arrays:
+        """See `Material`."""
+        found = {}
+        for plane, shape in self._sizes.items():
+            data = self._file.get(f"restored/{plane}") if group == "decoded" else None
+            if isinstance(data, h5py.Dataset) and data.shape[1:] == shape and index < len(data):
+                with self._lock:
+                    found[f"decoded/{plane}"] = data[index]
+        return found
+
+    def close(self) -> None:
+        """See `Material`."""
+        self._file.close()
+
+
+class VideoMaterial:
+    """A video of any codec as FFmpeg decodes it: pictures, and nothing of how they are coded.
+
+    Frames come one after another; going back begins at the key frame before. Those just passed are
+    kept, up to a bounded size.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open it, and list the times of its frames."""
+        self.path, self.name, self._lock = path, path.name, threading.Lock()
+        self._kept: OrderedDict[int, Arrays] = OrderedDict()
+        self._frames: Iterator[av.VideoFrame] | None = None
+        try:
+            self._container = av.open(str(path), metadata_errors="ignore")
+            if not self._container.streams.video:
+                raise VideoError(f"{path} has no video")
+            stream = self._container.streams.video[0]
+            _check_size(path, 1, stream.height, stream.width)
+            self._pts = self._listed()
+            first = next(iter(self._container.decode(video=0)))
+        except (av.error.FFmpegError, StopIteration) as error:
+            raise VideoError(f"{path} is not a video that can be decoded") from error
+        self.count, self._next = len(self._pts), -1
+        self._format = first.format
+        self._about = self._look(first)
+
+    def _listed(self) -> list[int]:
+        """Times of all frames; the container is back at its beginning."""
+        stream, times = self._container.streams.video[0], []
+        for packet in self._container.demux(stream):
+            if packet.size and not packet.is_discard and len(times) < MOST_FRAMES:
+                times.append(packet.pts if packet.pts is not None else packet.dts or 0)
+        self._container.seek(min(times, default=0), stream=stream)
+        return sorted(times)
+
+    def _look(self, frame: av.VideoFrame) -> dict[str, object]:
+        planes = _frame_planes(frame)
+        chroma = next((name for name, step in _SHIFTS.items() if _plane_shapes(
+            name, *planes[0].shape) == _named_shapes(planes)), "4:0:0")  # fmt: skip
+        attrs = {
+            "width": frame.width, "height": frame.height, "chroma_format": chroma,
+            "bit_depth_luma": _depth(frame), "bit_depth_chroma": _depth(frame),
+            "color_range": "full" if int(frame.color_range) == 2 else "limited",
+            "color_matrix": _matrix(int(frame.colorspace)),
+            "codec": self._container.streams.video[0].codec_context.name,
+        }  # fmt: skip
+        return {
+            "kind": "video", "name": self.name, "count": self.count, "groups": ["decoded"],
+            "maps": [], "coded": [frame.height, frame.width], "attrs": attrs,
+        } | _picture(attrs)  # fmt: skip
+
+    def about(self) -> dict[str, object]:
+        """See `Material`."""
+        return self._about
+
+    def columns(self) -> Arrays:
+        """See `Material`."""
+        unit = self._container.streams.video[0].time_base or Fraction(1, 90000)
+        return {"frames/time": np.array([float(p * unit) for p in self._pts])}
+
+    def arrays(self, index: int, group: str) -> Arrays:
+        """See `Material`."""
+        if group != "decoded":
+            return {}
+        with self._lock:
+            if index not in self._kept:
+                self._decode_to(index)
+            return self._kept.get(index, {})
+
+    def _decode_to(self, index: int) -> None:
+        """Decode until the frame is among those kept, or the video ends."""
+        stream = self._container.streams.video[0]
+        if self._frames is None or not self._next <= index < self._next + 250:
+            self._container.seek(self._pts[index], stream=stream)
+            self._frames = self._container.decode(stream)
+        for frame in self._frames:
+            self._next = int(np.searchsorted(self._pts, frame.pts or 0))
+            planes = _frame_planes(frame)
+            shapes = _plane_shapes(str(self._about["chroma"]), frame.height, frame.width)
+            if _named_shapes(planes) == shapes and list(shapes["y"]) == self._about["coded"]:
+                self._keep(self._next, planes)
+            if self._next >= index:
+                return
+        self._frames = None
+
+    def _keep(self, index: int, planes: list[np.ndarray]) -> None:
+        named = {f"decoded/{n}": p for n, p in zip(PLANES, planes, strict=False)}
+        self._kept[index] = named
+        size = sum(p.nbytes for p in planes)
+        while len(self._kept) > max(2, _KEPT // size):
+            self._kept.popitem(last=False)
+
+    def close(self) -> None:
+        """See `Material`."""
+        self._container.close()
+
+
+def _frame_planes(frame: av.VideoFrame) -> list[np.ndarray]:
+    """Y, Cb, Cr of a frame as codes; what is stored in another way is converted to 4:4:4."""
+    name = frame.format.name
+    depth = _depth(frame)
+    if not (name.startswith(("yuv4", "yuvj4", "gray")) and not name.endswith("be")):
+        frame, depth = frame.reformat(format="yuv444p"), 8
+    kind = np.dtype("u1" if depth == 8 else "<u2")
+    planes = []
+    for plane in frame.planes[: 1 if name.startswith("gray") else 3]:
+        rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
+        planes.append(rows[:, : plane.width].copy())
+    return planes
+
+
+def _depth(frame: av.VideoFrame) -> int:
+    name = frame.format.name
+    planar = name.startswith(("yuv4", "yuvj4", "gray")) and not name.endswith("be")
+    return frame.format.components[0].bits if planar else 8
+
+
+def _matrix(number: int) -> str:
+    """Name of a colour matrix as FFmpeg numbers them."""
+    return {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m",
+            9: "bt2020nc", 10: "bt2020c"}.get(number, "unspecified")  # fmt: skip
+
+
+def _named_shapes(planes: list[np.ndarray]) -> dict[str, tuple[int, ...]]:
+    return {name: plane.shape for name, plane in zip(PLANES, planes, strict=False)}
+
+
+def _plane_shapes(chroma: str, height: int, width: int) -> dict[str, tuple[int, ...]]:
+    """Rows and columns of each plane, chroma rounded up."""
+    steps = _SHIFTS.get(chroma)
+    small = (-(-height // steps[0]), -(-width // steps[1])) if steps else None
+    return {"y": (height, width)} | ({"cb": small, "cr": small} if small else {})
+
+
+def _side(axis: str | int, plane: tuple[int, ...], luma: tuple[int, ...]) -> int:
+    """Length of an axis as the schema writes it: a number, `Hc`, `W/16` ..."""
+    if isinstance(axis, int):
+        return axis
+    name, _, part = axis.partition("/")
+    size = plane if name.endswith("c") else luma
+    return size[0 if name[0] == "H" else 1] // int(part or 1)
+
+
+def _check_size(path: Path, count: int, height: int, width: int) -> None:
+    """Refuse what no video has.
+
+    Raises:
+        PriorsError: sizes out of bounds.
+    """
+    if not (0 < count <= MOST_FRAMES and height > 0 and width > 0):
+        raise PriorsError(f"{path} has {count} frames of {width}x{height}: nothing can be shown")
+    if height * width > MOST_SAMPLES:
+        raise PriorsError(f"{path} has frames of {width}x{height}: more than H.264 allows")
+
+
+def _picture(attrs: "dict[str, str | int | float | bool] | dict[str, object]") -> dict[str, object]:
+    """What a browser has to know to show planes."""
+
+    def number(name: str, default: int = 0) -> int:
+        value = attrs.get(name, default)
+        return int(value) if isinstance(value, int | float) else default
+
+    matrix = str(attrs.get("color_matrix", "unspecified"))
+    height = number("height")
+    return {
+        "width": number("width"), "height": height,
+        "left": number("crop_left"), "top": number("crop_top"),
+        "chroma": str(attrs.get("chroma_format", "4:2:0")),
+        "depth": [min(max(number(f"bit_depth_{p}", 8), 8), 16) for p in ("luma", "chroma")],
+        "full": attrs.get("color_range") == "full", "matrix": matrix,
+        "weights": weights(matrix, height),
+    }  # fmt: skip
+
+
+# Kr, Kb of Table E-5; what is unspecified is shown as BT.601, or BT.709 from 720 lines on.
+_WEIGHTS = {
+    "bt709": (0.2126, 0.0722), "fcc": (0.30, 0.11), "smpte240m": (0.212, 0.087),
+    "bt2020nc": (0.2627, 0.0593), "bt2020c": (0.2627, 0.0593), "bt470bg": (0.299, 0.114),
+    "smpte170m": (0.299, 0.114),
+}  # fmt: skip
+
+
+def weights(matrix: str, height: int) -> tuple[float, float]:
+    """Weights of red and blue in luma."""
+    return _WEIGHTS.get(matrix, (0.2126, 0.0722) if height >= 720 else (0.299, 0.114))
+
+
+def _json(value: object) -> object:
+    """An attribute as a value that JSON can carry."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    return value if isinstance(value, str | int | float | bool) else str(value)[:200]
