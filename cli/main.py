@@ -8,6 +8,7 @@ from . import Exit, version_text
 COMMANDS = {
     "extract": ("extract", "a video in, what its decoder knows inside into one HDF5 file"),
     "inspect": ("inspect", "what is in such a file, in words or as a picture"),
+    "view": ("view", "every block of every frame, in the browser"),
     "restore": ("restore", "a video in, or a folder of them, the restored ones out"),
     "prepare": ("prepare", "raw videos to clips to train on"),
     "train": ("train", "a network on such clips"),

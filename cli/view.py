@@ -6,7 +6,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, explain, fatal
+from . import Version, carry_out, refuse_dash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,28 +64,27 @@ def _frames(text: str) -> tuple[int, int | None]:
     return low, high
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the command; leaves with status 1 and one line on stderr where it fails."""
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
     parser = get_parser()
     arguments = parser.parse_args(argv)
+    for name in ("file", "other", "html"):
+        refuse_dash(parser, name, getattr(arguments, name))
     if arguments.frames and not arguments.html:
         parser.error("--frames goes with --html; in the browser all frames are there")
-    from ..bitstream import DavdError
+    return carry_out("davd-view", lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> None:
     from ..bitstream.show.material import open_material
 
-    try:
-        materials = [open_material(arguments.file)]
-        if arguments.other:
-            materials.append(open_material(arguments.other, plain=True))
-        if arguments.html:
-            _write(materials, arguments)
-        else:
-            _serve(materials, arguments)
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        raise SystemExit(130) from None
-    except (DavdError, ValueError, OSError, OverflowError) as error:
-        fatal("davd-view", explain(error))
+    materials = [open_material(arguments.file)]
+    if arguments.other:
+        materials.append(open_material(arguments.other, plain=True))
+    if arguments.html:
+        _write(materials, arguments)
+    else:
+        _serve(materials, arguments)
 
 
 def _write(materials: "Sequence[Material]", arguments: argparse.Namespace) -> None:
@@ -117,4 +116,4 @@ def _serve(materials: "Sequence[Material]", arguments: argparse.Namespace) -> No
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

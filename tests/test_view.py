@@ -16,10 +16,12 @@ from clips import encode
 from davd.bitstream import PriorsError, PriorsFile, extract
 from davd.bitstream.priors.schema import MB_TYPES
 from davd.bitstream.show import material as materials
+from davd.bitstream.show.colour import to_rgb
 from davd.bitstream.show.course import Course
 from davd.bitstream.show.material import open_material
 from davd.bitstream.show.pack import pack, unpack
 from davd.bitstream.show.server import Viewer
+from davd.cli import Exit
 from davd.cli import view as command
 from restoring import written
 
@@ -203,17 +205,14 @@ def test_a_page_needs_nothing_and_escapes_names(folder: Path, priors: Path) -> N
     assert "<img" not in page and "alert(1)</script>" not in page
     assert not re.search(r"""(src|href)=["'](?!data:,)""", page) and "@import" not in page
     assert "frame-0-4-level" in page and "frame-0-5-level" not in page
-    with pytest.raises(SystemExit) as left:
-        command.main([str(named), "--html", str(out)])
-    assert left.value.code == 1
+    assert command.main([str(named), "--html", str(out)]) == Exit.EXISTS
 
 
 def test_errors_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "text.mp4").write_text("no video")
     for file in ("text.mp4", "missing.mp4"):
-        with pytest.raises(SystemExit) as left:
-            command.main([str(folder / file)])
-        assert left.value.code == 1 and capsys.readouterr().err.count("\n") == 1
+        assert command.main([str(folder / file)]) == Exit.INPUT
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.fixture(scope="module")
@@ -267,17 +266,17 @@ def test_the_state_is_in_the_address(tab: Page, priors: Path) -> None:
 @pytest.mark.parametrize("chroma", ["4:0:0", "4:2:0", "4:2:2", "4:4:4"])
 @pytest.mark.parametrize("depth", [8, 10])
 def test_every_format_is_drawn(tab: Page, tmp_path: Path, chroma: str, depth: int) -> None:
-    """In the colours that the figures have, to two of 255 steps."""
-    from davd.bitstream.show.figures import to_rgb
-
+    """In the colours of the conversion, which here repeats chroma samples, to one of 255 steps."""
     path = written(tmp_path / "a.h5", chroma=chroma, depth=depth)
     with serving(path) as server, PriorsFile(path) as file:
         shown(tab, server.address, "frame=1")
         pixels = tab.run("Array.from(app.picture('decoded').getContext('2d')"
                          ".getImageData(0, 0, 64, 48).data)")  # fmt: skip
-        found = np.array(pixels).reshape(48, 64, 4)[file.crop][..., :3]
-        wanted = to_rgb(file[1].decoded or (), file) * 255
-        assert np.abs(found - wanted).max() <= 2
+        planes = file[1].decoded or ()
+        whole = [p.repeat(48 // p.shape[0], 0).repeat(64 // p.shape[1], 1) for p in planes]
+        wanted = to_rgb(whole, depth=depth, matrix="bt709", full_range=False)
+        found = np.array(pixels).reshape(48, 64, 4)[..., :3]
+        assert np.abs(found - wanted.astype(int)).max() <= 1
         tab.run("app.set({view: 'before', fill: 'type', lines: 'grid'})")
         assert tab.errors == []
 

@@ -22,6 +22,7 @@ from .._core import DavdError
 from ..demux import VideoError
 from ..priors.reader import PriorsError, PriorsFile
 from ..priors.schema import FIELDS, PLANE_GROUPS, PLANES
+from .colour import coefficients
 from .reading import open_priors
 
 Arrays = dict[str, np.ndarray]
@@ -356,29 +357,24 @@ def _picture(attrs: "dict[str, str | int | float | bool] | dict[str, object]") -
         value = attrs.get(name, default)
         return int(value) if isinstance(value, int | float) else default
 
-    matrix = str(attrs.get("color_matrix", "unspecified"))
-    height = number("height")
+    depths = [min(max(number(f"bit_depth_{p}", 8), 8), 16) for p in ("luma", "chroma")]
+    matrix, full = str(attrs.get("color_matrix")), attrs.get("color_range") == "full"
     return {
-        "width": number("width"), "height": height,
+        "width": number("width"), "height": number("height"),
         "left": number("crop_left"), "top": number("crop_top"),
-        "chroma": str(attrs.get("chroma_format", "4:2:0")),
-        "depth": [min(max(number(f"bit_depth_{p}", 8), 8), 16) for p in ("luma", "chroma")],
-        "full": attrs.get("color_range") == "full", "matrix": matrix,
-        "weights": weights(matrix, height),
+        "chroma": str(attrs.get("chroma_format", "4:2:0")), "depth": depths,
+        "rgb": _coefficients(matrix, full, depths),
     }  # fmt: skip
 
 
-# Kr, Kb of Table E-5; what is unspecified is shown as BT.601, or BT.709 from 720 lines on.
-_WEIGHTS = {
-    "bt709": (0.2126, 0.0722), "fcc": (0.30, 0.11), "smpte240m": (0.212, 0.087),
-    "bt2020nc": (0.2627, 0.0593), "bt2020c": (0.2627, 0.0593), "bt470bg": (0.299, 0.114),
-    "smpte170m": (0.299, 0.114),
-}  # fmt: skip
-
-
-def weights(matrix: str, height: int) -> tuple[float, float]:
-    """Weights of red and blue in luma."""
-    return _WEIGHTS.get(matrix, (0.2126, 0.0722) if height >= 720 else (0.299, 0.114))
+def _coefficients(matrix: str, full: bool, depths: list[int]) -> dict[str, object]:
+    """The matrix and the offsets that make RGB of shares of the largest code."""
+    luma, offset = coefficients(matrix, full_range=full, depth=depths[0])
+    chroma, middle = coefficients(matrix, full_range=full, depth=depths[1])
+    return {
+        "matrix": np.concatenate([luma[:, :1], chroma[:, 1:]], axis=1).tolist(),
+        "offset": [float(offset[0]), *middle[1:].tolist()],
+    }
 
 
 def _json(value: object) -> object:

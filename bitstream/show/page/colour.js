@@ -1,60 +1,50 @@
 // Planes as pixels: YCbCr to RGB, signed differences, grey.
 "use strict";
 
+const CLAMP = 1024; // how far below 0 and above 255 the clamping table reaches
+const CLAMPED = Uint8ClampedArray.from({ length: 2 * CLAMP + 256 }, (_, v) => v - CLAMP);
+const tableCache = new WeakMap();
+
+/** What each code of each plane adds to red, green and blue, 0..255, in 1/64: tables[plane][colour]. */
+function colourTables(file) {
+  if (!tableCache.has(file)) {
+    const { matrix, offset } = file.rgb;
+    tableCache.set(file, [0, 1, 2].map((plane) => {
+      const codes = 2 ** file.depth[plane ? 1 : 0];
+      const share = (v, colour) => matrix[colour][plane] * (v / (codes - 1) - offset[plane]);
+      return [0, 1, 2].map((colour) => Int32Array.from({ length: codes }, (_, v) => Math.round(64 * 255 * share(v, colour))));
+    }));
+  }
+  return tableCache.get(file);
+}
+
 /** Pixels of y, cb, cr as a player would colour them; chroma samples are repeated, not smoothed. */
 function colourPixels(file, planes) {
-  const [luma, cb, cr] = planes;
-  const [height, width] = luma.shape;
+  const [luma, cb, cr] = planes, [height, width] = luma.shape;
+  const [ys, bs, rs] = colourTables(file), add = 64 * CLAMP + 32;
   const out = new Uint32Array(width * height);
-  const tables = colourTables(file);
   if (!cb || !cr) {
-    for (let k = 0; k < out.length; k++) out[k] = grey(tables.clamp[tables.luma[luma.data[k]] + CLAMP]);
+    const pixels = Uint32Array.from(ys[1], (v) => grey(CLAMPED[(v + add) >> 6]));
+    for (let k = 0; k < out.length; k++) out[k] = pixels[luma.data[k]];
     return out;
   }
-  const right = width / cb.shape[1] > 1.5 ? 1 : 0;
-  const down = height / cb.shape[0] > 1.5 ? 1 : 0;
-  if (file.matrix === "gbr") return planarPixels(out, luma, cb, cr, tables);
-  const { clamp, luma: ys, red, greenB, greenR, blue } = tables;
-  for (let y = 0, k = 0; y < height; y++) {
-    const row = (y >> down) * cb.shape[1];
-    for (let x = 0; x < width; x++, k++) {
-      const c = row + (x >> right), v = ys[luma.data[k]] + CLAMP, b = cb.data[c], r = cr.data[c];
-      out[k] = 0xff000000 | (clamp[v + blue[b]] << 16) | (clamp[v + greenB[b] + greenR[r]] << 8) | clamp[v + red[r]];
+  const [yr, yg, yb] = ys, [br, bg, bb] = bs, [rr, rg, rb] = rs, y = luma.data;
+  const right = width / cb.shape[1] > 1.5 ? 2 : 1, down = height / cb.shape[0] > 1.5 ? 1 : 0;
+  for (let row = 0, k = 0; row < height; row++) {
+    for (let c = (row >> down) * cb.shape[1], end = (row + 1) * width; k < end; c++) {
+      const b = cb.data[c], r = cr.data[c];
+      const red = br[b] + rr[r] + add, green = bg[b] + rg[r] + add, blue = bb[b] + rb[r] + add;
+      for (let n = 0; n < right && k < end; n++, k++) {
+        const v = y[k];
+        out[k] = 0xff000000 | (CLAMPED[(yb[v] + blue) >> 6] << 16) | (CLAMPED[(yg[v] + green) >> 6] << 8) | CLAMPED[(yr[v] + red) >> 6];
+      }
     }
   }
   return out;
 }
 
-function planarPixels(out, g, b, r, { clamp, luma }) {
-  const value = (plane, k) => clamp[luma[plane.data[k]] + CLAMP];
-  for (let k = 0; k < out.length; k++) out[k] = pixel([value(r, k), value(g, k), value(b, k)]);
-  return out;
-}
-
 function grey(v) {
   return (0xff000000 | (v << 16) | (v << 8) | v) >>> 0;
-}
-
-const CLAMP = 1024; // what may be added below 0 before the clamping table ends
-const tableCache = new Map();
-
-/** What each code adds to red, green and blue, 0..255, by range, depth and weights of the matrix. */
-function colourTables(file) {
-  const key = JSON.stringify([file.depth, file.full, file.weights]);
-  if (tableCache.has(key)) return tableCache.get(key);
-  const [kr, kb] = file.weights, kg = 1 - kr - kb;
-  const table = (depth, scale) => Int16Array.from({ length: 2 ** Math.max(depth, 8) }, (_, v) => Math.round(scale(v / 2 ** (depth - 8))));
-  const chroma = (v) => ((v - 128) * 255) / (file.full ? 255 : 224);
-  const made = {
-    clamp: Uint8ClampedArray.from({ length: 3 * CLAMP + 256 }, (_, v) => v - CLAMP),
-    luma: table(file.depth[0], (v) => (file.full ? v : ((v - 16) * 255) / 219)),
-    red: table(file.depth[1], (v) => 2 * (1 - kr) * chroma(v)),
-    blue: table(file.depth[1], (v) => 2 * (1 - kb) * chroma(v)),
-    greenB: table(file.depth[1], (v) => (-2 * kb * (1 - kb) * chroma(v)) / kg),
-    greenR: table(file.depth[1], (v) => (-2 * kr * (1 - kr) * chroma(v)) / kg),
-  };
-  tableCache.set(key, made);
-  return made;
 }
 
 /** Pixels of one plane in grey. */

@@ -155,7 +155,7 @@ function fileFacts(file) {
     "first_frame", "sample_aspect_ratio", "rotation", "davd_version", "version", "checkpoint"];
   const rows = [
     ["File", file.name], ["Frames", file.count], ["Size", `${file.width} x ${file.height}`, `coded ${file.coded[1]} x ${file.coded[0]}`],
-    ["Samples", `${file.chroma}, ${file.depth[0]} bit`], ["Colour", `${file.matrix}, ${file.full ? "full" : "limited"} range`],
+    ["Samples", `${file.chroma}, ${file.depth[0]} bit`], ["Colour", `${a.color_matrix}, ${a.color_range} range`],
     ["Planes", file.groups.join(", ") || "none"],
   ];
   for (const name of wanted) if (a[name] !== undefined && a[name] !== "") rows.push([name.replaceAll("_", " "), a[name]]);
