@@ -1,6 +1,6 @@
 """Draws docs/images/view.png: davd-view on the bundled clip, in a headless Chromium.
 
-    python docs/view_picture.py [-o docs/images/view.png]
+Run: python docs/view_picture.py [-o docs/images/view.png]
 """
 
 import argparse
