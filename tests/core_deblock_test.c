@@ -29,11 +29,46 @@ static void ref_thresholds(const int indexA, const int indexB, const int bS, int
 
 typedef struct ref_filter {
     const h264_decoder *dec;
-    uint8_t *plane[3];
-    ptrdiff_t stride[3]; // samples
-    bool field;
+    uint8_t *plane[3];   // first row of the frame or field
+    ptrdiff_t stride[3]; // samples, between its rows
+    bool field, mbaff;
     int parity;
 } ref_filter;
+
+// A sample's macroblock, and where it lies in that
+typedef struct place {
+    int addr, x, y;
+} place;
+
+static int plane_height(const ref_filter *const f, const int plane) {
+    return plane ? f->dec->mb_height_c : 16;
+}
+
+static int plane_width(const ref_filter *const f, const int plane) {
+    return plane ? f->dec->mb_width_c : 16;
+}
+
+// The sample in column x and row y of a plane
+static place locate(const ref_filter *const f, const int plane, const int x, const int y) {
+    const int w = plane_width(f, plane), h = plane_height(f, plane);
+    const int stride = f->dec->PicWidthInMbs, mb_x = x / w;
+    if (!f->mbaff)
+        return (place){mb_x + (f->field ? 2 * (y / h) + f->parity : y / h) * stride, x % w, y % h};
+    const int top = mb_x + y / (2 * h) * 2 * stride, in_pair = y % (2 * h);
+    if (f->dec->mb[top].field)
+        return (place){top + in_pair % 2 * stride, x % w, in_pair / 2};
+    return (place){top + in_pair / h * stride, x % w, in_pair % h};
+}
+
+// The row of a plane that row y of a macroblock is
+static int row_of(const ref_filter *const f, const int plane, const int addr, const int y) {
+    const int h = plane_height(f, plane), row = addr / f->dec->PicWidthInMbs;
+    if (f->field)
+        return row / 2 * h + y;
+    if (f->mbaff && f->dec->mb[addr].field)
+        return row / 2 * 2 * h + row % 2 + 2 * y;
+    return row * h + y;
+}
 
 static int motion_key(const mb_motion *const m, const int l, const int block) {
     const int quarter = block / 8 * 2 + block % 4 / 2;
@@ -44,14 +79,10 @@ static bool far_apart(const int16_t a[2], const int16_t b[2], const bool field) 
     return abs(a[0] - b[0]) >= 4 || abs(a[1] - b[1]) >= (field ? 2 : 4);
 }
 
-// 8.7.2.1, mixedModeEdgeFlag 0
-static int ref_strength(const ref_filter *const f, const int pa, const int pb, const int qa,
-                        const int qb, const bool vertical) {
-    const mb_info *const mp = &f->dec->mb[pa], *const mq = &f->dec->mb[qa];
-    if (mp->is_intra || mq->is_intra)
-        return pa != qa && (vertical || !f->field) ? 4 : 3;
-    if ((mp->nonzero >> pb & 1) || (mq->nonzero >> qb & 1))
-        return 2;
+// bS 1 where mixedModeEdgeFlag is 0
+static bool ref_moves(const ref_filter *const f, const int pa, const int pb, const int qa,
+                      const int qb) {
+    const bool field = f->dec->mb[qa].field;
     const mb_motion *const p0 = &f->dec->cur->motion[pa], *const q0 = &f->dec->cur->motion[qa];
     const int kp[2] = {motion_key(p0, 0, pb), motion_key(p0, 1, pb)};
     const int kq[2] = {motion_key(q0, 0, qb), motion_key(q0, 1, qb)};
@@ -60,18 +91,31 @@ static int ref_strength(const ref_filter *const f, const int pa, const int pb, c
         return 1;
     if (np == 1) {
         const int lp = kp[0] < 0, lq = kq[0] < 0;
-        return kp[lp] != kq[lq] || far_apart(p0->mv[lp][pb], q0->mv[lq][qb], f->field);
+        return kp[lp] != kq[lq] || far_apart(p0->mv[lp][pb], q0->mv[lq][qb], field);
     }
     const bool same = kp[0] == kq[0] && kp[1] == kq[1], cross = kp[0] == kq[1] && kp[1] == kq[0];
     if (!same && !cross)
         return 1;
-    const bool far_same = far_apart(p0->mv[0][pb], q0->mv[0][qb], f->field) ||
-                          far_apart(p0->mv[1][pb], q0->mv[1][qb], f->field);
-    const bool far_cross = far_apart(p0->mv[0][pb], q0->mv[1][qb], f->field) ||
-                           far_apart(p0->mv[1][pb], q0->mv[0][qb], f->field);
+    const bool far_same = far_apart(p0->mv[0][pb], q0->mv[0][qb], field) ||
+                          far_apart(p0->mv[1][pb], q0->mv[1][qb], field);
+    const bool far_cross = far_apart(p0->mv[0][pb], q0->mv[1][qb], field) ||
+                           far_apart(p0->mv[1][pb], q0->mv[0][qb], field);
     if (kp[0] != kp[1])
         return same ? far_same : far_cross;
     return far_same && far_cross;
+}
+
+// 8.7.2.1 for luma samples p0 and q0
+static int ref_strength(const ref_filter *const f, const place p, const place q,
+                        const bool vertical) {
+    const int pb = p.y / 4 * 4 + p.x / 4, qb = q.y / 4 * 4 + q.x / 4;
+    const mb_info *const mp = &f->dec->mb[p.addr], *const mq = &f->dec->mb[q.addr];
+    const bool frames = !mp->field && !mq->field, mixed = mp->field != mq->field;
+    if (mp->filter_as_intra || mq->filter_as_intra)
+        return p.addr != q.addr && (frames || ((f->mbaff || f->field) && vertical)) ? 4 : 3;
+    if ((mp->nonzero >> pb & 1) || (mq->nonzero >> qb & 1))
+        return 2;
+    return mixed || ref_moves(f, p.addr, pb, q.addr, qb);
 }
 
 // 8.7.2.3 and 8.7.2.4 for the samples of one line; pix is q0
@@ -118,53 +162,95 @@ static void ref_line(void *const pix, const int size, const ptrdiff_t step, cons
     }
 }
 
-// One edge of a plane, sample line by sample line (8.7.1, 8.7.2). x, y: q0 of the first line, in
-// the macroblock.
-static void ref_edge(const ref_filter *const f, const int plane, const int mb_x, const int mb_row,
-                     const int offset, const bool vertical) {
+// The luma samples whose bS the chroma samples p and q of an edge take: (SubWidthC * x, SubHeightC
+// * y) in the macroblock of p, and what lies beyond the edge from there, in the macroblock of q.
+// (The row in that of p may be one of the other parity.)
+static void luma_places(const ref_filter *const f, const int plane, const bool vertical,
+                        place *const p, place *const q) {
+    const int sub_x = 16 / plane_width(f, plane), sub_y = 16 / plane_height(f, plane);
+    *p = (place){p->addr, p->x * sub_x, p->y * sub_y};
+    *q = (place){q->addr, q->x * sub_x, q->y * sub_y};
+    if (vertical)
+        q->y = locate(f, 0, q->addr % f->dec->PicWidthInMbs * 16, row_of(f, 0, p->addr, p->y)).y;
+}
+
+// One edge of a plane, sample line by sample line (8.7.1, 8.7.2). offset: of q0 from the
+// macroblock's first column or row, (E) in the clause; dy: 1 + fieldModeInFrameFilteringFlag
+static void ref_edge(const ref_filter *const f, const int plane, const int addr, const int offset,
+                     const bool vertical, const int dy) {
     const h264_decoder *const dec = f->dec;
-    const int format = dec->active_sps.ChromaArrayType, step = f->field ? 2 : 1;
-    const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
-    const int qa = mb_x + (mb_row * step + f->parity) * dec->PicWidthInMbs;
-    const int pa = offset ? qa : vertical ? qa - 1 : qa - step * dec->PicWidthInMbs;
-    const mb_info *const mq = &dec->mb[qa], *const mp = &dec->mb[pa];
-    const int qPav =
-        plane ? (mp->QPC[plane - 1] + mq->QPC[plane - 1] + 1) >> 1 : (mp->QPY + mq->QPY + 1) >> 1;
+    const int w = plane_width(f, plane), h = plane_height(f, plane), size = dec->k->sample_size;
+    const int xI = addr % dec->PicWidthInMbs * w, yI = row_of(f, plane, addr, 0);
     for (int k = 0; k < (vertical ? h : w); k++) {
-        const int x = vertical ? offset : k, y = vertical ? k : offset;
-        const int lx = x * 16 / w, ly = y * 16 / h; // luma location of q0
-        const int px = vertical ? (lx + 15) % 16 : lx, py = vertical ? ly : (ly + 15) % 16;
-        const int bS = ref_strength(f, pa, py / 4 * 4 + px / 4, qa, ly / 4 * 4 + lx / 4, vertical);
-        const int size = dec->k->sample_size;
-        ref_line(f->plane[plane] + ((mb_row * h + y) * f->stride[plane] + mb_x * w + x) * size,
-                 size, vertical ? 1 : f->stride[plane],
-                 plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY, bS,
-                 iclip(qPav + mq->FilterOffsetA, 0, 51), iclip(qPav + mq->FilterOffsetB, 0, 51),
-                 plane && format != 3);
+        const int x = xI + (vertical ? offset : k);
+        const int y = yI + (vertical ? dy * k : dy * offset - offset % 2);
+        place q = locate(f, plane, x, y);
+        place p = locate(f, plane, vertical ? x - 1 : x, vertical ? y : y - dy);
+        const mb_info *const mp = &dec->mb[p.addr], *const mq = &dec->mb[q.addr];
+        const int qPav = plane ? (mp->QPC[plane - 1] + mq->QPC[plane - 1] + 1) >> 1
+                               : (mp->QPY + mq->QPY + 1) >> 1;
+        luma_places(f, plane, vertical, &p, &q);
+        ref_line(f->plane[plane] + (y * f->stride[plane] + x) * size, size,
+                 vertical ? 1 : dy * f->stride[plane],
+                 plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY,
+                 ref_strength(f, p, q, vertical), iclip(qPav + mq->FilterOffsetA, 0, 51),
+                 iclip(qPav + mq->FilterOffsetB, 0, 51),
+                 plane && dec->active_sps.ChromaArrayType != 3);
     }
 }
 
-static void ref_macroblock(const ref_filter *const f, const int mb_x, const int mb_row) {
-    const h264_decoder *const dec = f->dec;
-    const int format = dec->active_sps.ChromaArrayType, step = f->field ? 2 : 1;
-    const int width = dec->PicWidthInMbs, a = mb_x + (mb_row * step + f->parity) * width;
-    const mb_info *const mb = &dec->mb[a];
+// Address of the macroblock at a macroblock edge whose slice decides (6.4.11.1), -1: none in the
+// picture
+static int ref_neighbour(const ref_filter *const f, const int addr, const bool vertical) {
+    const int width = f->dec->PicWidthInMbs, row = addr / width;
+    const int step = f->field || f->mbaff ? 2 : 1;
+    if (vertical)
+        return addr % width ? addr - 1 : -1;
+    if (f->mbaff && row % 2 && !f->dec->mb[addr].field)
+        return addr - width;
+    return row < step ? -1 : addr - step * width;
+}
+
+// The left or the upper edge of a macroblock
+static void ref_first_edge(const ref_filter *const f, const int plane, const int addr,
+                           const bool vertical) {
+    const mb_info *const mb = &f->dec->mb[addr];
+    const int neighbour = ref_neighbour(f, addr, vertical), dy = f->mbaff && mb->field ? 2 : 1;
+    if (neighbour < 0 || (mb->disable_deblocking_filter_idc == 2 &&
+                          f->dec->mb[neighbour].slice_num != mb->slice_num))
+        return;
+    const bool upper = addr / f->dec->PicWidthInMbs % 2 == 0;
+    if (!vertical && f->mbaff && upper && !mb->field && f->dec->mb[neighbour].field) {
+        ref_edge(f, plane, addr, 0, false, 2);
+        ref_edge(f, plane, addr, 1, false, 2);
+        return;
+    }
+    ref_edge(f, plane, addr, 0, vertical, dy);
+}
+
+static void ref_macroblock(const ref_filter *const f, const int addr) {
+    const int format = f->dec->active_sps.ChromaArrayType;
+    const mb_info *const mb = &f->dec->mb[addr];
     if (mb->disable_deblocking_filter_idc == 1)
         return;
     for (int plane = 0; plane < (format ? 3 : 1); plane++)
         for (int dir = 0; dir < 2; dir++) {
             const bool vertical = dir == 0, full = plane == 0 || format == 3;
-            const int end = vertical ? (plane ? dec->mb_width_c : 16)
-                            : plane  ? dec->mb_height_c
-                                     : 16;
+            const int end = vertical ? plane_width(f, plane) : plane_height(f, plane);
             const int every = full && mb->transform_size_8x8_flag ? 8 : 4;
-            const int neighbour = vertical ? a - 1 : a - step * width;
-            const bool first =
-                (vertical ? mb_x : mb_row) > 0 && (mb->disable_deblocking_filter_idc == 0 ||
-                                                   dec->mb[neighbour].slice_num == mb->slice_num);
-            for (int offset = first ? 0 : every; offset < end; offset += every)
-                ref_edge(f, plane, mb_x, mb_row, offset, vertical);
+            ref_first_edge(f, plane, addr, vertical);
+            for (int offset = every; offset < end; offset += every)
+                ref_edge(f, plane, addr, offset, vertical, f->mbaff && mb->field ? 2 : 1);
         }
+}
+
+// The picture, macroblock by macroblock in the order of addresses
+static void ref_picture(const ref_filter *const f) {
+    const int width = f->dec->PicWidthInMbs, rows = f->dec->FrameHeightInMbs;
+    const int together = f->mbaff ? 2 : 1; // rows of macroblocks that are gone through in columns
+    for (int row = f->parity; row < rows; row += f->field ? 2 : together)
+        for (int i = 0; i < together * width; i++)
+            ref_macroblock(f, i / together + (row + i % together) * width);
 }
 
 static void set_motion(mb_motion *const m, const int l, const int x, const int y, const int w,
@@ -185,6 +271,7 @@ static void random_macroblock(mb_info *const mb, mb_motion *const m, const bool 
     memset(mb, 0, sizeof(*mb));
     memset(m, 0, sizeof(*m));
     mb->is_intra = rnd(6) == 0;
+    mb->filter_as_intra = mb->is_intra || rnd(12) == 0;
     mb->field = field;
     mb->slice_num = rnd(2);
     mb->disable_deblocking_filter_idc = (uint8_t)(rnd(3) ? 0 : rnd(3));
@@ -230,20 +317,41 @@ static void random_macroblock(mb_info *const mb, mb_motion *const m, const bool 
         }
 }
 
+// Pairs of frame or of field macroblocks, each in one slice
+static void random_pairs(h264_decoder *const dec, const bool b_slice) {
+    const int width = dec->PicWidthInMbs;
+    for (int row = 0; row < dec->FrameHeightInMbs; row += 2)
+        for (int top = row * width; top < (row + 1) * width; top++) {
+            const bool field = rnd(2);
+            for (int i = top; i <= top + width; i += width)
+                random_macroblock(&dec->mb[i], &dec->cur->motion[i], field, b_slice);
+            dec->mb[top + width].slice_num = dec->mb[top].slice_num;
+        }
+}
+
+static void random_macroblocks(h264_decoder *const dec, const bool field) {
+    const bool b_slice = rnd(2);
+    if (dec->cur->mbaff)
+        random_pairs(dec, b_slice);
+    for (int i = 0; i < PIC_W * PIC_H / 256 && !dec->cur->mbaff; i++)
+        random_macroblock(&dec->mb[i], &dec->cur->motion[i], field, b_slice);
+}
+
 void test_deblock(void) {
-    for (int round = 0; round < 480; round++) {
+    for (int round = 0; round < 640; round++) {
         const int format = round % 4, size = round / 4 % 2 ? 2 : 1;
         const int depth = size == 1 ? 8 : 9 + rnd(6);
         const int structure = round % 3 ? FRAME : 1 + rnd(2);
         h264_decoder *const dec = new_decoder(format, size, depth, size == 1 ? 8 : depth - 1);
-        // fields need an even number of macroblock rows
-        const bool field = structure != FRAME, b_slice = rnd(2);
-        dec->FrameHeightInMbs = field ? 2 : 3;
+        const bool field = structure != FRAME;
         dec->slice.hdr.structure = structure;
         dec->cur = new_picture(dec, 4 << rnd(6));
-        for (int i = 0; i < PIC_W * PIC_H / 256; i++)
-            random_macroblock(&dec->mb[i], &dec->cur->motion[i], field, b_slice);
-        ref_filter f = {.dec = dec, .field = field, .parity = structure == BOTTOM_FIELD};
+        dec->cur->mbaff = round % 3 == 1;
+        random_macroblocks(dec, field);
+        ref_filter f = {.dec = dec,
+                        .field = field,
+                        .mbaff = dec->cur->mbaff,
+                        .parity = structure == BOTTOM_FIELD};
         uint8_t *copy[3] = {NULL, NULL, NULL};
         for (int i = 0; i < 3; i++) {
             const size_t bytes = (size_t)(dec->width[i] * dec->height[i] * size);
@@ -254,14 +362,12 @@ void test_deblock(void) {
             f.plane[i] = copy[i] + (f.parity ? dec->width[i] * size : 0);
             f.stride[i] = dec->width[i] * (field ? 2 : 1);
         }
-        for (int y = 0; y < dec->FrameHeightInMbs / (field ? 2 : 1); y++)
-            for (int x = 0; x < dec->PicWidthInMbs; x++)
-                ref_macroblock(&f, x, y);
+        ref_picture(&f);
         h264_deblock_picture(dec);
         for (int i = 0; i < 3; i++) {
-            char what[64];
-            snprintf(what, sizeof(what), "deblock plane %d format %d size %d structure %d", i,
-                     format, size, structure);
+            char what[80];
+            snprintf(what, sizeof(what), "deblock plane %d format %d size %d structure %d%s", i,
+                     format, size, structure, f.mbaff ? " MBAFF" : "");
             if (copy[i])
                 check_samples(what, dec->cur->plane[i], copy[i], size, dec->width[i], dec->width[i],
                               dec->height[i]);

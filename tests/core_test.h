@@ -7,7 +7,7 @@
 
 enum {
     PIC_W = 64,
-    PIC_H = 48
+    PIC_H = 64
 };
 enum {
     GUARD = 64

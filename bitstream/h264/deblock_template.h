@@ -116,6 +116,15 @@ static void FN(chroma_h)(uint8_t *const cb, uint8_t *const cr, const ptrdiff_t s
     FN(chroma)((uint8_t *const[2]){cb, cr}, stride / SAMPLE_SIZE, 1, e);
 }
 
+static void FN(lines_v)(void *const pix, const ptrdiff_t stride, const line_edge *const e) {
+    if (e->intra)
+        FN(filter_lines_intra)(pix, 1, stride / SAMPLE_SIZE, e->lines, e->alpha, e->beta,
+                               DEPTH(e->depth), e->luma);
+    else
+        FN(filter_lines)(pix, 1, stride / SAMPLE_SIZE, e->lines, e->alpha, e->beta, e->tc0,
+                         DEPTH(e->depth), e->luma);
+}
+
 void FN(h264_deblock_kernels)(kernels *const k) {
     k->deblock_luma[0] = FN(luma_v);
     k->deblock_luma[1] = FN(luma_h);
@@ -123,4 +132,5 @@ void FN(h264_deblock_kernels)(kernels *const k) {
     k->deblock_luma_intra[1] = FN(luma_intra_h);
     k->deblock_chroma[0] = FN(chroma_v);
     k->deblock_chroma[1] = FN(chroma_h);
+    k->deblock_lines = FN(lines_v);
 }

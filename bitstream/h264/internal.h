@@ -305,6 +305,7 @@ typedef struct mb_info {
     int32_t slice_num; // number in the picture, -1: not decoded (yet)
     uint8_t type;      // H264_I_4X4 ...
     bool is_intra, field, transform_size_8x8_flag;
+    bool filter_as_intra; // intra, or in an SP or SI slice (8.7.2.1)
     bool skip;      // P_Skip or B_Skip
     bool conceal;   // invented: not decoded, or predicted from a missing picture
     uint8_t direct; // bit per 8x8 quarter predicted in direct mode (B_Skip, B_Direct, direct
@@ -471,6 +472,15 @@ typedef struct edge_pair {
 } edge_pair;
 typedef void edge_filter_pair(uint8_t *cb, uint8_t *cr, ptrdiff_t stride, const edge_pair *e);
 
+// The same across a part of a vertical edge in one plane: 4 or 8 lines, the first at pix
+typedef struct line_edge {
+    int lines;
+    bool intra, luma; // luma: chromaStyleFilteringFlag 0
+    int alpha, beta, depth;
+    int8_t tc0[4];
+} line_edge;
+typedef void edge_filter_lines(void *pix, ptrdiff_t stride, const line_edge *e);
+
 typedef void add_transformed(void *dst, ptrdiff_t stride, int32_t *d, int depth, void *residual,
                              ptrdiff_t residual_stride);
 
@@ -514,6 +524,7 @@ typedef struct kernels {
     edge_filter *deblock_luma[2];
     edge_filter_intra *deblock_luma_intra[2];
     edge_filter_pair *deblock_chroma[2];
+    edge_filter_lines *deblock_lines;
 } kernels;
 
 const kernels *h264_kernels(kernels *k, int sample_size); // fills *k for 8-bit or 16-bit planes
@@ -680,7 +691,7 @@ void h264_deblock_kernels_16(kernels *k);
 void h264_deblock_kernels_simd(kernels *k);
 
 // deblock_strength.c (8.7.2.1): strengths inside and before a macroblock of which no sample is
-// intra, as bit masks. Bit 4 * edge + quarter of [0] vertical, [1] horizontal edges.
+// filtered as intra, as bit masks. Bit 4 * edge + quarter of [0] vertical, [1] horizontal edges.
 typedef struct edge_masks {
     uint16_t coefficients[2]; // bS 2
     uint16_t motion[2];       // bS 1 where not 2

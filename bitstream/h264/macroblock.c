@@ -44,10 +44,11 @@ static void set_qp(slice_ctx *const s, const int QPY) {
 
 // What every macroblock starts from: no levels, no modes. Motion and mvd are set by whoever knows
 // them.
-static void reset(slice_ctx *const s, const bool is_intra) {
+H264_INLINE void reset(slice_ctx *const s, const bool is_intra) {
     mb_ctx *const m = &s->mb;
     mb_info *const mb = m->mb;
     mb->is_intra = is_intra;
+    mb->filter_as_intra = is_intra || s->hdr.slice_type >= SLICE_SP;
     mb->skip = false;
     mb->conceal = false;
     mb->transform_size_8x8_flag = false;
