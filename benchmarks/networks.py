@@ -18,7 +18,7 @@ from davd.data.sample import FEATURE_FRAMES, FEATURES, Planes, Sample
 from davd.restore.checkpoint import build_network
 from davd.restore.config import Config, NetworkConfig, load_config
 from davd.restore.measuring.tables import multiply_adds
-from davd.restore.networks.restorer import Restorer, Stream, fast_bf16
+from davd.restore.networks.restorer import Restorer, fast_bf16
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -58,7 +58,7 @@ def seconds_per_frame(network: Restorer, size: int, device: str, *, amp: bool) -
     """Best of three short streams."""
     sample, best = frame(size, device), float("inf")
     for _ in range(3):
-        stream = Stream(network, amp=amp)
+        stream = network.stream(amp=amp)
         for _ in range(5):
             stream.push(sample)
         if device == "cuda":

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .sample import Planes, Sample
+from .sample import Planes, Sample, blinded
 
-_MAPS = ("qp_y", "qp_cb", "qp_cr", "tu", "mb_type", "cbp", "field")
+_MAPS = ("qp_y", "qp_cb", "qp_cr", "tu", "mb_type", "cbp", "field", "history")
 _QPS = ("qp_y", "qp_cb", "qp_cr")
 
 
@@ -31,6 +31,8 @@ class Augment:
     """Largest change of contrast, in steps of QP."""
     light: int = 0
     """Largest change of luma, and twice the largest of each chroma plane, in steps of 8 bit."""
+    blind: float = 0.0
+    """Share of the samples that lose their motion, and as many that lose all priors."""
     mute: float = 0.0
     """Share of the samples that lose their sound, so that silence says nothing of the picture."""
 
@@ -47,6 +49,11 @@ class Augment:
         if self.light:
             reach = np.array([self.light, self.light // 2, self.light // 2])
             sample = lit(sample, random.integers(-reach, reach + 1).tolist())
+        if self.blind:
+            chance = random.random()
+            sample = (
+                blinded(sample, priors=chance < self.blind) if chance < 2 * self.blind else sample
+            )
         if self.mute and random.random() < self.mute:
             sample = dataclasses.replace(sample, sound=None)
         return sample
@@ -69,6 +76,9 @@ def mirrored(sample: Sample) -> Sample:
         elif field.name in ("face", "mouth") and value is not None:
             x, y, across, down = value.tolist()
             changes[field.name] = value.new_tensor([width - x - across, y, across, down])
+        elif field.name == "flow" and value is not None:
+            across = value.new_tensor([-1, 1, -1, 1])[:, None, None]
+            changes[field.name] = value.flip(-1) * across
         elif field.name in _MAPS and value is not None:
             changes[field.name] = value.flip(-1)
     return dataclasses.replace(sample, **changes)  # type: ignore[arg-type]
@@ -94,6 +104,10 @@ def contrasted(sample: Sample, steps: int) -> Sample:
         for name in _QPS
         if (value := getattr(sample, name)) is not None
     }
+    if sample.history is not None:
+        qp, age = sample.history.unbind(-3)
+        qp = (qp.to(torch.int16) + steps).clamp(0, 51).to(age.dtype)
+        qps["history"] = torch.stack([qp, age], dim=-3)
     seen = _pictures(sample, lambda plane, _, depth: _scaled(plane, gain, depth))
     return dataclasses.replace(sample, residual=residual, **seen, **qps)  # type: ignore[arg-type]
 

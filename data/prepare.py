@@ -165,7 +165,8 @@ def _extract(coded: Path, folder: Path, clip: dict) -> dict:
     source, target = coded / f"{clip['name']}.mp4", folder / f"{clip['name']}.h5"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        done = extract(source, target, overwrite=True, threads=0)  # clips run side by side
+        # clips run side by side: one thread each
+        done = extract(source, target, motion=True, overwrite=True, threads=0)
     except (DavdError, VideoError) as error:
         raise ClipError(str(error).replace(str(source), source.name)) from error
     if done.frames != clip["frames"]:

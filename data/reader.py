@@ -19,6 +19,7 @@ from torch import Tensor
 from ..bitstream.priors.reader import PriorsFile
 from .clean import CleanVideo
 from .hearing import HOP
+from .motion import History, flow
 from .sample import FEATURE_FRAMES, Planes, Sample
 
 PLANES = ("y", "cb", "cr")
@@ -100,6 +101,7 @@ class ClipReader:
             raise ValueError(f"{priors}: levels are not stored in it; extract it with them")
         if self._clean is not None and len(self._clean) != len(self):
             raise ValueError(f"{clean} has {len(self._clean)} frames, {priors} {len(self)}")
+        self._history = History(self._priors) if "motion/mv" in self._priors else None
         self._flat = None if cache is None else _FlatFile(self._cached(cache, priors))
 
     def __len__(self) -> int:
@@ -180,9 +182,27 @@ class ClipReader:
             values[group] = Planes(*planes)
         for name, path in self._names().items():
             values[name] = _tensor(self._priors.read(path, frames, box=box))
+        if self._history is not None:
+            values |= self._moved(frames, box)
         if self._clean is not None:
             values["clean"] = self._clean_planes(frames, box)
         return values
+
+    def _moved(self, frames: list[int], box: tuple[int, int, int, int] | None) -> dict[str, Tensor]:
+        """Flow and history of frames, where the file has motion."""
+        assert self._history is not None
+        top, left, height, width = (0, 0, *self.size) if box is None else box
+        rows, columns = slice(top // 4, (top + height) // 4), slice(left // 4, (left + width) // 4)
+        flows = []
+        for k in frames:
+            pair = range(k, min(k + 2, len(self)))
+            motion = (self._priors.read(f"motion/{name}", pair) for name in ("mv", "ref"))
+            flows.append(flow(*motion, k))
+        ages = [self._history.of(k) for k in frames]
+        return {
+            name: _tensor(np.stack(maps)[..., rows, columns])
+            for name, maps in (("flow", flows), ("history", ages))
+        }
 
     def _clean_planes(self, frames: list[int], box: tuple[int, int, int, int] | None) -> Planes:
         assert self._clean is not None
@@ -206,12 +226,11 @@ class ClipReader:
         values: dict[str, Tensor | Planes] = {}
         gathered: dict[str, dict[str, Tensor]] = {}
         for name, array in self._flat.arrays.items():
-            step = self.size[0] // array.shape[1]
+            step = self.size[0] // array.shape[-2]
+            cut = array[index]
             if box is not None:
                 top, left, height, width = (side // step for side in box)
-                cut = array[index, top : top + height, left : left + width]
-            else:
-                cut = array[index]
+                cut = cut[..., top : top + height, left : left + width]
             group, dot, plane = name.partition(".")
             if dot:
                 gathered.setdefault(group, {})[plane] = _tensor(cut)

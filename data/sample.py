@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 FEATURE_FRAMES = 21  # sound feature frames around a picture: 210 ms ("DAVD-Net, 4.2")
+OLDEST = 255  # age of a place that was never coded in the file, frames
 FEATURES = 39  # 13 MFCC, their first and second differences
 
 
@@ -61,6 +62,10 @@ class Sample:
     """uint8 `[T, H/16, W/16]`: coded block pattern."""
     field: Tensor | None = None
     """uint8 `[T, H/16, W/16]`: field macroblock or field picture."""
+    flow: Tensor | None = None
+    """int16 `[T, 4, H/4, W/4]`: motion to the frame before and after, see `motion.flow`."""
+    history: Tensor | None = None
+    """uint8 `[T, 2, H/4, W/4]`: QP when last coded and age, see `motion.History`."""
     scaling4x4: Tensor | None = None
     """uint8 `[T, 6, 16]`: scaling lists, zig-zag order."""
     scaling8x8: Tensor | None = None
@@ -131,6 +136,42 @@ def collate(samples: Sequence[Sample]) -> Sample:
         elif isinstance(value, Tensor):
             fields[field.name] = torch.stack(others)
     return Sample(**fields)  # type: ignore[arg-type]
+
+
+def blinded(sample: Sample, *, priors: bool) -> Sample:
+    """A sample as of a video whose bitstream says less.
+
+    Args:
+        sample: With or without a batch; what it lacks is made.
+        priors: Nothing but the decoded picture is known; else all but motion is.
+
+    Returns:
+        With zeros for what is not known, QP among them, the decoded picture as prediction, and the
+        greatest age.
+    """
+    y = sample.decoded.y
+
+    def zeros(step: int, kind: torch.dtype, *inner: int) -> Tensor:
+        sides = y.shape[-2] // step, y.shape[-1] // step
+        return y.new_zeros((*y.shape[:-2], *inner, *sides), dtype=kind)
+
+    changes: dict[str, object] = {"flow": zeros(4, torch.int16, 4)}
+    history = zeros(4, torch.uint8, 2)
+    history[..., 1, :, :] = OLDEST
+    if not priors and sample.qp_y is not None:
+        qp = sample.qp_y.repeat_interleave(4, -2).repeat_interleave(4, -1)
+        history[..., 0, :, :] = qp.to(torch.uint8)
+    changes["history"] = history
+    if priors:
+        kind = torch.int16 if sample.residual is None else sample.residual.y.dtype
+        changes |= {
+            "prediction": sample.decoded,
+            "residual": sample.decoded.map(lambda plane: torch.zeros_like(plane, dtype=kind)),
+            "qp_y": zeros(16, torch.int8),
+            "tu": zeros(4, torch.uint8),
+            "mb_type": zeros(16, torch.uint8) + 5,  # P, one vector
+        }
+    return dataclasses.replace(sample, **changes)  # type: ignore[arg-type]
 
 
 def _alike(samples: Sequence[Sample]) -> Sequence[Sample]:

@@ -66,6 +66,10 @@ def build_network(config: NetworkConfig) -> Restorer:
         from .networks.davd import DavdNet
 
         network: Restorer = DavdNet(config)
+    elif config.name == "recurrent":
+        from .networks.recurrent import RecurrentNet
+
+        network = RecurrentNet(config)
     else:
         from .networks.rivals import build_rival
 

@@ -11,7 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-NETWORKS = ("davd", "dscnn", "dkfn", "mfqe", "edvr", "basicvsrpp")
+NETWORKS = ("davd", "recurrent", "dscnn", "dkfn", "mfqe", "edvr", "basicvsrpp")
+CARRIES = ("none", "neighbours", "forward", "both")
 CELLS = ("none", "paper", "coded", "deadzone", "trellis", "auto", "calibrated")
 
 
@@ -36,6 +37,11 @@ class NetworkConfig:
     priors: bool = False  # prediction, residual, QP, TU edges and skips as input channels (ours)
     mirror: bool = False  # when applied, average with the mirrored picture (ours; twice the work)
     damp: float = 0.0  # when applied, share of it held back per step of QP below 46 (ours)
+    carry: str = "both"  # recurrent: how far features are carried, one of CARRIES (ours)
+    gate: bool = True  # recurrent: weigh by position what is carried (ours)
+    history: bool = True  # recurrent: see the QP with which a place was last coded, and its age
+    look: int = 4  # recurrent: frames ahead of a chunk at which the backward direction begins
+    chunk: int = 8  # recurrent: frames that a stream restores at a time
     qp: bool = False  # QP alone as an input channel; part of `priors` (ours)
 
 
@@ -50,6 +56,7 @@ class DataConfig:
     flip: bool = True  # horizontal flips, where no levels are asked for
     contrast: int = 0  # largest random change of contrast, in steps of QP (ours)
     light: int = 0  # largest random change of brightness, of 255; of tint, half of it (ours)
+    blind: float = 0.0  # share of the samples without motion, and as many without priors (ours)
     mute: float = 0.0  # share of the training samples that lose their sound (ours)
     sound: str = "right"  # "right", "silent", "exchanged" or "shifted" by one second
     fix_delay: bool = True  # read the sound where the measured delay says it belongs
@@ -184,6 +191,7 @@ def _check(config: Config) -> None:
         "network.name": (network.name, NETWORKS),
         "network.width": (network.width, ("full", "lite")),
         "network.colour": (network.colour, ("rgb", "ycbcr")),
+        "network.carry": (network.carry, CARRIES),
         "network.cell": (network.cell, CELLS),
         "data.sound": (data.sound, ("right", "silent", "exchanged", "shifted")),
         "train.optimizer": (train.optimizer, ("adam", "muon")),
@@ -198,8 +206,12 @@ def _check(config: Config) -> None:
     for name in ("contrast", "light"):
         if network.cell != "none" and getattr(data, name):
             raise ValueError(f"data.{name} changes levels: set it to 0 with a network.cell")
-    if not 0 <= data.mute <= 1:
-        raise ValueError(f"data.mute = {data.mute}: expected a share, 0 to 1")
+    for name, share in (("mute", data.mute), ("blind", 2 * data.blind)):
+        if not 0 <= share <= 1:
+            raise ValueError(f"data.{name} = {getattr(data, name)}: expected a share")
+    wanted = 1 if network.carry == "neighbours" else 0
+    if network.name == "recurrent" and network.radius != wanted:
+        raise ValueError(f"network.radius is {wanted} with network.carry = {network.carry!r}")
     if data.frames <= 2 * network.radius:
         raise ValueError(f"data.frames = {data.frames}: expected over {2 * network.radius}")
     if min(train.steps, train.batch, train.validate, train.save, train.log) < 1:

@@ -269,8 +269,9 @@ def test_other_chroma_formats(chroma: str) -> None:
         sample.decoded.y, *(torch.full((1, 5, *shape), 90, dtype=torch.uint8) for _ in range(2))
     )
     other = dataclasses.replace(sample, decoded=planes)
-    for name in ("davd-lite", "davd-full"):
-        restored = make_network(name)(other)
+    for name in ("davd-lite", "davd-full", "recurrent"):
+        changes = {"radius": 0} if name == "recurrent" else {}
+        restored = make_network(name, **changes)(other)
         assert [tuple(p.shape[2:]) for p in restored] == [(32, 48), shape, shape]
 
 

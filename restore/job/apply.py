@@ -23,7 +23,7 @@ from ...data.reader import ClipReader
 from ...data.sample import Planes, Sample, collate
 from ..frame import RestoredFrame
 from ..measuring.metrics import as_codes
-from ..networks.restorer import Projector, Restorer, Stream
+from ..networks.restorer import Projector, Restorer
 from .shots import Shot, head
 from .tiles import Box, Tile, cut_sample, plan_tiles
 
@@ -88,7 +88,7 @@ def restore_frames(
     """Restore a range of a video.
 
     Neighbours are taken from outside the range where the shot has them; at the ends of a shot the
-    first or last frame stands in for them.
+    first or last frame stands in for them, and what a network carries begins anew.
 
     Args:
         network: In evaluation mode, on its device.
@@ -124,9 +124,9 @@ def _restore_shot(
     weight: Tensor | None,
     amp: bool,
 ) -> Iterator[RestoredFrame]:
-    radius = network.radius
-    first, last = max(shot.start, wanted.start - radius), min(shot.stop, wanted.stop + radius)
-    streams = [Stream(network, amp=amp) for _ in tiles]
+    before, after = network.context
+    first, last = max(shot.start, wanted.start - before), min(shot.stop, wanted.stop + after)
+    streams = [network.stream(amp=amp) for _ in tiles]
     device = next(network.parameters()).device
     waiting: deque[tuple[int, Sample]] = deque()
     with ThreadPoolExecutor(1, "davd-read") as pool:
@@ -140,7 +140,7 @@ def _restore_shot(
                 stream.push(cut_sample(sample, tile.outer).to(device))
                 for stream, tile in zip(streams, tiles, strict=True)
             ]
-            if len(waiting) > radius or not tiles:
+            if not parts or parts[0] is not None:
                 index, done = waiting.popleft()
                 if index in wanted:
                     yield _finish(index, done, tiles, parts, weight)

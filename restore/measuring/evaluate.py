@@ -6,6 +6,7 @@ each.
 """
 
 import dataclasses
+from collections import deque
 from collections.abc import Sequence
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from ...data.dataset import Segment
 from ...data.sample import Planes, Sample, collate
 from ..networks.picture import normal
-from ..networks.restorer import Restorer, Stream
+from ..networks.restorer import Restorer
 from ..projection.project import PriorsTensors, consistency, make_cells
 from .metrics import as_codes, flicker, fluctuation, psnr, rgb_codes, rgb_psnr, ssim
 
@@ -78,6 +79,9 @@ def quick_scores(
     scores = []
     for part in segments:
         gains: list[tuple[float, float]] = []
+        if network.config.name == "recurrent":
+            scores.append(_run_score(network, part, frames, device, amp))
+            continue
         step = max((part.stop - part.start) // frames, 1)
         for centre in range(part.start + step // 2, part.stop, step)[:frames]:
             window = part.reader.read(centre - network.radius, centre + network.radius + 1)
@@ -96,6 +100,22 @@ def quick_scores(
             )
         )
     return scores
+
+
+def _run_score(
+    network: Restorer, part: Segment, frames: int, device: torch.device, amp: bool
+) -> ClipScore:
+    """Luma PSNR of some frames in a row from the middle of a clip."""
+    first = part.start + max(part.stop - part.start - frames, 0) // 2
+    sample = collate([part.reader.read(first, min(first + frames, part.stop))]).to(device)
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=amp):
+        restored = network(sample)
+    pairs = [
+        _luma_psnr(restored.map(lambda plane, k=k: plane[:, k : k + 1]), sample.cut(k, k + 1))
+        for k in range(sample.frames)
+    ]
+    decoded, after = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
+    return ClipScore(part.reader.name, part.crf, decoded, after)
 
 
 def measure_clip(
@@ -125,15 +145,17 @@ def measure_clip(
         start += (stop - start - limit) // 2
         stop = start + limit
     device = torch.device("cpu") if network is None else next(network.parameters()).device
-    stream = None if network is None else Stream(network, amp=amp)
+    stream = None if network is None else network.stream(amp=amp)
     result = ClipResult(segment.reader.name, segment.clip.speaker, segment.crf, {}, {}, {})
-    waiting: list[Sample] = []
+    waiting: deque[Sample | None] = deque()
     lumas: dict[str, list[Tensor]] = {"clean": [], "decoded": [], "restored": []}
     contradictions: list[tuple[float, float]] = []
-    radius = 0 if network is None else network.radius
+    before, after = (0, 0) if network is None else network.context
 
     def take(planes: Planes) -> None:
-        frame = waiting.pop(0)
+        frame = waiting.popleft()
+        if frame is None:  # beside the range
+            return
         _measure_frame(result, planes, frame, perceptual)
         depth = frame.bit_depth[0]
         assert frame.clean is not None
@@ -143,17 +165,15 @@ def measure_clip(
         if cell != "none":
             contradictions.append(_contradictions(planes, frame, cell))
 
-    for k in range(start - radius, stop + radius):
+    for k in range(max(start - before, segment.start), min(stop + after, segment.stop)):
         frame = collate([segment.reader.read(k, k + 1)]).to(device)
-        if start <= k < stop:
-            waiting.append(frame)
+        waiting.append(frame if start <= k < stop else None)
         if stream is None:
             take(normal(frame.decoded, frame.bit_depth))
-            continue
-        restored = stream.push(frame)
-        # the stream repeats its first frame before itself; those outputs are not of this range
-        if restored is not None and k - radius >= start:
+        elif (restored := stream.push(frame)) is not None:
             take(restored)
+    for restored in [] if stream is None else stream.flush():
+        take(restored)
     for kind, name in (("decoded", "decoded"), ("restored", "restored")):
         frames, clean = torch.cat(lumas[name]), torch.cat(lumas["clean"])
         result.summary[f"flicker_{kind}"] = flicker(frames, clean)

@@ -19,7 +19,7 @@ from ..config import NetworkConfig
 
 GAIN = 1.0  # of the picture's channels over samples in [0, 1]
 MAP_GAIN = 1 / 16  # of the maps, which are about one in size
-MAPS = 8  # channels that `_maps` makes
+MAPS = 8  # channels that `maps` makes
 
 
 def normal(planes: Planes, bit_depth: tuple[int, int]) -> Planes:
@@ -48,7 +48,7 @@ def picture(planes: Planes, scale: int, colour: str = "ycbcr") -> Tensor:
         `[..., 3, H, W]` or `[..., 6, H/2, W/2]`.
     """
     height, width = planes.y.shape[-2:]
-    chroma = [_half(plane, height // 2, width // 2) for plane in planes[1:]]
+    chroma = [halved(plane, height // 2, width // 2) for plane in planes[1:]]
     if scale == 2:
         folded = F.pixel_unshuffle(planes.y.unsqueeze(-3), 2)
         return torch.cat([folded, *(plane.unsqueeze(-3) for plane in chroma)], dim=-3)
@@ -90,7 +90,7 @@ def apply_correction(decoded: Planes, correction: Tensor, scale: int, colour: st
             correction = torch.einsum("cr,...rhw->...chw", inverse, correction)
         y = correction[..., 0, :, :]
         height, width = y.shape[-2:]
-        chroma = [_half(correction[..., c, :, :], height // 2, width // 2) for c in (1, 2)]
+        chroma = [halved(correction[..., c, :, :], height // 2, width // 2) for c in (1, 2)]
     changed = [
         plane + spread(change, plane.shape[-2:]) if plane.numel() else plane
         for plane, change in zip(decoded[1:], chroma, strict=True)
@@ -129,7 +129,7 @@ def channels(sample: Sample, config: NetworkConfig, scale: int) -> Tensor:
         predicted = picture(normal(sample.prediction, sample.bit_depth), scale, config.colour)
         residual = normal(sample.residual, sample.bit_depth)
         parts += [2 * GAIN * (predicted - decoded), 2 * GAIN * picture(residual, scale)]
-        parts.append(_maps(sample, size) * MAP_GAIN)
+        parts.append(maps(sample, size) * MAP_GAIN)
     elif config.qp:
         if sample.qp_y is None:
             raise ValueError("this network reads QP: not in the priors")
@@ -142,16 +142,16 @@ def _qp(qp: Tensor) -> Tensor:
     return (qp.float() - 36) / 12
 
 
-def _maps(sample: Sample, size: torch.Size) -> Tensor:
+def maps(sample: Sample, size: torch.Size) -> Tensor:
     """QP, kind of macroblock and transform grid, `[B, T, MAPS, *size]`."""
     assert sample.tu is not None and sample.qp_y is not None and sample.mb_type is not None
     kind, unit = sample.mb_type, sample.tu & TU_KIND
     skip = (kind == MbType.P_Skip) | (kind == MbType.B_Skip)
     intra, in_b = kind <= LAST_INTRA, kind >= FIRST_B
     blocks = [_qp(sample.qp_y), skip.float(), intra.float(), in_b.float()]
-    maps = [spread(plane, size) for plane in blocks]
-    maps.append(spread((unit == TuType.TU_8X8).float(), size))
-    maps.append(spread((unit == TuType.NONE).float(), size))
+    made = [spread(plane, size) for plane in blocks]
+    made.append(spread((unit == TuType.TU_8X8).float(), size))
+    made.append(spread((unit == TuType.NONE).float(), size))
     # Transform edges: 1 in the first row or column of a unit, -1 in its last one.
     side = spread(
         torch.where(unit == TuType.TU_4X4, 4, torch.where(unit == TuType.TU_8X8, 8, 16)), size
@@ -162,8 +162,8 @@ def _maps(sample: Sample, size: torch.Size) -> Tensor:
         place = place[:, None] if axis == 0 else place[None, :]
         first = place % side == 0
         last = place % side == side - scale
-        maps.append(first.float() - last.float())
-    return torch.stack(maps, dim=-3)
+        made.append(first.float() - last.float())
+    return torch.stack(made, dim=-3)
 
 
 def spread(blocks: Tensor, size: torch.Size) -> Tensor:
@@ -172,7 +172,7 @@ def spread(blocks: Tensor, size: torch.Size) -> Tensor:
     return blocks.repeat_interleave(down, -2).repeat_interleave(across, -1)
 
 
-def _half(plane: Tensor, height: int, width: int) -> Tensor:
+def halved(plane: Tensor, height: int, width: int) -> Tensor:
     """A chroma plane of any format at 4:2:0's size, by averaging."""
     if plane.numel() == 0:
         return plane.new_full((*plane.shape[:-2], height, width), 128 / 255)

@@ -3,8 +3,8 @@
     features(sample)            per frame, no neighbour seen: computed once a frame
     restore(features, sample)   per window of `2 * radius + 1` frames: align, fuse, correct
 
-`forward` does both for all windows of a sample. `Stream` keeps the features of the frames that are
-still needed, so that a video goes through with each frame's features computed once.
+`forward` does both for all windows of a sample. What `stream` gives keeps the features of the
+frames that are still needed, so that a video goes through with each frame's features computed once.
 """
 
 import dataclasses
@@ -56,6 +56,19 @@ class Restorer(nn.Module, ABC):
     def radius(self) -> int:
         """Frames used on each side of the one restored."""
         return self.config.radius
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """Frames before the first one wanted and after the last that a stream makes use of."""
+        return self.radius, self.radius
+
+    def stream(self, *, amp: bool = False) -> "Stream":
+        """Something that restores a video frame by frame.
+
+        Args:
+            amp: bf16 in the convolutions; planes and projection stay float32.
+        """
+        return Stream(self, amp=amp)
 
     def features(self, sample: Sample) -> Features:
         """What a window needs of each of its frames: by default the input channels themselves.
@@ -156,8 +169,9 @@ class Stream:
     """Restores a video frame by frame, in constant memory.
 
     The first and the last frame stand in for the neighbours that they lack. A frame comes out
-    `radius` frames after it went in. With `mirror` in the network's configuration every frame is
-    also restored left-right mirrored, in the same batch, and the two are averaged.
+    `radius` frames after it went in; for each that goes in one comes out in the end. With `mirror`
+    in the network's configuration every frame is also restored left-right mirrored, in the same
+    batch, and the two are averaged.
 
     Args:
         network: In evaluation mode, on its device.
@@ -209,13 +223,15 @@ class Stream:
         )
         middle = self._window[self._network.radius][1]
         with torch.inference_mode(), self._autocast(middle):
-            config = self._network.config
-            if not (config.mirror or config.damp):
+            if not (self._network.config.mirror or self._network.config.damp):
                 return self._network.restore(features, middle)
-            restored = self._network.corrected(features, self._both(middle))
-            if config.mirror:
-                restored = restored.map(lambda plane: (plane[:1] + plane[1:].flip(-1)) / 2)
-            return self._network.finish(self._network.damped(restored, middle), middle)
+            return self._finish(self._network.corrected(features, self._both(middle)), middle)
+
+    def _finish(self, restored: Planes, frame: Sample) -> Planes:
+        """A frame as it comes out: the mean with its mirror image, damped, in its cells."""
+        if self._network.config.mirror:
+            restored = restored.map(lambda plane: (plane[:1] + plane[1:].flip(-1)) / 2)
+        return self._network.finish(self._network.damped(restored, frame), frame)
 
     def _both(self, frame: Sample) -> Sample:
         """A frame and its mirror image as a batch of two, where mirroring is asked for."""

@@ -177,7 +177,8 @@ class _Run:
         flip = data.flip and self.config.network.cell == "none"
         items = PriorsDataset(
             self.train_parts, length=total, crop=data.crop, frames=data.frames,
-            augment=Augment(flip, data.contrast, data.light, data.mute), seed=settings.seed,
+            augment=Augment(flip, data.contrast, data.light, data.blind, data.mute),
+            seed=settings.seed,
         )  # fmt: skip
         numbers = [
             start + self.group.rank * each + k
