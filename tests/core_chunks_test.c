@@ -1,8 +1,8 @@
 /* Unit check of chunks.c: chunks of planes of exactly the size they need, byte by byte. */
 #include <stdlib.h>
 
-#include "core_test.h"
 #include "chunks.h"
+#include "core_test.h"
 
 static size_t below(const size_t n) {
     return (size_t)rnd((int)n);

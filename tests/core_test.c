@@ -553,6 +553,7 @@ int main(void) {
     test_stream();
     test_chunks();
     test_slice_groups();
+    test_switching();
     printf("%d checks, %d failures\n", n_checks, n_failures);
     return n_failures != 0;
 }

@@ -36,5 +36,6 @@ void test_deblock(void);      // core_deblock_test.c
 void test_stream(void);       // core_stream_test.c
 void test_chunks(void);       // core_chunks_test.c
 void test_slice_groups(void); // core_slice_groups_test.c
+void test_switching(void);    // core_switching_test.c
 
 #endif

@@ -17,8 +17,6 @@ static const char *unsupported_feature(const sps *const s, const slice_header *c
         return "the deblocking filter of macroblock-adaptive frame/field coding";
     if (h->nal_unit_type == NAL_DPA)
         return "data partitioning";
-    if (h->slice_type == SLICE_SP || h->slice_type == SLICE_SI)
-        return "SP and SI slices";
     return NULL;
 }
 
@@ -27,8 +25,9 @@ static bool impossible(const sps *const s, const pps *const p, const slice_heade
     const bool extended = s->profile_idc == 88;
     if (p->num_slice_groups > 1 && !extended && s->profile_idc != 66)
         return true;
-    return !extended &&
-           (h->nal_unit_type == NAL_DPA || h->slice_type == SLICE_SP || h->slice_type == SLICE_SI);
+    if (h->nal_unit_type == NAL_DPA || h->slice_type == SLICE_SP || h->slice_type == SLICE_SI)
+        return !extended || p->entropy_coding_mode_flag || p->extension[0].transform_8x8_mode_flag;
+    return false;
 }
 
 // ------------------------------------------------------------------------------------------ slices

@@ -288,6 +288,10 @@ typedef struct slice_header {
     uint32_t slice_group_change_cycle;
 } slice_header;
 
+H264_INLINE bool h264_is_inter_slice(const slice_header *const h) {
+    return h->slice_type != SLICE_I && h->slice_type != SLICE_SI;
+}
+
 typedef struct ref_entry {
     // never NULL for refIdx < num_ref_idx_active (missing ones are replaced, and counted)
     picture *pic;
@@ -306,13 +310,14 @@ typedef struct mb_info {
     uint8_t type;      // H264_I_4X4 ...
     bool is_intra, field, transform_size_8x8_flag;
     bool filter_as_intra; // intra, or in an SP or SI slice (8.7.2.1)
-    bool skip;      // P_Skip or B_Skip
-    bool conceal;   // invented: not decoded, or predicted from a missing picture
-    uint8_t direct; // bit per 8x8 quarter predicted in direct mode (B_Skip, B_Direct, direct
-                    // sub-macroblock)
-    int8_t QPY;     // QP_Y in force; 0 for I_PCM (as the deblocking filter takes it, 8.7.2.2)
-    int8_t QPC[2];  // QP_C for Cb, Cr; for I_PCM that of QP_Y = 0
-    uint8_t cbp;    // coded_block_pattern; Intra16x16: luma 0 or 15
+    bool skip;            // P_Skip or B_Skip
+    bool is_SI;           // mb_type SI; its type is H264_I_4X4
+    bool conceal;         // invented: not decoded, or predicted from a missing picture
+    uint8_t direct;       // bit per 8x8 quarter predicted in direct mode (B_Skip, B_Direct, direct
+                          // sub-macroblock)
+    int8_t QPY;           // QP_Y in force; 0 for I_PCM (as the deblocking filter takes it, 8.7.2.2)
+    int8_t QPC[2];        // QP_C for Cb, Cr; for I_PCM that of QP_Y = 0
+    uint8_t cbp;          // coded_block_pattern; Intra16x16: luma 0 or 15
     uint8_t intra_chroma_pred_mode;
     uint8_t coded_dc; // bit plane: the DC block of that plane (Intra16x16 or chroma) has levels
     uint16_t nonzero; // bit per 4x4 luma block (raster): its transform block has levels (8x8: all
@@ -377,6 +382,7 @@ typedef struct mb_ctx {
     int last_mb_qp_delta;
     int QPY, QPprimeY, QPprimeC[2];
     bool TransformBypassModeFlag;
+    bool switching_transform; // decoded by 8.6
     bool transform_size_8x8_flag;
     // residual
     uint32_t coded[3];                        // bit per block number with levels (bit 16: DC)
@@ -588,7 +594,8 @@ void h264_neighbours_init(slice_ctx *s); // once a slice
 // macroblock.c (7.3.5): parses one macroblock into mb_ctx, mb_info and mb_motion. H264_OK or
 // H264_CORRUPT
 int h264_macroblock_layer(h264_decoder *dec);
-void h264_macroblock_skip(h264_decoder *dec); // P_Skip, B_Skip
+void h264_macroblock_skip(h264_decoder *dec);           // P_Skip, B_Skip
+int h264_chroma_qp(const slice_ctx *s, int QPY, int c); // 8.5.8: QP_C of Cb (c 0) or Cr (1)
 
 // mb_inter.c (7.3.5.1, 7.3.5.2): partitions, references and vectors of an inter macroblock into
 // mb_motion
@@ -678,9 +685,22 @@ void h264_luma_dc(int32_t c[16], int32_t scale, int qP);
 void h264_chroma_dc_420(int32_t c[4], int32_t scale, int qP); // 8.5.11, c = {c00, c01, c10, c11}
 // The same for 4 rows of 2; qP_dc = QP'c + 3
 void h264_chroma_dc_422(int32_t c[8], int32_t scale, int qP_dc);
+void h264_idct4x4(int32_t d[16]); // 8.5.12.2, rounding included
 void h264_transform_kernels_8(kernels *k);
 void h264_transform_kernels_16(kernels *k);
 void h264_transform_kernels_simd(kernels *k);
+
+// switching.c (8.6): 4x4 blocks in raster order of P macroblocks in SP slices, of SI macroblocks
+typedef struct switching_quantiser {
+    int QP, QS;                 // of the plane
+    const int32_t (*scale)[16]; // LevelScale4x4 by qP % 6
+    bool switching;             // 8.6.2: SI macroblocks, and where sp_for_switch_flag is 1
+} switching_quantiser;
+// Levels in, residual out: what is missing from the predicted samples
+void h264_switching_luma(int32_t c[16], const int32_t pred[16], const switching_quantiser *q);
+// The four blocks of a chroma plane of 4:2:0, with their DC levels in place
+void h264_switching_chroma(int32_t c[4][16], const int32_t pred[4][16],
+                           const switching_quantiser *q);
 
 // deblock.c (8.7)
 // dec->cur, all macroblocks, by dec->mb and dec->cur->motion

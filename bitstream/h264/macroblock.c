@@ -23,7 +23,7 @@ static const uint8_t table_8_15_QPC[22] = {29, 30, 31, 32, 32, 33, 34, 34, 35, 3
                                            36, 37, 37, 37, 38, 38, 38, 39, 39, 39, 39};
 
 // 8.5.8: QP_C of chroma plane `c` (0 Cb, 1 Cr), without QpBdOffsetC
-static int chroma_qp(const slice_ctx *const s, const int QPY, const int c) {
+int h264_chroma_qp(const slice_ctx *const s, const int QPY, const int c) {
     const int qPI =
         iclip(QPY + s->pps->chroma_qp_index_offset[c], -6 * (s->sps->BitDepthC - 8), 51);
     return qPI < 30 ? qPI : table_8_15_QPC[qPI - 30];
@@ -37,7 +37,7 @@ static void set_qp(slice_ctx *const s, const int QPY) {
     m->TransformBypassModeFlag = s->sps->qpprime_y_zero_transform_bypass_flag && m->QPprimeY == 0;
     m->mb->QPY = (int8_t)QPY;
     for (int c = 0; c < 2; c++) {
-        m->mb->QPC[c] = (int8_t)chroma_qp(s, QPY, c);
+        m->mb->QPC[c] = (int8_t)h264_chroma_qp(s, QPY, c);
         m->QPprimeC[c] = m->mb->QPC[c] + 6 * (s->sps->BitDepthC - 8);
     }
 }
@@ -50,6 +50,7 @@ H264_INLINE void reset(slice_ctx *const s, const bool is_intra) {
     mb->is_intra = is_intra;
     mb->filter_as_intra = is_intra || s->hdr.slice_type >= SLICE_SP;
     mb->skip = false;
+    mb->is_SI = false;
     mb->conceal = false;
     mb->transform_size_8x8_flag = false;
     mb->direct = 0;
@@ -68,6 +69,7 @@ H264_INLINE void reset(slice_ctx *const s, const bool is_intra) {
     m->n_levels = 0;
     m->coded[0] = m->coded[1] = m->coded[2] = 0;
     m->transform_size_8x8_flag = false;
+    m->switching_transform = s->hdr.slice_type == SLICE_SP && !is_intra;
 }
 
 static void no_motion(slice_ctx *const s) {
@@ -362,18 +364,36 @@ static int inter_macroblock(h264_decoder *const dec, const int mb_type) {
     return qp_and_residual(dec);
 }
 
+// Table 7-12: intra, with Intra_4x4 prediction
+static int si_macroblock(h264_decoder *const dec) {
+    mb_ctx *const m = &dec->slice.mb;
+    reset(&dec->slice, true);
+    no_motion(&dec->slice);
+    m->mb->type = H264_I_4X4;
+    m->mb->is_SI = m->switching_transform = true;
+    intra_nxn_modes(dec);
+    for (int i = 0; i < 16; i++)
+        if (m->intra_modes[i] > 8)
+            return H264_CORRUPT;
+    if (intra_chroma_mode(dec) < 0 || read_coded_block_pattern(dec) < 0)
+        return H264_CORRUPT;
+    return qp_and_residual(dec);
+}
+
 int h264_macroblock_layer(h264_decoder *const dec) {
+    static const int before_intra[] = {
+        [SLICE_P] = 5, [SLICE_B] = 23, [SLICE_I] = 0, [SLICE_SP] = 5, [SLICE_SI] = 1};
     slice_ctx *const s = &dec->slice;
-    const int inter_types = s->hdr.slice_type == SLICE_P   ? 5
-                            : s->hdr.slice_type == SLICE_B ? 23
-                                                           : 0;
+    const int inter_types = before_intra[s->hdr.slice_type];
     const uint32_t value =
         s->pps->entropy_coding_mode_flag ? (uint32_t)h264_cabac_mb_type(dec) : bits_ue(&s->b);
     if (value > (uint32_t)inter_types + 25)
         return H264_CORRUPT;
     const int mb_type = (int)value;
     int rc;
-    if (mb_type < inter_types)
+    if (mb_type < inter_types && s->hdr.slice_type == SLICE_SI)
+        rc = si_macroblock(dec);
+    else if (mb_type < inter_types)
         rc = inter_macroblock(dec, mb_type);
     else if (mb_type - inter_types == 25)
         rc = i_pcm(dec);

@@ -231,11 +231,74 @@ static void residual_chroma(h264_decoder *const dec, const int plane) {
     }
 }
 
+// ------------------------------------------------------------------------- SP and SI slices, 8.6
+
+// Prediction of a 4x4 block; samples have 8 bits in the Extended profile
+static void predicted_block(const h264_decoder *const dec, const int plane, const int x,
+                            const int y, int32_t pred[16]) {
+    const uint8_t *const from = h264_sample_at(dec, plane, x, y);
+    for (int i = 0; i < 16; i++)
+        pred[i] = from[i / 4 * dec->slice.mb.stride[plane] + i % 4];
+}
+
+static switching_quantiser quantiser_of(const slice_ctx *const s, const int plane) {
+    const mb_ctx *const m = &s->mb;
+    return (switching_quantiser){.QP = quantiser(m, plane),
+                                 .QS =
+                                     plane ? h264_chroma_qp(s, s->hdr.QSY, plane - 1) : s->hdr.QSY,
+                                 .scale = s->scale->s4x4[scaling_list(m, plane)],
+                                 .switching = m->mb->is_SI || s->hdr.sp_for_switch_flag};
+}
+
+// Levels of a 4x4 block in raster order, from scan index `first` on
+static void gather_levels(h264_decoder *const dec, const int plane, const int block, const int x,
+                          const int y, const int first, int32_t c[16]) {
+    const mb_ctx *const m = &dec->slice.mb;
+    const uint8_t *const scan = h264_scan_4x4[m->mb->field];
+    if (!(m->coded[plane] >> block & 1))
+        return;
+    bypass_levels(m, m->blocks[plane][block], scan, first, 4, c, 4);
+    h264_tap_levels(dec, plane, x, y, 4, m->blocks[plane][block], scan, first);
+}
+
+static void switching_luma(h264_decoder *const dec, const int blkIdx) {
+    const switching_quantiser q = quantiser_of(&dec->slice, 0);
+    const int x = h264_block_x[blkIdx] * 4, y = h264_block_y[blkIdx] * 4;
+    int32_t *const c = dec->slice.mb.coef, pred[16];
+    gather_levels(dec, 0, blkIdx, x, y, 0, c);
+    predicted_block(dec, 0, x, y, pred);
+    h264_switching_luma(c, pred, &q);
+    add_residual(dec, 0, x, y, 4, c);
+}
+
+static void switching_chroma(h264_decoder *const dec, const int plane) {
+    const switching_quantiser q = quantiser_of(&dec->slice, plane);
+    const mb_ctx *const m = &dec->slice.mb;
+    int32_t c[4][16] = {{0}}, pred[4][16];
+    if (m->coded[plane] >> BLOCK_DC & 1) {
+        const block_levels b = m->blocks[plane][BLOCK_DC];
+        for (int i = b.first; i < b.first + b.count; i++) {
+            const int at = chroma_dc_place[0][m->scan_pos[i]];
+            c[at][0] = limit(m->level[i]);
+            h264_tap_level(dec, plane, at % 2 * 4, at / 2 * 4, m->level[i]);
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        gather_levels(dec, plane, i, i % 2 * 4, i / 2 * 4, 1, c[i]);
+        predicted_block(dec, plane, i % 2 * 4, i / 2 * 4, pred[i]);
+    }
+    h264_switching_chroma(c, (const int32_t (*)[16])pred, &q);
+    for (int i = 0; i < 4; i++)
+        add_residual(dec, plane, i % 2 * 4, i / 2 * 4, 4, c[i]);
+}
+
 // -------------------------------------------------------------------------------- intra prediction
 
 // May intra prediction use samples of this neighbour?
 static bool usable(const slice_ctx *const s, const mb_info *const mb) {
-    return mb->slice_num >= 0 && (mb->is_intra || !s->pps->constrained_intra_pred_flag);
+    if (mb->slice_num < 0 || !s->pps->constrained_intra_pred_flag)
+        return mb->slice_num >= 0;
+    return mb->is_intra && (!mb->is_SI || s->mb.mb->is_SI);
 }
 
 /* 8.3.1.2 ...: neighbouring macroblocks whose samples intra prediction may use, AVAIL_* of the
@@ -295,6 +358,10 @@ static void intra_nxn(h264_decoder *const dec, const int plane, const unsigned m
         (n == 8 ? dec->k->intra8x8 : dec->k->intra4x4)(dst, stride, dst - dec->k->sample_size,
                                                        stride, mode, avail, depth);
         h264_tap_prediction(dec, plane, (area){x * 4, y * 4, n, n});
+        if (H264_UNLIKELY(m->switching_transform)) {
+            switching_luma(dec, blkIdx);
+            continue;
+        }
         residual_block(dec, plane, blkIdx, n,
                        mode == 0   ? BYPASS_VERTICAL
                        : mode == 1 ? BYPASS_HORIZONTAL
@@ -328,7 +395,10 @@ static void recon_intra(h264_decoder *const dec) {
                              dec->mb_height_c, m->mb->intra_chroma_pred_mode, avail,
                              dec->slice.sps->BitDepthC);
         h264_tap_prediction(dec, plane, (area){0, 0, dec->mb_width_c, dec->mb_height_c});
-        residual_chroma(dec, plane);
+        if (H264_UNLIKELY(m->switching_transform))
+            switching_chroma(dec, plane);
+        else
+            residual_chroma(dec, plane);
     }
 }
 
@@ -485,6 +555,13 @@ static void recon_inter(h264_decoder *const dec) {
             h264_tap_prediction(
                 dec, plane,
                 (area){0, 0, plane ? dec->mb_width_c : 16, plane ? dec->mb_height_c : 16});
+    if (H264_UNLIKELY(m->switching_transform)) {
+        for (int blkIdx = 0; blkIdx < 16; blkIdx++)
+            switching_luma(dec, blkIdx);
+        for (int plane = 1; plane < 3; plane++)
+            switching_chroma(dec, plane);
+        return;
+    }
     residual_luma(dec, 0);
     for (int plane = 1; plane < 3; plane++) {
         if (type == 3)

@@ -136,7 +136,7 @@ static void picture_identity(reader *const r, slice_header *const h, const sps *
 }
 
 static void reference_counts(reader *const r, slice_header *const h, const pps *const p) {
-    const bool inter = h->slice_type != SLICE_I && h->slice_type != SLICE_SI;
+    const bool inter = h264_is_inter_slice(h);
     h->num_ref_idx_active[0] = h->num_ref_idx_active[1] = 0;
     if (!inter)
         return;
@@ -256,15 +256,14 @@ int h264_parse_slice_header(h264_decoder *const dec, const nal_unit *const nal, 
         pred_weight_table(&r, h, s);
     if (h->nal_ref_idc != 0)
         dec_ref_pic_marking(&r, h, s);
-    if (p->entropy_coding_mode_flag && h->slice_type != SLICE_I && h->slice_type != SLICE_SI)
+    if (p->entropy_coding_mode_flag && h264_is_inter_slice(h))
         h->cabac_init_idc = ue_max(&r, 2);
     quantiser_and_filter(&r, h, s, p);
     slice_group_change_cycle(&r, h, s, p);
 
     const uint32_t units = (uint32_t)(s->PicWidthInMbs * s->FrameHeightInMbs) >>
                            (h->field_pic_flag || h->MbaffFrameFlag);
-    const bool idr_ok =
-        h->nal_ref_idc != 0 && (h->slice_type == SLICE_I || h->slice_type == SLICE_SI);
+    const bool idr_ok = h->nal_ref_idc != 0 && !h264_is_inter_slice(h);
     if (r.bad || bits_overrun(b) || h->first_mb_in_slice >= units || (h->IdrPicFlag && !idr_ok))
         return h264_error(dec, H264_CORRUPT, "NAL unit type %d: bad slice header",
                           nal->nal_unit_type);

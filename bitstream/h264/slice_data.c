@@ -27,7 +27,7 @@ static void finish_macroblock(h264_decoder *const dec) {
 
 static int decode_cavlc(h264_decoder *const dec, uint32_t CurrMbAddr, const uint32_t end) {
     slice_ctx *const s = &dec->slice;
-    const bool inter = s->hdr.slice_type == SLICE_P || s->hdr.slice_type == SLICE_B;
+    const bool inter = h264_is_inter_slice(&s->hdr);
     for (;;) {
         if (inter) {
             uint32_t mb_skip_run = bits_ue(&s->b);
@@ -74,7 +74,7 @@ static bool out_of_data(const slice_ctx *const s) {
 
 static int decode_cabac(h264_decoder *const dec, uint32_t CurrMbAddr, const uint32_t end) {
     slice_ctx *const s = &dec->slice;
-    const bool inter = s->hdr.slice_type == SLICE_P || s->hdr.slice_type == SLICE_B;
+    const bool inter = h264_is_inter_slice(&s->hdr);
     for (;;) {
         locate(dec, CurrMbAddr);
         CurrMbAddr = h264_next_mb_address(s, CurrMbAddr, end);
@@ -146,7 +146,7 @@ static bool is_new_pair(const h264_decoder *const dec, const uint32_t pair) {
 /* Is the next macroblock skipped? *run: what is left of mb_skip_run, or -1 where the next one must
  * be read. */
 static bool next_is_skipped(slice_ctx *const s, int64_t *const run) {
-    if (s->hdr.slice_type != SLICE_P && s->hdr.slice_type != SLICE_B)
+    if (!h264_is_inter_slice(&s->hdr))
         return false;
     if (*run < 0)
         *run = bits_ue(&s->b);
@@ -184,7 +184,7 @@ static int decode_cavlc_pairs(h264_decoder *const dec, uint32_t pair, const uint
  * mb_field_decoding_flag: a skipped top macroblock needs to know what the bottom one says. */
 static void pair_flags(h264_decoder *const dec, const uint32_t pair, bool skipped[2]) {
     slice_ctx *const s = &dec->slice;
-    const bool inter = s->hdr.slice_type == SLICE_P || s->hdr.slice_type == SLICE_B;
+    const bool inter = h264_is_inter_slice(&s->hdr);
     infer_field(dec, pair);
     locate_in_pair(dec, pair, 0);
     skipped[0] = inter && h264_cabac_mb_skip_flag(dec);
@@ -201,7 +201,7 @@ static void pair_flags(h264_decoder *const dec, const uint32_t pair, bool skippe
 
 static int decode_cabac_pairs(h264_decoder *const dec, uint32_t pair, const uint32_t end) {
     slice_ctx *const s = &dec->slice;
-    const bool inter = s->hdr.slice_type == SLICE_P || s->hdr.slice_type == SLICE_B;
+    const bool inter = h264_is_inter_slice(&s->hdr);
     for (; pair < end && is_new_pair(dec, pair); pair = next_pair(s, pair, end)) {
         bool skipped[2];
         pair_flags(dec, pair, skipped);

@@ -112,6 +112,10 @@ H264_INLINE void idct4x4(int32_t d[16]) {
         d[i] = (d[i] + 32) >> 6;
 }
 
+void h264_idct4x4(int32_t d[16]) {
+    idct4x4(d);
+}
+
 // 8.5.13.2
 H264_INLINE void idct8x8(int32_t d[64]) {
     for (int i = 0; i < 8; i++)
