@@ -13,8 +13,6 @@ enum {
 static const char *unsupported_feature(const sps *const s, const slice_header *const h) {
     if (s->separate_colour_plane_flag)
         return "separate colour planes";
-    if (h->MbaffFrameFlag && h->disable_deblocking_filter_idc != 1)
-        return "the deblocking filter of macroblock-adaptive frame/field coding";
     if (h->nal_unit_type == NAL_DPA)
         return "data partitioning";
     return NULL;
