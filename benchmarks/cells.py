@@ -15,7 +15,6 @@ from collections.abc import Iterator
 
 import torch
 from davd.data.dataset import Segment, open_segments
-from davd.data.hearing import features
 from davd.data.sample import Planes, Sample, collate
 from davd.restore.checkpoint import load_checkpoint
 from davd.restore.measuring.metrics import as_codes, psnr
@@ -96,7 +95,7 @@ def measure(frame: Sample, restored: Planes, table: CellTable, tally: Tally) -> 
 def of_crf(work: str, crf: int, network: Restorer, limit: int) -> Tally:
     """All test clips at one CRF."""
     tests, trains = (
-        open_segments(work, split, crf=[crf], listen=features, level=True)
+        open_segments(work, split, crf=[crf], listen=True, level=True)
         for split in ("test", "train")
     )
     table, tally = fitted(trains), Tally()

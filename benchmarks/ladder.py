@@ -16,7 +16,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from davd.data.dataset import open_segments
-from davd.data.hearing import features
 from davd.restore.checkpoint import load_checkpoint
 from davd.restore.config import Config, load_config
 from davd.restore.measuring.evaluate import measure_clip
@@ -78,7 +77,7 @@ def measured(row: str, checkpoint: Path, arguments: argparse.Namespace) -> Row:
     """A trained row on the test clips."""
     network = load_checkpoint(checkpoint)
     segments = open_segments(
-        arguments.work, "test", crf=[arguments.crf], listen=features,
+        arguments.work, "test", crf=[arguments.crf], listen=True,
         level=network.projector is not None, speakers=arguments.speakers,
     )  # fmt: skip
     amp = fast_bf16("cpu")

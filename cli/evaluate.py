@@ -114,7 +114,6 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
     import torch
 
     from ..data.dataset import open_segments
-    from ..data.hearing import features
     from ..restore.checkpoint import find_checkpoint, load_checkpoint
     from ..restore.measuring.evaluate import Perceptual, measure_clip
     from ..restore.measuring.tables import Row, multiply_adds
@@ -137,7 +136,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
         hearing = [pair for pair in networks if pair[1].config.audio or sound == "right"]
         segments = open_segments(
             arguments.work, arguments.split, crf=arguments.crf, sound=sound, level=level,
-            listen=features, speakers=arguments.speaker,
+            listen=True, speakers=arguments.speaker,
         )  # fmt: skip
         alone: list[tuple[str, Restorer | None]] = [] if networks else [("decoded", None)]
         for label, chosen in [*hearing] or alone:

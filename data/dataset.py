@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from .augment import Augment
 from .index import Clip, load_index
-from .reader import ClipReader, Listen
+from .reader import ClipReader
 from .sample import Sample
 
 SHIFT = 1.0  # seconds by which "shifted" sound is late
@@ -36,7 +36,7 @@ def open_segments(
     split: str,
     *,
     crf: Sequence[int],
-    listen: Listen | None = None,
+    listen: bool = False,
     sound: str = "right",
     fix_delay: bool = True,
     level: bool = False,
@@ -49,7 +49,7 @@ def open_segments(
         index: One or more work folders, or their index.json.
         split: "train", "val" or "test".
         crf: Which encodes; a clip without one of them is left out there.
-        listen: Makes features of sound; None: no sound.
+        listen: Read the sound, as the network hears it.
         sound: "right", "silent", "exchanged" (each clip hears another speaker's) or "shifted".
         fix_delay: Undo the sound's delay where it was measured surely.
         level: Read what projection needs.
@@ -73,7 +73,7 @@ def open_segments(
         if quality in clip.priors
         for segment in _open_clip(
             clip, quality, split,
-            listen=None if sound == "silent" else listen,
+            listen=listen and sound != "silent",
             late=SHIFT if sound == "shifted" else 0.0,
             fix_delay=fix_delay, level=level, cache=listing.root / "cache" if cache else None,
         )
@@ -96,7 +96,7 @@ def _open_clip(
     crf: int,
     split: str,
     *,
-    listen: Listen | None,
+    listen: bool,
     late: float,
     fix_delay: bool,
     level: bool,

@@ -9,7 +9,6 @@ import dataclasses
 import json
 import mmap
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from ..bitstream.priors.reader import PriorsFile
 from .clean import CleanVideo
-from .hearing import HOP
+from .hearing import HOP, features
 from .motion import History, flow
 from .sample import FEATURE_FRAMES, Planes, Sample
 
@@ -30,9 +29,6 @@ PROJECTION_MAPS = {
     "cbp": "mb/cbp",
     "field": "mb/field",
 }
-
-Listen = Callable[[np.ndarray, int], np.ndarray]
-"""int16 samples `[S]` and samples a second to float32 features `[n, F]`, 10 ms apart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +51,7 @@ class ClipReader:
     Args:
         priors: The priors file.
         clean: The video it was encoded from; None where it is not at hand.
-        listen: Makes features of sound; None: samples carry no sound.
+        listen: Samples carry the sound, as the network hears it.
         delay: Seconds by which the sound is late against the picture.
         level: Read levels and all that projection needs, residuals unlimited.
         face: x, y, width, height in luma samples of the whole picture.
@@ -74,7 +70,7 @@ class ClipReader:
         priors: Path,
         clean: Path | None = None,
         *,
-        listen: Listen | None = None,
+        listen: bool = False,
         delay: float = 0.0,
         level: bool = False,
         face: tuple[int, int, int, int] | None = None,
@@ -95,7 +91,7 @@ class ClipReader:
         self._level = level
         self._boxes = face, mouth
         self._times = self._priors.column("time").astype(float) + delay
-        self.track = self._listened(listen)
+        self.track = self._heard() if listen else None
         self.planes = [group for group in ("prediction", "residual") if group in self._priors]
         if level and "level" not in self._priors:
             raise ValueError(f"{priors}: levels are not stored in it; extract it with them")
@@ -153,12 +149,12 @@ class ClipReader:
             **values,  # type: ignore[arg-type]
         )
 
-    def _listened(self, listen: Listen | None) -> Track | None:
-        audio = None if listen is None else self._priors.audio()
-        if listen is None or audio is None or not len(audio[0]):
+    def _heard(self) -> Track | None:
+        audio = self._priors.audio()
+        if audio is None or not len(audio[0]):
             return None
         samples, rate, start = audio
-        return Track(listen(samples, rate), start)
+        return Track(features(samples, rate), start)
 
     def _names(self) -> dict[str, str]:
         names = MAPS | (PROJECTION_MAPS if self._level else {})

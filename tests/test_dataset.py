@@ -23,6 +23,11 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_work(tmp_path_factory.mktemp("work"), crfs=(38, 42))
 
 
+@pytest.fixture(autouse=True)
+def plain_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("davd.data.reader.features", listen)
+
+
 def listen(samples: np.ndarray, rate: int) -> np.ndarray:
     """Feature k says where it is: k everywhere, and the clip's loudness in the last column."""
     count = len(samples) * 100 // rate
@@ -96,11 +101,11 @@ def test_levels_bring_all_that_projection_needs(work: Path) -> None:
 
 
 def test_sound_is_aligned_by_time(work: Path) -> None:
-    reader = ClipReader(work / "priors/crf42/clip0.h5", listen=listen)
+    reader = ClipReader(work / "priors/crf42/clip0.h5", listen=True)
     sample = reader.read(3, 5)  # 0.12 s and 0.16 s: features 12 and 16
     assert sample.sound is not None and sample.sound.shape == (2, 21, 39)
     assert sample.sound[0, :, 0].tolist() == [float(max(k, 0)) for k in range(2, 23)]
-    late = ClipReader(work / "priors/crf42/clip0.h5", listen=listen, delay=0.04).read(3, 4)
+    late = ClipReader(work / "priors/crf42/clip0.h5", listen=True, delay=0.04).read(3, 4)
     assert late.sound is not None and late.sound[0, 10, 0] == 16
 
 
@@ -113,7 +118,7 @@ def test_track_repeats_its_ends() -> None:
 
 def test_kinds_of_sound(work: Path) -> None:
     def heard(sound: str) -> list[torch.Tensor | None]:
-        parts = open_segments(work, "train", crf=(42,), listen=listen, sound=sound)
+        parts = open_segments(work, "train", crf=(42,), listen=True, sound=sound)
         return [part.reader.read(4, 5).sound for part in parts]
 
     right, exchanged, shifted = heard("right"), heard("exchanged"), heard("shifted")
@@ -173,7 +178,7 @@ def test_another_light_moves_every_picture_alike(work: Path) -> None:
 
 
 def test_a_share_of_the_samples_loses_its_sound(work: Path) -> None:
-    part = open_segments(work, "train", crf=(42,), listen=listen)[0]
+    part = open_segments(work, "train", crf=(42,), listen=True)[0]
     sample = part.reader.read(0, 2)
     assert sample.sound is not None
     drawn = [Augment(mirror=False, mute=0.3)(sample, np.random.default_rng(k)) for k in range(200)]
@@ -196,7 +201,7 @@ def test_samples_with_levels_are_not_changed(
 
 
 def dataset(work: Path, **changes: object) -> PriorsDataset:
-    parts = open_segments(work, "train", crf=(38, 42), listen=listen)
+    parts = open_segments(work, "train", crf=(38, 42), listen=True)
     settings: dict[str, object] = {"length": 24, "crop": 32, "frames": 5, "seed": 3}
     return PriorsDataset(parts, **(settings | changes))  # type: ignore[arg-type]
 

@@ -282,6 +282,11 @@ def test_input_channels_are_counted_right(scale: int) -> None:
         assert channels(make_sample(), config, scale).shape[2] == input_channels(config, scale)
 
 
+def test_unknown_names_build_nothing() -> None:
+    with pytest.raises(ValueError, match="no rival 'vrt': expected one of dscnn"):
+        build_network(NetworkConfig(name="vrt"))
+
+
 def test_missing_priors_are_named() -> None:
     sample = dataclasses.replace(make_sample(), residual=None)
     with pytest.raises(ValueError, match="residual"):

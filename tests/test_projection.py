@@ -251,6 +251,9 @@ def test_auto_reads_the_encoders_text(encoder: str, cell: str, zones: tuple[int,
 def test_dead_zones_of_the_text_are_used_for_luma_only() -> None:
     assert rounding_of("deadzone", 0, (6, 10)).below == (22 / 64, 26 / 64)
     assert rounding_of("deadzone", 1, (6, 10)).below == (21 / 64, 11 / 64)
+    for name in ("none", "auto", "calibrated", "paper "):
+        with pytest.raises(ValueError, match="assumes no rounding"):
+            rounding_of(name, 0)
 
 
 def test_unknown_cell_and_missing_table_are_refused() -> None:

@@ -136,12 +136,8 @@ def test_weights_of_another_run_are_a_beginning(work: Path, tmp_path: Path) -> N
     assert len(after) > len(before)
 
 
-@pytest.mark.slow
-def test_two_processes_train_as_one(work: Path, tmp_path: Path) -> None:
-    """Gradients averaged over two processes on gloo are those of the whole batch."""
-    changes = [f"--set={text}" for text in (
-        *TINY, f"data.index={work}", "train.steps=2", "train.amp=false", "train.optimizer=adam",
-    )]  # fmt: skip
+def run_two(line: list[str]) -> None:
+    """Run a command as the two processes of a torchrun."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -151,23 +147,47 @@ def test_two_processes_train_as_one(work: Path, tmp_path: Path) -> None:
             "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
         }  # fmt: skip
-        line = [sys.executable, "-P", "-m", "davd.cli.train", "--quiet", *changes]
-        processes.append(
-            subprocess.Popen(
-                [*line, f"--set=train.out={tmp_path / 'two'}"],
-                env=environment,
-                stderr=subprocess.PIPE,
-                text=True,
-            )  # fmt: skip
-        )
+        processes.append(subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True))
     for process in processes:
         _, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(work: Path, tmp_path: Path) -> None:
+    """Gradients averaged over two processes on gloo are those of the whole batch."""
+    changes = [f"--set={text}" for text in (
+        *TINY, f"data.index={work}", "train.steps=2", "train.amp=false", "train.optimizer=adam",
+    )]  # fmt: skip
+    out = f"--set=train.out={tmp_path / 'two'}"
+    run_two([sys.executable, "-P", "-m", "davd.cli.train", "--quiet", out, *changes])
     train(config(work, tmp_path / "one", "train.steps=2", "train.amp=false",
                  "train.optimizer=adam"))  # fmt: skip
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for key in one:
         torch.testing.assert_close(one[key], two[key], atol=2e-5, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_first_process_says_when_it_is_over(work: Path, tmp_path: Path) -> None:
+    """A run by the clock ends on all processes together, though the second's clock stands still."""
+    code = (
+        "import sys, time, os\n"
+        "if os.environ['RANK'] == '1': time.monotonic = lambda: 0.0\n"
+        "from davd.cli.train import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    changes = [*TINY, f"data.index={work}", "train.minutes=0.05", "train.amp=false"]
+    out = f"--set=train.out={tmp_path / 'two'}"
+    run_two([sys.executable, "-P", "-c", code, "--quiet", out, *(f"--set={c}" for c in changes)])
+    assert 1 <= len(rows(tmp_path / "two")) < 20000
+
+
+def test_the_sampler_lists_nothing_in_advance(work: Path, tmp_path: Path) -> None:
+    """A run of very many steps begins at once."""
+    settings = config(work, tmp_path, "train.steps=1000000000000", "train.minutes=0.005")
+    train(settings)
+    assert rows(tmp_path)
 
 
 def test_a_dead_loader_process_ends_the_run(

@@ -53,6 +53,13 @@ class Rounding(NamedTuple):
     """Whether units without levels are unbound."""
 
 
+_ROUNDINGS = {  # deadzone's depends on the encoder's settings, see rounding_of
+    "paper": Rounding((0.5, 0.5), (0.5, 0.5), False),
+    "coded": Rounding((0.5, 0.5), (0.5, 0.5), True),
+    "trellis": Rounding((0.5, 0.5), (1.5, 1.5), True),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class CellTable:
     """Calibrated cells: `below` and `above` per class, float32 `[groups, modes, 2, 64]`."""
@@ -162,14 +169,19 @@ def make_cells(
 
 
 def rounding_of(name: str, plane: int, zones: tuple[int, int] = DEADZONE) -> Rounding:
-    """The rounding a cell assumes; `zones` are luma's, x264's chroma always has the default."""
+    """The rounding a cell assumes; `zones` are luma's, x264's chroma always has the default.
+
+    Raises:
+        ValueError: No such cell, or one that assumes none (`none`, `auto`, `calibrated`).
+    """
     if name == "deadzone":
         inter, intra = zones if plane == 0 else DEADZONE
         below = (32 - intra) / 64, (32 - inter) / 64
         return Rounding(below, (1 - below[0], 1 - below[1]), True)
-    if name == "trellis":
-        return Rounding((0.5, 0.5), (1.5, 1.5), True)
-    return Rounding((0.5, 0.5), (0.5, 0.5), name == "coded")
+    if name not in _ROUNDINGS:
+        known = ", ".join(("deadzone", *_ROUNDINGS))
+        raise ValueError(f"cell {name!r} assumes no rounding; those that do: {known}")
+    return _ROUNDINGS[name]
 
 
 def coded_units(priors: PriorsTensors, plane: int) -> Tensor:

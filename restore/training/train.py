@@ -23,11 +23,10 @@ from typing import TextIO
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from ...data.augment import Augment
 from ...data.dataset import PriorsDataset, Segment, open_segments
-from ...data.hearing import features
 from ...data.sample import Planes, Sample, collate
 from ..checkpoint import build_network, load_checkpoint, save_checkpoint
 from ..config import Config, NetworkConfig, config_to_dict
@@ -82,6 +81,14 @@ class _Processes:
         devices = [self.device.index] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(network, device_ids=devices)
 
+    def agreed(self, value: float) -> float:
+        """A number of the first process, for all: clocks differ, and ranks must not."""
+        if self.world == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64, device=self.device)
+        torch.distributed.broadcast(shared, 0)
+        return float(shared)
+
     def close(self) -> None:
         if self.world > 1 and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
@@ -122,9 +129,10 @@ class _Run:
         wrapped = self.group.wrap(self.network).train()
         first, before, since, seen = progress.step, progress.seconds, time.monotonic(), 0
         for sample in self._batches():
-            if self._share() >= 1:
+            share = self.group.agreed(self._share())
+            if share >= 1:
                 break
-            rate = learning_rate(settings, progress.step, self._share())
+            rate = learning_rate(settings, progress.step, share)
             loss, norm = self._step(wrapped, sample, rate)
             progress.step += 1
             seen += settings.batch
@@ -154,7 +162,7 @@ class _Run:
             data.index,
             split,
             crf=data.crf if split == "train" else tuple(dict.fromkeys(data.crf)),
-            listen=features if network.audio else None,
+            listen=network.audio,
             sound=data.sound,
             fix_delay=data.fix_delay,
             level=network.cell != "none",
@@ -180,14 +188,10 @@ class _Run:
             augment=Augment(flip, data.contrast, data.light, data.blind, data.mute),
             seed=settings.seed,
         )  # fmt: skip
-        numbers = [
-            start + self.group.rank * each + k
-            for start in range(first, total, settings.batch)
-            for k in range(each)
-        ]
+        numbers = _numbers(range(first, total, settings.batch), each, self.group.rank)
         cuda = self.group.device.type == "cuda"
         loader = DataLoader(
-            Subset(items, numbers), batch_size=each, collate_fn=collate,
+            items, batch_sampler=numbers, collate_fn=collate,
             num_workers=data.workers, timeout=settings.stall if data.workers else 0,
             pin_memory=cuda, persistent_workers=data.workers > 0,
         )  # fmt: skip
@@ -305,6 +309,12 @@ class _Run:
     def _say(self, text: str) -> None:
         if self.stream is not None and self.group.rank == 0:
             print(text, file=self.stream, flush=True)
+
+
+def _numbers(firsts: range, each: int, rank: int) -> Iterator[list[int]]:
+    """Numbers of the samples of each batch, of the share that a process has."""
+    for first in firsts:
+        yield list(range(first + rank * each, first + (rank + 1) * each))
 
 
 def _variant(network: NetworkConfig) -> str:
