@@ -10,12 +10,15 @@ from ._core import (
 )
 from .demux import CodecError, VideoError
 from .extract import Summary, extract, iterate
+from .open import open
 from .priors.part import OutputError
 from .priors.reader import PriorsError, PriorsFile
+from .priors.reading import Priors
 from .priors.record import FrameRecord
 from .priors.schema import SCHEMA_VERSION
 from .priors.writer import PriorsWriter
 from .verify import VerificationError
+from .video import PriorsVideo
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -26,8 +29,10 @@ __all__ = [
     "Frame",
     "FrameRecord",
     "OutputError",
+    "Priors",
     "PriorsError",
     "PriorsFile",
+    "PriorsVideo",
     "PriorsWriter",
     "StreamInfo",
     "Summary",
@@ -36,4 +41,5 @@ __all__ = [
     "VideoError",
     "extract",
     "iterate",
+    "open",
 ]

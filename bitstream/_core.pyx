@@ -257,7 +257,8 @@ cdef tuple _planes(Copies *c, const h264_frame *f, const void *const *sources, i
 cdef class Frame:
     """A decoded frame and what the decoder knew while making it. Planes have the coded size.
 
-    Arrays are None when they were not asked for, and all of them after `receive(skip=True)`.
+    Arrays are None when they were not asked for, and after `receive(skip=True)` but for the
+    scaling lists.
 
     Attributes:
         decoded, prediction: `[Hc, Wc]` uint8 (uint16 over 8 bits) for Y, Cb, Cr.
@@ -292,7 +293,7 @@ cdef class Frame:
         return f"<Frame {kind} decode_order={self.decode_order} poc={self.poc} pts={self.pts}>"
 
 
-cdef void _fill_facts(Frame frame, const h264_frame *f, object stream):
+cdef void _fill_facts(Frame frame, const h264_frame *f, object stream, Copies *c):
     frame.decode_order = f.decode_order
     frame.poc = f.poc
     frame.picture_type = f.picture_type
@@ -302,6 +303,8 @@ cdef void _fill_facts(Frame frame, const h264_frame *f, object stream):
     frame.recovery_point = f.recovery_point
     frame.pts = None if f.pts == INT64_MIN else f.pts
     frame.stream = stream
+    frame.scaling4x4 = _plane(c, f.scaling4x4, cnp.NPY_UINT8, 6, 16, 0)
+    frame.scaling8x8 = _plane(c, f.scaling8x8, cnp.NPY_UINT8, 6, 64, 0)
 
 
 cdef void _fill_planes(Frame frame, const h264_frame *f, bint decoded, Copies *c):
@@ -330,8 +333,6 @@ cdef void _fill_maps(Frame frame, const h264_frame *f, Copies *c):
     frame.cbp = _plane(c, f.cbp, cnp.NPY_UINT8, h, w, 0)
     frame.slice = _plane(c, f.slice, cnp.NPY_UINT16, h, w, 0)
     frame.field = _plane(c, f.field, cnp.NPY_UINT8, h, w, 0)
-    frame.scaling4x4 = _plane(c, f.scaling4x4, cnp.NPY_UINT8, 6, 16, 0)
-    frame.scaling8x8 = _plane(c, f.scaling8x8, cnp.NPY_UINT8, 6, 64, 0)
 
 
 cdef void _fill_optional_maps(Frame frame, const h264_frame *f, Copies *c):
@@ -486,13 +487,13 @@ cdef class Decoder:
         cdef Frame frame = Frame.__new__(Frame)
         cdef Copies copies
         copies.n = 0
-        _fill_facts(frame, f, self._stream_of(f))
+        _fill_facts(frame, f, self._stream_of(f), &copies)
         if not skip:
             _fill_planes(frame, f, self._decoded, &copies)
             _fill_maps(frame, f, &copies)
             _fill_optional_maps(frame, f, &copies)
-            with nogil:
-                _run(&copies)
+        with nogil:
+            _run(&copies)
         return frame
 
     cdef object _stream_of(self, const h264_frame *f):

@@ -1,7 +1,7 @@
 """Packets -> frame records: one run of a decoder over a stream, or the wanted part of it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,11 +22,13 @@ class Taps:
         planes: of `decoded`, `prediction`, `residual`, `level`.
         motion: motion vectors and references.
         modes: intra prediction modes.
+        headers: slice data are not decoded; there are no arrays but the scaling lists.
     """
 
     planes: tuple[str, ...] = PLANE_GROUPS
     motion: bool = False
     modes: bool = False
+    headers: bool = False
 
     def __post_init__(self) -> None:
         """Check the names.
@@ -38,11 +40,30 @@ class Taps:
             names = ", ".join(PLANE_GROUPS)
             raise ValueError(f"planes {', '.join(sorted(unknown))}: must be of {names}")
 
+    def has(self, tap: str) -> bool:
+        """Whether a tap of `schema.Field.tap` is recorded."""
+        return tap in self.planes if tap in PLANE_GROUPS else bool(getattr(self, tap))
+
+    def with_tap(self, tap: str) -> "Taps":
+        """The same and a tap of `schema.Field.tap`; an empty name asks for nothing."""
+        if not tap or self.has(tap):
+            return self
+        if tap in PLANE_GROUPS:
+            return replace(self, planes=(*self.planes, tap))
+        return replace(self, **{tap: True})
+
+    def __le__(self, other: "Taps") -> bool:
+        """Whether the other records all of this."""
+        return set(self.planes) <= set(other.planes) and all(
+            getattr(self, name) <= getattr(other, name) for name in ("motion", "modes")
+        )
+
     def decoder(self, timeline: Timeline) -> Decoder:
         """A decoder of a video that records this."""
         return timeline.decoder(
             motion=self.motion,
             modes=self.modes,
+            headers=self.headers,
             **{group: group in self.planes for group in PLANE_GROUPS},
         )
 
@@ -55,6 +76,7 @@ class Run:
         timeline: of the video.
         taps: what to record.
         selection: the wanted frames.
+        begin: frames of them before this row are decoded, but not handed out.
         ended: a frame after the wanted ones was seen.
         warnings: what was odd, by name.
     """
@@ -62,6 +84,7 @@ class Run:
     timeline: Timeline
     taps: Taps
     selection: Selection
+    begin: int = 0
     ended: bool = False
     warnings: dict[str, int] = field(default_factory=dict)
 
@@ -95,7 +118,7 @@ class Run:
                 continue
             if timeline.packets[row] != frame.pts:
                 raise CorruptStreamError(f"frame {row} comes from packet {frame.pts}")
-            if row < first:
+            if row < max(first, self.begin):
                 continue
             if frame.stream is not shown_of:
                 shown, shown_of = timeline.source.shown(frame.stream), frame.stream
@@ -110,7 +133,9 @@ class Run:
     ) -> Iterator[Frame]:
         """All frames; those before the wanted ones without their arrays."""
         decoder = self.taps.decoder(self.timeline)
-        left = self.selection.first - entry.row
+        left = max(self.selection.first, self.begin) - entry.row
+        if self.taps.headers:
+            left = len(self.timeline)
         try:
             if sets := b"".join(parameter_sets):
                 self._send(decoder, sets, -1)

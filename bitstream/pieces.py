@@ -75,11 +75,19 @@ def one_by_one(
 ) -> Iterator[tuple[FrameRecord, StreamInfo]]:
     """Frames of the selection, by one decoder in this thread; warnings are added to `counts`."""
     run = Run(timeline, taps, selection, warnings=counts)
+    packets, sets = packets_from(timeline, selection.entry, counts)
+    yield from run.records(packets, selection.entry, sets)
+
+
+def packets_from(
+    timeline: Timeline, entry: Entry, counts: dict[str, int]
+) -> tuple[Iterator[tuple[int, Packet]], dict[bytes, None]]:
+    """Packets with their numbers from an entry on, and the parameter sets that came before."""
     sets: dict[bytes, None] = {}
     packets = enumerate(timeline.source.packets(counts))
-    for _, packet in islice(packets, selection.entry.packet):
+    for _, packet in islice(packets, entry.packet):
         _collect(packet, sets)
-    yield from run.records(packets, selection.entry, sets)
+    return packets, sets
 
 
 def _collect(packet: Packet, sets: dict[bytes, None]) -> None:

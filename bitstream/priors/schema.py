@@ -14,11 +14,15 @@ two differ.
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+
 FORMAT = "davd-priors"
 SCHEMA_VERSION = 1
 
 PLANES = ("y", "cb", "cr")
 PLANE_GROUPS = ("decoded", "prediction", "residual", "level")
+OPTIONS = {"motion": "motion", "intra": "modes"}
+"""Groups of datasets that must be asked for, and the option that does."""
 
 
 class PictureType(IntEnum):
@@ -107,6 +111,8 @@ COLOR_MATRICES = {
     10: "bt2020c",
 }
 CHROMA_FORMATS = ("4:0:0", "4:2:0", "4:2:2", "4:4:4")
+SUBSAMPLING = ((1, 1), (2, 2), (1, 2), (1, 1))
+"""SubHeightC and SubWidthC by chroma_format_idc (Table 6-1)."""
 
 ATTRIBUTES = {
     "format": f"always {FORMAT!r}",
@@ -175,6 +181,38 @@ class Field:
     def per_frame(self) -> bool:
         """Whether the dataset has one row per frame."""
         return self.shape[0] == "N"
+
+    @property
+    def tap(self) -> str:
+        """What must be asked for: one of `PLANE_GROUPS` or `OPTIONS`; empty: it is always there."""
+        group = self.path.partition("/")[0]
+        return group if group in PLANE_GROUPS else OPTIONS.get(group, "")
+
+    def row(self, coded: tuple[int, int], chroma_format_idc: int) -> tuple[int, ...]:
+        """Shape of a row.
+
+        Args:
+            coded: height and width of a coded luma plane.
+            chroma_format_idc: 0 4:0:0, 1 4:2:0, 2 4:2:2, 3 4:4:4.
+        """
+        (height, width), plane = coded, self.path.rpartition("/")[2]
+        down, across = (1, 1) if plane == "y" else SUBSAMPLING[chroma_format_idc]
+        sides = {"H": height, "W": width, "Hc": height // down, "Wc": width // across}
+        shape = []
+        for axis in self.shape[1:]:
+            name, _, step = str(axis).partition("/")
+            shape.append(sides[name] // int(step or 1) if name in sides else int(axis))
+        return tuple(shape)
+
+    def type(self, *, deep: bool, grey: bool) -> np.dtype:
+        """Type of an element.
+
+        Args:
+            deep: luma or chroma has more than 8 bits.
+            grey: there is no chroma.
+        """
+        kinds = {"sample": "u2" if deep else "u1", "difference": "i4" if deep or grey else "i2"}
+        return np.dtype(kinds.get(self.dtype, self.dtype))
 
 
 def _plane_fields() -> list[Field]:

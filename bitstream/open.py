@@ -1,0 +1,44 @@
+"""One way to read priors: out of a priors file, or out of a video that is decoded when asked."""
+
+import os
+from collections.abc import Sequence
+
+import h5py
+
+from .decode import Taps
+from .priors.reader import PriorsFile
+from .priors.reading import Priors
+from .priors.schema import PLANE_GROUPS
+from .video import PriorsVideo
+
+
+def open(  # noqa: A001 - as h5py's File and Python's own
+    path: str | os.PathLike[str],
+    *,
+    planes: Sequence[str] = PLANE_GROUPS,
+    motion: bool = True,
+    modes: bool = True,
+    threads: int | None = None,
+) -> Priors:
+    """Open a priors file or a video with H.264 in it for reading its priors.
+
+    The rows, shapes, types and values of a video are those of the file that `davd-extract` would
+    write of it. Nothing is decoded that is not asked for.
+
+    Args:
+        path: the file.
+        planes: of a video, what there is of `decoded`, `prediction`, `residual`, `level`.
+        motion: of a video, whether there are motion vectors.
+        modes: of a video, whether there are intra prediction modes.
+        threads: of a video, how many pieces of it are decoded at the same time where a call asks
+            for several; None: as the machine has cores, at most 4.
+
+    Raises:
+        FileNotFoundError: there is none.
+        PriorsError: a priors file of another version, or one that was never finished.
+        VideoError: neither a priors file nor a video that can be decoded.
+        UnsupportedStreamError: the video needs what is not implemented; the message names it.
+    """
+    if h5py.is_hdf5(path):
+        return PriorsFile(path)
+    return PriorsVideo(path, Taps(tuple(planes), motion, modes), threads=threads)

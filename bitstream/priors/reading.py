@@ -1,0 +1,324 @@
+"""What every source of priors can do, be it a file or a video that is decoded when asked."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self, overload
+
+import numpy as np
+
+from .record import FrameRecord
+from .schema import FIELDS, PLANE_GROUPS, PLANES, Field
+
+Box = tuple[int, int, int, int]
+Index = int | slice | Sequence[int] | np.ndarray
+
+
+class Stack:
+    """A dataset as h5py shows one: `shape`, `dtype`, `attrs`, and indices that read.
+
+    The first index is that of frames (or samples): a number, a slice, a list or a mask.
+
+    Attributes:
+        name: path in the file.
+        shape: the whole shape.
+        dtype: of an element.
+        attrs: description, units, and what else there is to say.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        attrs: Mapping[str, Any],
+        read: Callable[[list[int] | slice], np.ndarray],
+    ) -> None:
+        """A dataset that `read` reads by its first axis."""
+        self.name, self.shape, self.dtype, self.attrs = name, shape, dtype, attrs
+        self._read = read
+
+    def __len__(self) -> int:
+        """Rows."""
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        """Name, shape and type."""
+        return f"<Stack {self.name!r}: shape {self.shape}, type {self.dtype}>"
+
+    def __getitem__(self, index: object) -> np.ndarray:
+        """Rows, and parts of them.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        rows, *rest = index if isinstance(index, tuple) else (index,)
+        if rows is Ellipsis or (isinstance(rows, tuple) and not rows):
+            rows, rest = slice(None), rest and [Ellipsis, *rest]
+        if isinstance(rows, int | np.integer):
+            found = self._read([_inside(int(rows), len(self))])[0]
+            return found[tuple(rest)] if rest else found
+        if not isinstance(rows, slice):
+            chosen = np.asarray(rows)
+            numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+            rows = [_inside(int(k), len(self)) for k in numbers]
+        found = self._read(rows)
+        return found[(slice(None), *rest)] if rest else found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All of it."""
+        return self._read(slice(None)).astype(dtype or self.dtype, copy=False)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Row by row."""
+        return (self[k] for k in range(len(self)))
+
+
+def _inside(index: int, count: int) -> int:
+    if not -count <= index < count:
+        raise IndexError(f"frame {index} of {count}")
+    return index % count
+
+
+class Priors(ABC):
+    """Frames with all that the bitstream says of them: `len`, indices, iteration, crops, sound.
+
+        >>> with davd.bitstream.open("talk.mp4") as priors:  # doctest: +SKIP
+        ...     y, cb, cr = priors[0].prediction
+        ...     crop = priors.read("residual/y", range(3, 8), box=(16, 32, 128, 128))
+        ...     vectors = priors["motion/mv"][10:20]
+
+    Attributes:
+        path: the file.
+        attrs: its attributes, as `schema.ATTRIBUTES` lists them.
+    """
+
+    path: Path
+    attrs: Mapping[str, str | int | float | bool]
+
+    # What a source has to say for itself
+
+    @abstractmethod
+    def keys(self) -> KeysView[str]:
+        """Names of the datasets."""
+
+    @abstractmethod
+    def column(self, name: str) -> np.ndarray:
+        """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `poc`, `picture_type` ..."""
+
+    @abstractmethod
+    def dataset(self, path: str) -> Any:
+        """A dataset for reading parts of what has no row per frame, as h5py's or a `Stack`.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+
+    @abstractmethod
+    def scaling_lists(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Scaling lists of a frame: uint8 `[6, 16]` and `[6, 64]`, zig-zag order."""
+
+    @abstractmethod
+    def audio(self) -> tuple[np.ndarray, int, float] | None:
+        """The sound, if any: int16 `[S]`, samples a second, time of the first in seconds."""
+
+    @abstractmethod
+    def audio_original(self) -> tuple[bytes, float] | None:
+        """The video's own sound track, if any: a Matroska file, and its first packet's time."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what is open or kept; the next use opens it again."""
+
+    @abstractmethod
+    def _layout(self, field: Field) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape of one row of a dataset that there is, and its type."""
+
+    @abstractmethod
+    def _rows(self, field: Field, frames: list[int], where: tuple[slice, ...]) -> np.ndarray:
+        """Rows of a dataset, `where` of each."""
+
+    @abstractmethod
+    def _record(self, index: int) -> FrameRecord:
+        """One frame."""
+
+    # What follows from it
+
+    def __enter__(self) -> Self:
+        """The object itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Name, size and length."""
+        size = f"{self.attrs['width']}x{self.attrs['height']}"
+        return f"{type(self).__name__}({str(self.path)!r}: {len(self)} frames of {size})"
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.column("pts"))
+
+    def __iter__(self) -> Iterator[FrameRecord]:
+        """Frame by frame."""
+        return (self._record(k) for k in range(len(self)))
+
+    def __contains__(self, path: object) -> bool:
+        """Whether there is a dataset, or a whole group such as `residual`."""
+        return path in self.keys() or any(key.startswith(f"{path}/") for key in self.keys())
+
+    @overload
+    def __getitem__(self, index: int) -> FrameRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[FrameRecord]: ...
+    @overload
+    def __getitem__(self, index: str) -> Stack: ...
+
+    def __getitem__(self, index: int | slice | str) -> FrameRecord | list[FrameRecord] | Stack:
+        """A frame, some frames, or a dataset by its name.
+
+        Raises:
+            IndexError: there is no such frame.
+            KeyError: there is no such dataset.
+        """
+        if isinstance(index, str):
+            return self._stack(index)
+        if isinstance(index, slice):
+            return [self._record(k) for k in range(len(self))[index]]
+        count = len(self)
+        k = index + count if index < 0 else index
+        if not 0 <= k < count:
+            raise IndexError(f"frame {index} of a file that has {count}")
+        return self._record(k)
+
+    def _stack(self, path: str) -> Stack:
+        field = FIELDS.get(path)
+        if field is None or path not in self.keys():
+            raise KeyError(f"{self.path} has no {path!r}; it has {', '.join(self.keys())}")
+        if not field.per_frame:
+            data = self.dataset(path)
+            attrs = dict(data.attrs)
+            return Stack(path, data.shape, data.dtype, attrs, lambda rows: data[rows])
+        shape, dtype = self._layout(field)
+        attrs = {"description": field.description, "units": field.units}
+        return Stack(path, (len(self), *shape), dtype, attrs, lambda rows: self.read(path, rows))
+
+    @property
+    def coded_size(self) -> tuple[int, int]:
+        """Height and width of a coded luma plane."""
+        rows, columns = self._layout(FIELDS["mb/type"])[0]
+        return rows * 16, columns * 16
+
+    @property
+    def crop(self) -> tuple[slice, slice]:
+        """Rows and columns of a coded luma plane that are shown."""
+        a = self.attrs
+        top, left = int(a["crop_top"]), int(a["crop_left"])
+        return slice(top, top + int(a["height"])), slice(left, left + int(a["width"]))
+
+    @property
+    def frame_rate(self) -> Fraction:
+        """Frames a second; the mean where it varies."""
+        return Fraction(str(self.attrs["frame_rate"]))
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds that a unit of `frames/pts` lasts."""
+        return Fraction(str(self.attrs["time_base"]))
+
+    @property
+    def planes(self) -> tuple[str, ...]:
+        """`("y", "cb", "cr")`, or `("y",)` for monochrome."""
+        return PLANES if self.attrs["chroma_format"] != "4:0:0" else PLANES[:1]
+
+    @overload
+    def frames_at(self, seconds: float) -> int: ...
+    @overload
+    def frames_at(self, seconds: Sequence[float] | np.ndarray) -> np.ndarray: ...
+
+    def frames_at(self, seconds: float | Sequence[float] | np.ndarray) -> int | np.ndarray:
+        """Which frame is shown at a time, or at each of several.
+
+        Args:
+            seconds: on the video's clock, that of `frames/time`.
+
+        Raises:
+            IndexError: a time before the first frame, or after the last one has gone.
+        """
+        times, wanted = self.column("time"), np.asarray(seconds, float)
+        end = times[-1] + 1 / float(self.frame_rate)
+        # a time stamp is rounded where it is written in decimals: half a microsecond is forgiven
+        found = np.searchsorted(times, wanted + 5e-7, side="right") - 1
+        if found.size and (found.min() < 0 or wanted.max() >= end):
+            raise IndexError(f"no frame at {seconds} s: they last from {times[0]:g} to {end:g} s")
+        return found if found.ndim else int(found)
+
+    def read(
+        self,
+        path: str,
+        frames: Sequence[int] | np.ndarray | slice | None = None,
+        *,
+        box: Box | None = None,
+    ) -> np.ndarray:
+        """Some frames of one dataset, or a crop of them.
+
+        Args:
+            path: a dataset with a row per frame, such as `residual/cb`.
+            frames: indices in any order, doubles allowed, or a slice; all of them by default.
+            box: top, left, height and width of the crop in coded luma samples; for chroma planes
+                and maps it is scaled down, so that the same box serves all datasets.
+
+        Returns:
+            `[len(frames), ...]`.
+
+        Raises:
+            KeyError: there is no such dataset; the message says which there are.
+            IndexError: a frame that is not there.
+            ValueError: a box that leaves the frame, or that does not fall on this dataset's grid.
+        """
+        field = FIELDS.get(path)
+        if field is None or not field.per_frame or path not in self.keys():
+            there = [p for p, f in FIELDS.items() if f.per_frame and p in self.keys()]
+            raise KeyError(f"{self.path} has no {path!r}; it has {', '.join(there)}")
+        count = len(self)
+        if frames is None or isinstance(frames, slice):
+            frames = range(count)[frames or slice(None)]
+        numbers = [int(k) for k in frames]
+        if numbers and not (0 <= min(numbers) and max(numbers) < count):
+            raise IndexError(f"frames {min(numbers)}..{max(numbers)} of a file that has {count}")
+        if len(field.shape) == 1:
+            return self.column(path.partition("/")[2])[numbers]
+        shape, dtype = self._layout(field)
+        where = self._region(path, shape, box)
+        if not numbers:
+            return np.empty((0, *(s.stop - s.start for s in where)), dtype)
+        return self._rows(field, numbers, where)
+
+    def _region(self, path: str, shape: tuple[int, ...], box: Box | None) -> tuple[slice, ...]:
+        """What a box of luma samples covers of a row; motion has axes before and behind."""
+        where = [slice(0, side) for side in shape]
+        if box is None:
+            return tuple(where)
+        axis = int(path.startswith("motion/"))
+        for k, (coded, start, length) in enumerate(
+            zip(self.coded_size, box[:2], box[2:], strict=True), axis
+        ):
+            if start < 0 or length <= 0 or start + length > coded:
+                raise ValueError(f"box {box} leaves the coded frame of {self.coded_size}")
+            step = coded // shape[k]
+            if start % step or length % step:
+                raise ValueError(f"box {box} is not on the {step}-sample grid of {path}")
+            where[k] = slice(start // step, (start + length) // step)
+        return tuple(where)
+
+    def summary(self) -> dict[str, object]:
+        """What it says of itself, as values that JSON can carry."""
+        return {"path": str(self.path), "frames": len(self)} | dict(self.attrs)
+
+
+def is_plane(path: str) -> bool:
+    """Whether a dataset is one of sample planes or levels."""
+    return path.partition("/")[0] in PLANE_GROUPS

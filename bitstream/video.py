@@ -1,0 +1,323 @@
+"""The priors of a video, decoded when they are asked for.
+
+The video is gone through once for its order and times, without slice data. What is then asked for
+is decoded from the IDR picture before it, with no more taps than have been asked for so far. Frames
+read in order are decoded once, and so are those of overlapping windows.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._core import StreamInfo
+from .decode import Run, Taps
+from .demux import VideoError, open_source
+from .kept import KeptFrame, Walk, store
+from .output import attributes, refuse_change, sha256
+from .pieces import one_by_one, packets_from, several_at_once
+from .priors.reading import Priors, Stack
+from .priors.record import FrameRecord, record_arrays
+from .priors.schema import FIELDS, FORMAT, SCHEMA_VERSION, Field
+from .sound import SAMPLE_RATE, Sound, copy_track
+from .timeline import Entry, look_through
+
+_MOST_THREADS = 4
+_BY_HEADERS = frozenset({"poc", "picture_type", "keyframe", "scaling"})  # columns
+_numbers = itertools.count()
+
+
+class _Attributes(Mapping[str, Any]):
+    """Attributes of which one is costly: the hash of the file is taken when it is looked at."""
+
+    def __init__(self, values: dict[str, Any], path: Path) -> None:
+        self._values, self._path = values, path
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "source_sha256" and not self._values[name]:
+            self._values[name] = sha256(self._path)
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class PriorsVideo(Priors):
+    """The priors of a video, decoded when they are asked for; see `open`.
+
+    It can be pickled and may cross a fork: every process decodes for itself. Several threads may
+    read at the same time.
+
+    Attributes:
+        warnings: what was odd in the stream where it was decoded so far, by name.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], taps: Taps | None = None, *, threads: int | None = None
+    ) -> None:
+        """Go through a video, but for its slice data.
+
+        Args:
+            path: the video.
+            taps: what there is of it; None: all.
+            threads: as for `open`.
+
+        Raises:
+            VideoError: there is no H.264 video in the file, none that can be decoded, or it
+                changes its size or format.
+            UnsupportedStreamError: the stream needs what is not implemented.
+        """
+        self.path = Path(path)
+        self._timeline = look_through(open_source(path))
+        if not len(self._timeline):
+            raise VideoError(f"{path} holds no picture that can be decoded: get a complete copy")
+        self._selection = self._timeline.select(range(len(self._timeline)))  # all of them
+        refuse_change(self._timeline, self._selection)
+        self._info = self._timeline.info(0)
+        self._all = taps or Taps(motion=True, modes=True)
+        self._wanted = Taps(())  # grows with what is asked for
+        self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+        self._columns: dict[str, np.ndarray] = {}
+        self._lists: tuple[np.ndarray, np.ndarray] | None = None
+        self._sound: tuple[np.ndarray, int, float] | None = None
+        self._track_start: float | None | bool = False  # False: not looked yet
+        self._number = next(_numbers)
+        self.warnings: dict[str, int] = {}
+        own = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "codec": "h264"}
+        values = own | attributes(self._timeline, self._info) | {"complete": True}
+        self.attrs = _Attributes(values, self.path)
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but the sound, which is long."""
+        return self.__dict__ | {"_sound": None}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """As another video of the process that it comes to."""
+        self.__dict__.update(state, _number=next(_numbers))
+
+    def close(self) -> None:
+        """Drop decoded frames and decoders; the next use decodes again."""
+        self._sound = None
+        store().forget(self._number)
+
+    def keys(self) -> KeysView[str]:
+        """Names of the datasets that can be had."""
+        return {path: None for path in FIELDS if self._has(FIELDS[path])}.keys()
+
+    def _has(self, field: Field) -> bool:
+        group, _, name = field.path.partition("/")
+        if group == "audio":
+            return self._timeline.source.sound >= 0 and (name == "samples" or self._track_is())
+        if name in ("cb", "cr", "qp_cb", "qp_cr") and self._info.chroma_format_idc == 0:
+            return False
+        return field.tap == "" or self._all.has(field.tap)
+
+    def _track_is(self) -> bool:
+        if self._track_start is False:
+            self._track_start = copy_track(self._timeline.source, BytesIO())
+        return self._track_start is not None
+
+    # ------------------------------------------------------------------------------- frame facts
+
+    def column(self, name: str) -> np.ndarray:
+        """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `poc`, `picture_type` ...
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        if f"frames/{name}" not in FIELDS:
+            raise KeyError(f"{self.path} has no 'frames/{name}'")
+        if name not in self._columns:
+            if name in ("pts", "time", "decode_order"):
+                self._read_timeline()
+            else:
+                self._read_facts(headers=name in _BY_HEADERS)
+        return self._columns[name]
+
+    def _read_timeline(self) -> None:
+        timeline = self._timeline
+        orders = np.asarray(timeline.rows, np.int64)
+        order = np.empty(len(timeline), np.int32)
+        order[orders[orders >= 0]] = np.flatnonzero(orders >= 0)
+        times = [timeline.time(row) for row in range(len(timeline))]
+        self._columns |= {
+            "pts": np.array(timeline.pts, np.int64),
+            "time": np.array(times),
+            "decode_order": order,
+        }
+
+    def _read_facts(self, *, headers: bool) -> None:
+        """What takes decoding all frames, or all slice headers."""
+        names = [
+            f.record or "scaling" for f in FIELDS.values() if f.per_frame and len(f.shape) == 1
+        ]
+        names = [n for n in names if n not in self._columns and (n in _BY_HEADERS or not headers)]
+        found: dict[str, list[object]] = {name: [] for name in names}
+        lists: dict[tuple[bytes, bytes], int] = {}
+        taps = Taps((), headers=headers)
+        for record, _ in one_by_one(self._timeline, taps, self._selection, {}):
+            key = record.scaling4x4.tobytes(), record.scaling8x8.tobytes()
+            row = lists.setdefault(key, len(lists))
+            for name, values in found.items():
+                values.append(row if name == "scaling" else getattr(record, name))
+        for name, values in found.items():
+            self._columns[name] = np.array(values, FIELDS[f"frames/{name}"].dtype)
+        fours, eights = zip(*lists, strict=True)
+        self._lists = (
+            np.frombuffer(b"".join(fours), np.uint8).reshape(-1, 6, 16),
+            np.frombuffer(b"".join(eights), np.uint8).reshape(-1, 6, 64),
+        )
+
+    def scaling_lists(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Scaling lists of a frame: uint8 `[6, 16]` and `[6, 64]`, zig-zag order."""
+        row = self.column("scaling")[index]
+        assert self._lists is not None
+        return self._lists[0][row], self._lists[1][row]
+
+    # ------------------------------------------------------------------------------------- sound
+
+    def audio(self) -> tuple[np.ndarray, int, float] | None:
+        """The sound, if any: int16 `[S]`, samples a second, time of the first in seconds."""
+        if self._timeline.source.sound < 0:
+            return None
+        if self._sound is None:
+            sound = Sound(self._timeline.source)
+            samples = np.concatenate([np.zeros(0, np.int16), *sound.blocks()])
+            self._sound = samples, SAMPLE_RATE, sound.start_time
+        return self._sound
+
+    def audio_original(self) -> tuple[bytes, float] | None:
+        """The video's own sound track, if any: a Matroska file, and its first packet's time."""
+        if self._timeline.source.sound < 0:
+            return None
+        file = BytesIO()
+        start = copy_track(self._timeline.source, file)
+        return None if start is None else (file.getvalue(), start)
+
+    def dataset(self, path: str) -> Stack:
+        """Any dataset.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        if path not in self.keys():
+            raise KeyError(f"{self.path} has no {path!r}")
+        if FIELDS[path].per_frame:
+            return self[path]
+        attrs: dict[str, object] = {"description": FIELDS[path].description}
+        if path == "audio/samples":
+            sound = self.audio()
+            assert sound is not None
+            data, attrs["sample_rate"], attrs["start_time"] = sound
+        elif path == "audio/original":
+            track = self.audio_original()
+            assert track is not None
+            data, attrs["start_time"] = np.frombuffer(track[0], np.uint8), track[1]
+        else:
+            self.column("scaling")
+            assert self._lists is not None
+            data = self._lists[path == "scaling/list8x8"]
+        return Stack(path, data.shape, data.dtype, attrs, lambda rows: data[rows])
+
+    # ------------------------------------------------------------------------------------ frames
+
+    def _layout(self, field: Field) -> tuple[tuple[int, ...], np.dtype]:
+        info = self._info
+        deep = info.bit_depth_luma > 8 or info.bit_depth_chroma > 8
+        return field.row(info.coded_size, info.chroma_format_idc), field.type(
+            deep=deep, grey=info.chroma_format_idc == 0
+        )
+
+    def _record(self, index: int) -> FrameRecord:
+        return self._fetched([index], self._all)[index]
+
+    def __iter__(self) -> Iterator[FrameRecord]:
+        """Frame by frame; pieces are decoded ahead by several threads, and nothing is kept."""
+        records: Iterator[tuple[FrameRecord, StreamInfo]]
+        if self._threads == 1:
+            records = one_by_one(self._timeline, self._all, self._selection, self.warnings)
+        else:
+            records = several_at_once(
+                self._timeline,
+                self._all,
+                self._selection,
+                self.warnings,
+                jobs=self._threads,
+                work=lambda record: record,
+                size=_size,
+            )
+        return (record for record, _ in records)
+
+    def _rows(self, field: Field, frames: list[int], where: tuple[slice, ...]) -> np.ndarray:
+        self._wanted = self._wanted.with_tap(field.tap)
+        records = self._fetched(frames, self._wanted)
+        first = field.path
+        return np.stack([record_arrays(records[k])[first][where] for k in frames])
+
+    def _fetched(self, rows: Sequence[int], taps: Taps) -> dict[int, FrameRecord]:
+        """Frames by row, from those that are kept or decoded now."""
+        found: dict[int, FrameRecord] = {}
+        missing: dict[Entry, list[int]] = {}
+        for row in sorted(set(rows)):
+            record = store().get(self._number, row, taps)
+            if record is None:
+                missing.setdefault(self._timeline.entry(row), []).append(row)
+            else:
+                found[row] = record
+        parts = list(missing.items())
+
+        def decode(part: tuple[Entry, list[int]]) -> dict[int, FrameRecord]:
+            return self._decoded(*part, taps)
+
+        for records in _each(decode, parts, self._threads):
+            found |= records
+        return found
+
+    def _decoded(self, entry: Entry, rows: list[int], taps: Taps) -> dict[int, FrameRecord]:
+        """Frames that follow one entry, by a decoder that stands there or a new one."""
+        walk = store().take_walk(self._number, entry.row, rows[0], taps)
+        if walk is None:
+            walk = Walk(self._walk(entry, rows[0], taps), rows[0], taps)
+        found: dict[int, FrameRecord] = {}
+        while walk.row <= rows[-1]:
+            record = next(walk.records)
+            found[walk.row] = record
+            store().put(self._number, walk.row, KeptFrame(record, walk.taps, _size(record)))
+            walk.row += 1
+        if walk.row < len(self):
+            store().put_walk(self._number, walk)
+        return found
+
+    def _walk(self, entry: Entry, first: int, taps: Taps) -> Iterator[FrameRecord]:
+        """All frames from `first` on, decoded from an entry on."""
+        timeline = self._timeline
+        packets, sets = packets_from(timeline, entry, {})
+        run = Run(timeline, taps, self._selection, begin=first)
+        for record, _ in run.records(packets, entry, sets):
+            yield record
+
+
+def _size(record: FrameRecord) -> int:
+    """Bytes of a frame's arrays."""
+    return sum(array.nbytes for array in record_arrays(record).values())
+
+
+def _each(
+    work: Callable[[tuple[Entry, list[int]]], dict[int, FrameRecord]],
+    parts: list[tuple[Entry, list[int]]],
+    threads: int,
+) -> Iterator[dict[int, FrameRecord]]:
+    """Results of the work on each part, several at once where there are several."""
+    if len(parts) < 2 or threads < 2:
+        yield from map(work, parts)
+        return
+    with ThreadPoolExecutor(min(threads, len(parts)), "davd-open") as pool:
+        yield from pool.map(work, parts)
