@@ -8,7 +8,7 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,10 +27,11 @@ from ..output.raw import ArrayWriter, RawWriter
 from ..output.remux import SoundTrack
 from ..output.video import PartFile, VideoFormat, side_by_side
 from ..projection.project import Projector
+from ..report.preview import FaceBox, Preview
 from ..report.report import Report
 from .apply import FrameSource, restore_frames, spare_concealed
 from .request import Outcome, ProgressListener, Request, check_request, is_hdf5
-from .shots import can_detect, shots_of
+from .shots import Shot, can_detect, shots_of
 
 SIDES = {"full": 256, "lite": 768}  # longest side of a tile: some 1 GB of working memory
 
@@ -98,7 +99,13 @@ class _Work:
         self.metrics = Metrics(priors) if self.reference else None
         self.report = None
         if request.report:
-            self.report = Report(priors, self.hearing, frames, network, cell=outcome.cell)
+            preview = stack.enter_context(
+                Preview(request.report, priors, frames, shift=request.audio_shift / 1000,
+                        overwrite=request.overwrite)
+            )  # fmt: skip
+            self.report = Report(
+                priors, self.hearing, frames, network, cell=outcome.cell, preview=preview
+            )
         self._notes()
 
     def _notes(self) -> None:
@@ -128,9 +135,11 @@ class _Work:
         shots = shots_of(
             priors,
             self.frames,
-            look=config.audio or request.face_only,
+            look=config.audio or request.face_only or self.report is not None,
             progress=progress.step,
         )
+        if self.report:
+            self.report.faces = _faces(shots, priors)
         if request.face_only and not any(shot.face for shot in shots):
             raise ValueError(f"{request.source}: no face was found, and --face-only restores those")
         level = network.projector is not None or (
@@ -243,6 +252,16 @@ class _Work:
         )
         stack.callback(sound.close)
         return sound
+
+
+def _faces(shots: Sequence[Shot], priors: PriorsFile) -> list[FaceBox]:
+    """The faces of the shots in what is shown."""
+    rows, columns = priors.crop
+    return [
+        FaceBox(shot.start, shot.stop, (face.left - columns.start, face.top - rows.start,
+                                        face.width, face.height))
+        for shot in shots if (face := shot.face)
+    ]  # fmt: skip
 
 
 def _network(request: Request) -> tuple[Restorer, Path]:

@@ -123,11 +123,7 @@ class MovieWriter(VideoWriter):
         if self._piece is None:
             self._piece = av.open(str(self._pieces.begin()), "w", format="nut")
             self._video = self._open_video(self._piece)
-        frame = av.VideoFrame(self._format.width, self._format.height, self._format.pixels)
-        for place, plane in zip(frame.planes, planes, strict=True):
-            item = plane.dtype.itemsize
-            rows = np.frombuffer(place, plane.dtype).reshape(-1, place.line_size // item)
-            rows[: plane.shape[0], : plane.shape[1]] = plane
+        frame = fill_frame(planes, self._format.width, self._format.height, self._format.pixels)
         self._pts.append(pts - self._origin)
         frame.pts, frame.time_base = self._pts[-1], self._format.time_base
         self._piece.mux(self._video.encode(frame))
@@ -187,6 +183,16 @@ class MovieWriter(VideoWriter):
             packet.dts = packet.pts - late
             packet.stream = track
             file.mux(packet)
+
+
+def fill_frame(planes: Sequence[np.ndarray], width: int, height: int, pixels: str) -> av.VideoFrame:
+    """Planes as a frame of PyAV."""
+    frame = av.VideoFrame(width, height, pixels)
+    for place, plane in zip(frame.planes, planes, strict=True):
+        item = plane.dtype.itemsize
+        rows = np.frombuffer(place, plane.dtype).reshape(-1, place.line_size // item)
+        rows[: plane.shape[0], : plane.shape[1]] = plane
+    return frame
 
 
 def keeps_rotation() -> bool:

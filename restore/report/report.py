@@ -14,8 +14,9 @@ import torch
 
 from ...bitstream import PriorsFile
 from ...bitstream.priors.record import cropped
-from ...bitstream.priors.schema import PICTURE_TYPES
+from ...bitstream.priors.schema import PICTURE_TYPES, TU_TYPES
 from ...bitstream.show.colour import to_rgb
+from ...data.faces import mouth
 from ...data.hearing import Hearing
 from ...data.sample import Planes
 from ..frame import RestoredFrame
@@ -23,9 +24,11 @@ from ..measuring.reference import Metrics
 from ..networks.picture import normal
 from ..networks.restorer import Restorer
 from ..projection.project import PriorsTensors, consistency, make_cells
-from .page import Picture, render
+from .page import Map, Movie, Picture, render
 from .plots import Curve, plot
 from .png import HEAT, LESS_MORE, WORSE_BETTER, colours, data_uri
+from .preview import GAP, FaceBox, Preview
+from .verdict import VISIBLE, Measures, verdict
 
 SPACED = 5  # frames kept at even distances
 FULL_CHANGE = 16.0  # grey levels of change drawn in the strongest colour
@@ -51,8 +54,10 @@ class Report:
         frames: Those that will come.
         network: That restores it.
         cell: Of its projection; for "none" contradictions are counted with "auto".
+        preview: Takes the moving pictures; None: the page has none.
 
     Attributes:
+        faces: Where faces are, told before the first frame.
         wants_level: Frames have to be read with levels, for the share of contradicted coefficients.
     """
 
@@ -64,8 +69,10 @@ class Report:
         network: Restorer,
         *,
         cell: str = "none",
+        preview: Preview | None = None,
     ) -> None:
         """Begin without frames."""
+        self._preview, self.faces = preview, list[FaceBox]()
         self._priors, self._hearing, self._frames = priors, hearing, frames
         self.wants_level = all(g in priors for g in ("prediction", "residual", "level"))
         self._depth = int(priors.attrs["bit_depth_luma"])
@@ -77,8 +84,10 @@ class Report:
         self._kept: dict[str, _Kept] = {}
         self._best: dict[str, float] = {}
         self._columns: dict[str, list[float]] = {
-            name: [] for name in ("qp", "change", "loud", "gain", "wrong_decoded", "wrong_restored")
-        }
+            name: []
+            for name in ("qp", "change", "loud", "gain", "wrong_decoded", "wrong_restored",
+                         "visible", "unsent")
+        }  # fmt: skip
         height, width = int(priors.attrs["height"]), int(priors.attrs["width"])
         self._change = np.zeros((height, width))
         self._gain = np.zeros((height, width))
@@ -95,6 +104,9 @@ class Report:
         self._change += change
         columns = self._columns
         columns["change"].append(float(change.mean()))
+        columns["visible"].append(float((change >= VISIBLE).mean()))
+        units = self._priors.read("tu/y", [frame.index])[0]
+        columns["unsent"].append(float((units % 8 == TU_TYPES["none"]).mean()))
         qp = frame.sample.qp_y
         columns["qp"].append(math.nan if qp is None else float(qp.float().mean()))
         time = float(self._priors.column("time")[frame.index])
@@ -109,6 +121,8 @@ class Report:
             self._gain += gain
             self._measured += 1
             columns["gain"][-1] = float(gain.mean())
+        if self._preview:
+            self._preview.add(frame.index, decoded, restored)
         self._keep(frame.index, list(decoded), list(restored), source)
 
     def _keep(
@@ -173,6 +187,9 @@ class Report:
         facts |= {name.replace("_", " ").capitalize(): value for name, value in settings.items()}
         return render(
             title=str(a["source"]),
+            verdict=verdict(self._measures(metrics)),
+            movie=self._movie(),
+            change=FULL_CHANGE,
             cards=self._cards(outcome, metrics),
             pictures=self._pictures(),
             plots=self._plots(metrics),
@@ -181,6 +198,45 @@ class Report:
             notes=[str(note) for note in outcome["notes"]],  # type: ignore[attr-defined]
             size=(int(a["width"]), int(a["height"])),
         )
+
+    def _movie(self) -> Movie | None:
+        """The moving pictures, complete."""
+        preview = self._preview
+        if preview is None:
+            return None
+        times = self._priors.column("time")
+        width, height = int(self._priors.attrs["width"]), int(self._priors.attrs["height"])
+        shots = []
+        for face in self.faces:
+            lips = FaceBox(face.start, face.stop, mouth(face.box, (width, height)))
+            shots.append({
+                "start": float(times[face.start] - times[self._frames.start]),
+                "face": preview.place(face), "mouth": preview.place(lips),
+            })  # fmt: skip
+        sound = preview.has_sound
+        return Movie(preview.finish(), preview.size, shots, sound, GAP)
+
+    def _measures(self, metrics: Metrics | None) -> Measures:
+        """What the verdict is made of."""
+        inside = np.zeros(self._change.shape, bool)
+        for face in self.faces:
+            x, y, width, height = face.box
+            inside[max(y, 0) : y + height, max(x, 0) : x + width] = True
+        total = float(self._change.sum())
+        gain = better = math.nan
+        if metrics and metrics.index:
+            gain = metrics.mean("psnr_y_restored") - metrics.mean("psnr_y_decoded")
+            better = float(np.mean(np.array(self._columns["gain"]) > 0))
+        chosen = slice(self._frames.start, self._frames.stop)
+        return Measures(
+            frames=len(self._columns["change"]), qp=self._mean("qp"), change=self._mean("change"),
+            visible=self._mean("visible"), unsent=self._mean("unsent"),
+            at_face=float(self._change[inside].sum()) / total if self.faces and total else math.nan,
+            face=float(inside.mean()), gain=gain, better=better,
+            contradicted=self._mean("wrong_restored"),
+            contradicted_before=self._mean("wrong_decoded"),
+            damaged=int(self._priors.column("concealed")[chosen].sum()),
+        )  # fmt: skip
 
     def _cards(
         self, outcome: Mapping[str, object], metrics: Metrics | None
@@ -287,22 +343,24 @@ class Report:
         )
         return data_uri(rgb)
 
-    def _maps(self) -> list[tuple[str, str, str]]:
-        """Address, title and remark of the maps over the whole video."""
+    def _maps(self) -> list[Map]:
+        """The maps over the whole video."""
         count = max(len(self._columns["change"]), 1)
         mean = self._change / count
         top = max(float(np.percentile(mean, 99.5)), 0.05)
-        maps = [(
+        maps = [Map(
             data_uri(colours(mean / top, HEAT)), "Where it worked",
-            f"Mean absolute change of luma over all frames: black 0, white {top:.2f} grey levels.",
+            "Mean change of brightness over all frames.",
+            HEAT, ("none", f"{top:.2f} of 255 levels"),
         )]  # fmt: skip
         if self._measured:
             gain = self._gain / self._measured
             top = max(float(np.percentile(np.abs(gain), 99)), 0.05)
-            maps.append((
+            maps.append(Map(
                 data_uri(colours(0.5 + gain / top / 2, WORSE_BETTER)), "Where it helped",
-                "Squared error of the decoded less that of the restored picture, mean over all "
-                f"frames: green is closer to the source, red farther (full colour: {top:.1f}).",
+                "Squared error of brightness before less that after, mean over all frames; full "
+                f"colour at {top:.1f}.",
+                WORSE_BETTER, ("farther from the original", "closer to it"),
             ))  # fmt: skip
         return maps
 

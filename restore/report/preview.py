@@ -1,0 +1,230 @@
+"""The moving pictures of the page: before above after in one video, so that they cannot part.
+
+Pictures are 8-bit 4:2:0, upright, with square samples, coded by x264; the sound track is copied.
+"""
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import av.error
+import numpy as np
+
+from ...bitstream import PriorsFile
+from ...bitstream.priors.part import check_output, make_part
+from ...bitstream.priors.schema import COLOR_MATRICES
+from ...bitstream.show.colour import to_rgb
+from ..output.movie import fill_frame
+from ..output.remux import SoundTrack
+from ..output.video import VideoFormat
+
+LONGEST = 1280  # samples of the longer side of each picture
+INSIDE = 8 << 20  # bytes up to which the video is put into the page
+GAP = 16  # rows between both pictures, so that neither bleeds into the other
+_OPTIONS = {"crf": "18", "preset": "veryfast"}
+_NOT_WEIGHTS = ("gbr", "ycgco")  # matrices that players do not know
+
+
+@dataclass(frozen=True)
+class FaceBox:
+    """Where a face is for some frames: x, y, width and height in luma samples of what is shown."""
+
+    start: int
+    stop: int
+    box: tuple[int, int, int, int]
+
+
+class Preview:
+    """Writes the video of a page.
+
+    Args:
+        page: Where the page goes; a video that is too large for it lies beside it.
+        priors: What is restored.
+        frames: Those that will come.
+        shift: Seconds by which the sound is moved, later if positive.
+        overwrite: Replace an existing file.
+
+    Attributes:
+        size: Width and height of each picture.
+        path: Where the video lies if it is not put into the page.
+    """
+
+    def __init__(
+        self,
+        page: Path,
+        priors: PriorsFile,
+        frames: range,
+        *,
+        shift: float = 0.0,
+        overwrite: bool = False,
+    ) -> None:
+        """Open the file, and the sound track where MP4 has a place for it.
+
+        Raises:
+            ValueError: The pictures are of a kind that no video file holds.
+            FileExistsError: The file exists and may not be replaced.
+        """
+        self._priors, self._format = priors, VideoFormat.of(priors)
+        self._pts = priors.column("pts")
+        self.size, self._turns = _shown_size(self._format)
+        self.path = page.with_suffix(".preview.mp4")
+        check_output(self.path, overwrite=overwrite)
+        self._sound = _sound(priors, frames, shift)
+        self._part = make_part(self.path)
+        self._first = int(self._pts[frames.start]) * self._format.time_base
+        try:
+            self._open()
+        except (av.error.FFmpegError, ValueError):  # MP4 has no place for such sound
+            self._file.close()
+            self._sound = None
+            self._open()
+
+    def _open(self) -> None:
+        self._file = av.open(str(self._part), "w", format="mp4",
+                             container_options={"movflags": "+faststart"})  # fmt: skip
+        track = self._file.add_stream("libx264", rate=self._format.rate, options=_OPTIONS)
+        track.width, track.height, track.pix_fmt = self.size[0], 2 * self.size[1] + GAP, "yuv420p"
+        track.codec_context.time_base = track.time_base = self._format.time_base
+        names = {name: number for number, name in COLOR_MATRICES.items()}
+        special = self._format.matrix in _NOT_WEIGHTS
+        track.codec_context.colorspace = 6 if special else names.get(self._format.matrix, 2)
+        track.codec_context.color_range = 2 if self._format.full_range and not special else 1
+        self._track = track
+        self._heard = (
+            self._file.add_stream_from_template(self._sound.template) if self._sound else None
+        )
+        self._file.start_encoding()
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether sound goes with the pictures."""
+        return self._heard is not None
+
+    def add(
+        self, index: int, decoded: Sequence[np.ndarray], restored: Sequence[np.ndarray]
+    ) -> None:
+        """Take a frame's planes as shown, before and after."""
+        halves = [self._half(planes) for planes in (decoded, restored)]
+        width, height = self.size
+        frame = av.VideoFrame.from_ndarray(_stacked(*halves, height), format="yuv420p")
+        base = self._format.time_base
+        frame.pts = int(self._pts[index]) - int(self._first / base)
+        frame.time_base = base
+        self._copy_sound(float(frame.pts * base))
+        self._file.mux(self._track.encode(frame))
+
+    def _half(self, planes: Sequence[np.ndarray]) -> np.ndarray:
+        """One picture as an array of the format yuv420p, upright."""
+        format = self._format
+        if format.matrix in _NOT_WEIGHTS:
+            rgb = to_rgb(planes, depth=format.depth, matrix=format.matrix,
+                         full_range=format.full_range)  # fmt: skip
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        else:
+            frame = fill_frame(planes, format.width, format.height, format.pixels)
+        width, height = self.size if self._turns % 2 == 0 else self.size[::-1]
+        array = frame.reformat(width=width, height=height, format="yuv420p").to_ndarray()
+        return array if not self._turns else _turned(array, width, height, self._turns)
+
+    def _copy_sound(self, time: float | None) -> None:
+        if self._sound is None or self._heard is None:
+            return
+        limit = None if time is None else time + float(self._first)
+        for when, packet in self._sound.until(limit):
+            late = 0 if packet.dts is None else packet.pts - packet.dts
+            packet.pts = round((when - self._first) / packet.time_base)
+            packet.dts, packet.stream = packet.pts - late, self._heard
+            self._file.mux(packet)
+
+    def finish(self) -> str:
+        """Complete the video; its address for the page, itself where it is small."""
+        self._file.mux(self._track.encode(None))
+        self._copy_sound(None)
+        self.close()
+        if self._part.stat().st_size <= INSIDE:
+            data = self._part.read_bytes()
+            self._part.unlink()
+            return f"data:video/mp4;base64,{base64.b64encode(data).decode()}"
+        os.replace(self._part, self.path)
+        return self.path.name
+
+    def place(self, face: FaceBox) -> tuple[float, float, float, float]:
+        """A box of luma samples shown as shares of the picture: x, y, width, height."""
+        x, y, width, height = face.box
+        left, top = x / self._format.width, y / self._format.height
+        box = (left, top, width / self._format.width, height / self._format.height)
+        for _ in range(self._turns):  # a quarter counterclockwise: right becomes top
+            box = (box[1], 1 - box[0] - box[2], box[3], box[2])
+        return box
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._file.close()
+        if self._sound is not None:
+            self._sound.close()
+            self._sound = None
+
+    def __enter__(self) -> Self:
+        """The preview itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it, and remove what was not finished."""
+        self.close()
+        self._part.unlink(missing_ok=True)
+
+
+def _shown_size(format: VideoFormat) -> tuple[tuple[int, int], int]:
+    """Width and height as shown, even and not over `LONGEST`, and quarter turns to get there."""
+    width, height = format.width * (format.aspect or Fraction(1)), Fraction(format.height)
+    turns = round(format.rotation / 90) % 4
+    if turns % 2:
+        width, height = height, width
+    scale = min(Fraction(1), LONGEST / max(width, height))
+    return (max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))), turns
+
+
+def _sound(priors: PriorsFile, frames: range, shift: float) -> SoundTrack | None:
+    """The original track, cut to the frames."""
+    if "audio/original" not in priors:
+        return None
+    times = priors.column("time")
+    end = float(times[frames.stop]) if frames.stop < len(times) else None
+    return SoundTrack(priors, start=float(times[frames.start]), end=end, shift=shift)
+
+
+def _parts(array: np.ndarray, width: int, height: int) -> list[np.ndarray]:
+    """Planes of an array of the format yuv420p."""
+    flat, luma, small = array.reshape(-1), width * height, width * height // 4
+    return [
+        flat[:luma].reshape(height, width),
+        flat[luma : luma + small].reshape(height // 2, width // 2),
+        flat[luma + small :].reshape(height // 2, width // 2),
+    ]
+
+
+def _turned(array: np.ndarray, width: int, height: int, turns: int) -> np.ndarray:
+    planes = [np.rot90(plane, turns).reshape(-1) for plane in _parts(array, width, height)]
+    return np.concatenate(planes).reshape(-1, height if turns % 2 else width)
+
+
+def _stacked(above: np.ndarray, below: np.ndarray, height: int) -> np.ndarray:
+    """Two arrays of the format yuv420p as one, the gap filled with the rows beside it."""
+    width, planes = above.shape[1], []
+    pairs = zip(_parts(above, width, height), _parts(below, width, height), strict=True)
+    for one, other in pairs:
+        half = GAP // 2 * one.shape[0] // height
+        gap = [one[-1:].repeat(half, 0), other[:1].repeat(half, 0)]
+        planes.append(np.concatenate([one, *gap, other]).reshape(-1))
+    return np.concatenate(planes).reshape(-1, width)
