@@ -99,6 +99,7 @@ class Sets:
     cabac: int = 0
     weighted: int = 0
     redundant: int = 0  # redundant_pic_cnt_present_flag
+    unfiltered: int = 0  # disable_deblocking_filter_idc is sent, and 1
     num_ref_default: int = 1
     init_qp: int = 26
     flat_list: int = 0  # all scaling lists of the PPS are flat and of this value; 0: none sent
@@ -154,7 +155,7 @@ class Sets:
         if self.slice_groups > 1:
             w.ue(1)  # dispersed
         w.ue(self.num_ref_default - 1, 0).u(1, self.weighted).u(2, 0)
-        w.se(self.init_qp - 26, 0, 0).u(1, 0).u(1, 0).u(1, self.redundant)
+        w.se(self.init_qp - 26, 0, 0).u(1, self.unfiltered).u(1, 0).u(1, self.redundant)
         if self.flat_list:
             w.u(1, 1).u(1, 1)  # transform_8x8_mode_flag, pic_scaling_matrix_present_flag
             for size in [16] * 6 + [64] * (6 if self.chroma_format_idc == 3 else 2):
@@ -172,7 +173,8 @@ class Picture:
     """One picture of a single slice, or a slice of it.
 
     `value` gives every sample of I_PCM macroblocks; None makes all macroblocks skipped (P_Skip
-    copies the first entry of list 0).
+    copies the first entry of list 0). In MBAFF frames `pairs` has an entry for each pair:
+    mb_field_decoding_flag, and the values of its top and its bottom macroblock.
     """
 
     frame_num: int = 0
@@ -191,10 +193,11 @@ class Picture:
     redundant_pic_cnt: int = 0
     num_ref: int | None = None  # override of num_ref_idx_l0_active
     field_bits: tuple[int, ...] = field(default=())  # field_pic_flag, bottom_field_flag
+    pairs: Sequence[tuple[int | None, ...]] = ()
 
     def nal(self, s: Sets) -> bytes:
         """The slice as a NAL unit of a stream with these parameter sets."""
-        kind = I if self.value is not None else P
+        kind = I if self.value is not None or self.pairs else P
         kind = kind if self.slice_type is None else self.slice_type
         w = BitWriter().ue(self.first_mb, kind, s.pps_id)
         w.u(s.log2_max_frame_num, self.frame_num % (1 << s.log2_max_frame_num))
@@ -213,6 +216,8 @@ class Picture:
         if self.ref_idc:
             self._marking(w)
         w.se(0)  # slice_qp_delta
+        if s.unfiltered:
+            w.ue(1)
         self._macroblocks(w, s, kind)
         return nal(IDR if self.idr else SLICE, w.trailing(), self.ref_idc)
 
@@ -243,17 +248,42 @@ class Picture:
                 w.ue(0)
 
     def _macroblocks(self, w: BitWriter, s: Sets, kind: int) -> None:
-        mbs = s.mbs - self.first_mb if self.mbs is None else self.mbs
+        if self.pairs:
+            self._pairs(w, s, kind)
+            return
+        mbs = s.mbs // 2 if self.field_bits[:1] == (1,) else s.mbs
+        mbs = mbs - self.first_mb if self.mbs is None else self.mbs
         if self.value is None:
             w.ue(mbs)  # mb_skip_run
             return
         for _ in range(mbs):
             if kind != I:
                 w.ue(0)
-            w.ue({I: 25, P: 30, B: 48}[kind]).align()
-            for depth, samples in zip(s.depths, (256, s.chroma_samples), strict=True):
-                for _ in range(samples):
-                    w.u(depth, self.value)
+            self._pcm(w, s, kind, self.value)
+
+    def _pairs(self, w: BitWriter, s: Sets, kind: int) -> None:
+        skipped = 0
+        for flag, *values in self.pairs:
+            told = False
+            for value in values:
+                if value is None:
+                    skipped += 1
+                    continue
+                if kind != I:
+                    w.ue(skipped)
+                    skipped = 0
+                if not told:
+                    w.u(1, flag or 0)
+                    told = True
+                self._pcm(w, s, kind, value)
+        if skipped:
+            w.ue(skipped)
+
+    def _pcm(self, w: BitWriter, s: Sets, kind: int, value: int) -> None:
+        w.ue({I: 25, P: 30, B: 48}[kind]).align()
+        for depth, samples in zip(s.depths, (256, s.chroma_samples), strict=True):
+            for _ in range(samples):
+                w.u(depth, value)
 
 
 def stream(s: Sets, pictures: Iterable[Picture]) -> bytes:

@@ -14,7 +14,13 @@ static const picture *latest_picture(const h264_decoder *const dec) {
     return latest;
 }
 
-static void conceal_samples(const h264_decoder *const dec, const picture *const from) {
+// Where samples come from: the same place in a picture (NULL: mid-grey), or some rows away from it
+typedef struct source {
+    const picture *pic;
+    int rows;
+} source;
+
+static void conceal_samples(const h264_decoder *const dec, const source from) {
     const mb_ctx *const m = &dec->slice.mb;
     for (int plane = 0; plane < 3; plane++) {
         const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
@@ -22,8 +28,11 @@ static void conceal_samples(const h264_decoder *const dec, const picture *const 
         const int depth = plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY;
         for (int y = 0; y < h && w; y++) {
             uint8_t *const to = m->dst[plane] + y * m->stride[plane];
-            if (from)
-                memcpy(to, from->plane[plane] + (to - dec->cur->plane[plane]), bytes);
+            if (from.pic)
+                memcpy(to,
+                       from.pic->plane[plane] + (to - dec->cur->plane[plane]) +
+                           from.rows * from.pic->stride[plane],
+                       bytes);
             else if (dec->k->sample_size == 1)
                 memset(to, 1 << (depth - 1), bytes);
             else
@@ -37,7 +46,7 @@ static void conceal_samples(const h264_decoder *const dec, const picture *const 
 
 /* No clause: what never arrived is copied from the picture before (mid-grey if there is none),
  * recorded as P_Skip of that sample values, and left alone by the deblocking filter. */
-static void conceal_mb(h264_decoder *const dec, const picture *const from) {
+static void conceal_mb(h264_decoder *const dec, const source from) {
     mb_ctx *const m = &dec->slice.mb;
     const bool field = m->mb->field;
     *m->mb = (mb_info){
@@ -64,7 +73,7 @@ static bool pair_is_field(const h264_decoder *const dec, const mb_ctx *const m) 
 void h264_conceal_picture(h264_decoder *const dec) {
     const slice_header *const h = &dec->slice.hdr;
     mb_ctx *const m = &dec->slice.mb;
-    const picture *const from = latest_picture(dec);
+    const source from = {.pic = latest_picture(dec)};
     const int step = h->field_pic_flag ? 2 : 1;
     for (m->mb_y = h->bottom_field_flag; m->mb_y < dec->FrameHeightInMbs; m->mb_y += step) {
         for (m->mb_x = 0; m->mb_x < dec->PicWidthInMbs; m->mb_x++) {
@@ -72,6 +81,19 @@ void h264_conceal_picture(h264_decoder *const dec) {
             if (mb->slice_num >= 0)
                 continue;
             mb->field = h->MbaffFrameFlag && pair_is_field(dec, m);
+            h264_neighbours(dec, m);
+            conceal_mb(dec, from);
+        }
+    }
+}
+
+/* Half of a frame of which the other field never came shows the rows of the one that did. */
+void h264_conceal_field(h264_decoder *const dec, const int structure) {
+    mb_ctx *const m = &dec->slice.mb;
+    const int bottom = structure == BOTTOM_FIELD;
+    const source from = {.pic = dec->cur, .rows = bottom ? -1 : 1};
+    for (m->mb_y = bottom; m->mb_y < dec->FrameHeightInMbs; m->mb_y += 2) {
+        for (m->mb_x = 0; m->mb_x < dec->PicWidthInMbs; m->mb_x++) {
             h264_neighbours(dec, m);
             conceal_mb(dec, from);
         }

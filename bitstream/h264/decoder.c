@@ -4,10 +4,6 @@
 
 #include "stream.h"
 
-enum {
-    MAX_SLICES = 65535
-}; // slice numbers are kept in 16 bits
-
 /* Name of what the slice needs and this decoder lacks; NULL: nothing. Each is looked for only where
  * its profile or the SPS allows it: elsewhere it is damage, see impossible(). */
 static const char *unsupported_feature(const sps *const s, const slice_header *const h) {
@@ -62,10 +58,6 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     slice_ctx *const c = &dec->slice;
     static const uint8_t picture_type[] = {H264_PICTURE_P, H264_PICTURE_B, H264_PICTURE_I,
                                            H264_PICTURE_P, H264_PICTURE_I};
-    if (s->n_slices >= imin(MAX_SLICES, dec->PicWidthInMbs * dec->FrameHeightInMbs)) {
-        dec->warnings[H264_WARN_CORRUPT_SLICE]++;
-        return H264_CORRUPT;
-    }
     int rc = h264_pps_activate(&dec->active_pps, s->next_pps, &dec->active_sps);
     dec->warnings[H264_WARN_CORRUPT_SLICE] += rc == H264_CORRUPT;
     if (rc < 0)

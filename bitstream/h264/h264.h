@@ -138,7 +138,7 @@ typedef struct h264_frame {
     const uint8_t *mb_type;     /* [Hc/16][Wc/16] */
     const int8_t *qp[3];        /* [Hc/16][Wc/16] QP_Y, QP_Cb, QP_Cr; 0 for I_PCM */
     const uint8_t *cbp;         /* coded_block_pattern */
-    const uint16_t *slice;      /* slice number in the picture */
+    const uint16_t *slice;      /* slice number in the picture, 65535 at most */
     const uint8_t *field;       /* 1 where the macroblock is a field macroblock */
     const int8_t *intra_luma;   /* [Hc/4][Wc/4] or NULL */
     const int8_t *intra_chroma; /* [Hc/16][Wc/16] or NULL */

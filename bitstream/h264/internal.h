@@ -726,6 +726,7 @@ void h264_recon_mb(h264_decoder *dec);
 
 // conceal.c: macroblocks of dec->cur (its structure) with slice_num < 0
 void h264_conceal_picture(h264_decoder *dec);
+void h264_conceal_field(h264_decoder *dec, int structure); // of dec->cur, a field picture
 
 // taps.c: everything a picture keeps beside its samples. Nothing happens where nobody asked for it.
 typedef struct area { // of one plane of the macroblock

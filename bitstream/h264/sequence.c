@@ -9,11 +9,14 @@
 static void complete_frame(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     picture *const pic = dec->cur;
+    if (pic->fields_decoded != FRAME) {
+        dec->warnings[H264_WARN_UNPAIRED_FIELD]++;
+        if (!(dec->settings.how & H264_HEADERS))
+            h264_conceal_field(dec, pic->fields_decoded ^ FRAME);
+    }
     dec->cur = NULL;
     s->field_open = false;
     pic->current = false;
-    if (pic->fields_decoded != FRAME)
-        dec->warnings[H264_WARN_UNPAIRED_FIELD]++;
     // slices sent twice may count twice
     pic->concealed_mbs = imin(pic->concealed_mbs, dec->PicWidthInMbs * dec->FrameHeightInMbs);
     pic->needed_for_output = s->recovered && pic->PicOrderCnt >= s->recovery_poc;
@@ -140,13 +143,15 @@ static bool has_mmco5(const slice_header *const h) {
     return false;
 }
 
-/* 3.30: is the field in `next` the second field of dec->cur? */
+/* 3.30: is the field in `next` the second field of dec->cur? (MMCO 5 in the first has made its
+ * frame_num 0.) */
 static bool is_second_field(const h264_decoder *const dec) {
     const stream_state *const s = dec->stream;
     const slice_header *const h = &s->next;
-    return s->field_open && h->structure == (dec->cur->fields_decoded ^ FRAME) &&
-           h->frame_num == s->first.frame_num && (!h->IdrPicFlag || dec->cur->is_idr) &&
-           (h->nal_ref_idc == 0 || dec->cur->is_reference) && !dec->cur->mmco5 && !has_mmco5(h);
+    return s->field_open && s->next_sps == &dec->active_sps &&
+           h->structure == (dec->cur->fields_decoded ^ FRAME) &&
+           h->frame_num == dec->cur->frame_num && (!h->IdrPicFlag || dec->cur->is_idr) &&
+           (h->nal_ref_idc == 0 || dec->cur->is_reference) && !has_mmco5(h);
 }
 
 static int new_frame(h264_decoder *const dec) {
@@ -199,6 +204,7 @@ int h264_start_picture(h264_decoder *const dec) {
     s->n_slices = 0;
     s->first_mb_seen = false;
     s->field_open = false;
+    dec->cur->mmco5 = false;
     dec->cur->fields_decoded |= h->structure;
     h264_poc_decode(dec, dec->cur, h);
     check_recovery(dec, dec->cur);

@@ -289,7 +289,7 @@ FIELDS: dict[str, Field] = {
         Field("mb/qp_cb", "i1", _MB, "QP_C of Cb (I_PCM: 0)", "QP", "qp_cb", when="not 4:0:0"),
         Field("mb/qp_cr", "i1", _MB, "QP_C of Cr (I_PCM: 0)", "QP", "qp_cr", when="not 4:0:0"),
         Field("mb/cbp", "u1", _MB, "coded_block_pattern (Intra16x16: luma 0 or 15)", "", "cbp"),
-        Field("mb/slice", "u2", _MB, "slice number in the picture", "", "slice"),
+        Field("mb/slice", "u2", _MB, "slice number in the picture, 65535 at most", "", "slice"),
         Field("mb/field", "u1", _MB, "1: field macroblock, or field picture", "", "field"),
         Field(
             "scaling/list4x4",
