@@ -1,21 +1,26 @@
 """Figures of every frame for the curves of the viewer, computed beside it while it is used."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from ..open import open as open_priors
+from ..priors.reading import Priors
+from ..priors.record import record_arrays
 from ..priors.schema import MB_TYPES
-from .reading import open_priors
+from ..video import PriorsVideo
 
 _BATCH = 16  # frames read at a time
 _INTRA = max(v for n, v in MB_TYPES.items() if n.startswith("I_"))
 _SKIP = [v for n, v in MB_TYPES.items() if n.endswith("_Skip")]
-NAMES = ("qp", "qp_low", "qp_high", "intra", "skip")
+NAMES = ("qp", "qp_low", "qp_high", "intra", "skip", "concealed", "bits")
+_READ = ("mb/type", "mb/qp_y", "frames/concealed", "frames/bits")
 
 
 class Course:
-    """Mean, least and greatest QP, and the shares of intra and skipped macroblocks, per frame.
+    """Per frame QP (mean, least, greatest), shares of intra and skipped macroblocks, concealment.
 
     Args:
         path: a priors file or a video; it is opened once more, for a thread of its own.
@@ -46,19 +51,33 @@ class Course:
             self._thread.join()
 
     def _run(self) -> None:
-        count = len(self._values["qp"])
-        with open_priors(self._path) as priors:
-            for first in range(0, count, _BATCH):
+        with open_priors(self._path, planes=(), motion=False, modes=False) as priors:
+            first = 0
+            for batch in _batches(priors):
                 if self._stop.is_set():
                     return
-                part = slice(first, min(first + _BATCH, count))
-                figures(self._values, part, priors.read("mb/type", part),
-                        priors.read("mb/qp_y", part))  # fmt: skip
-                self._done = part.stop
+                part = slice(first, first + len(batch["mb/type"]))
+                figures(self._values, part, batch)
+                self._done = first = part.stop
 
 
-def figures(values: dict[str, np.ndarray], part: slice, kinds: np.ndarray, qp: np.ndarray) -> None:
-    """Fill in some frames from their maps of macroblock types and QP; PCM has no QP."""
+def _batches(priors: Priors) -> Iterator[dict[str, np.ndarray]]:
+    """Maps of macroblock types and QP, and whether frames are concealed, some frames at a time."""
+    if not isinstance(priors, PriorsVideo):
+        for first in range(0, len(priors), _BATCH):
+            part = slice(first, min(first + _BATCH, len(priors)))
+            yield {path: priors.read(path, part) for path in _READ if path in priors}
+        return
+    for record in priors:  # a video is decoded as it comes
+        maps = record_arrays(record)
+        facts = {f"frames/{name}": getattr(record, name, None) for name in ("concealed", "bits")}
+        row = maps | {path: value for path, value in facts.items() if value is not None}
+        yield {path: np.asarray(row[path])[None] for path in _READ if path in row}
+
+
+def figures(values: dict[str, np.ndarray], part: slice, read: dict[str, np.ndarray]) -> None:
+    """Fill in some frames from what `_READ` names; PCM has no QP."""
+    kinds, qp = read["mb/type"], read["mb/qp_y"]
     flat = kinds.reshape(len(kinds), -1)
     coded = np.where(flat == MB_TYPES["I_PCM"], np.nan, qp.reshape(flat.shape).astype(np.float32))
     coded[np.isnan(coded).all(1)] = 0
@@ -66,3 +85,6 @@ def figures(values: dict[str, np.ndarray], part: slice, kinds: np.ndarray, qp: n
     values["qp_low"][part], values["qp_high"][part] = np.nanmin(coded, 1), np.nanmax(coded, 1)
     values["intra"][part] = (flat <= _INTRA).mean(1)
     values["skip"][part] = np.isin(flat, _SKIP).mean(1)
+    for name in ("concealed", "bits"):
+        if f"frames/{name}" in read:
+            values[name][part] = read[f"frames/{name}"]

@@ -20,15 +20,19 @@ import numpy as np
 
 from .._core import DavdError
 from ..demux import VideoError
-from ..priors.reader import PriorsError, PriorsFile
+from ..open import open as open_priors
+from ..priors.reader import PriorsError
+from ..priors.reading import Priors
+from ..priors.record import record_arrays
 from ..priors.schema import FIELDS, PLANE_GROUPS, PLANES
+from ..video import PriorsVideo
 from .colour import coefficients
-from .reading import open_priors
 
 Arrays = dict[str, np.ndarray]
 
 MOST_SAMPLES = 139264 * 256  # luma samples of a picture: MaxFS of level 6.2, Table A-1
 MOST_FRAMES = 10_000_000
+SLOW = ("concealed", "bits")  # columns that a video has only once it was decoded
 _KEPT = 96 << 20  # bytes of pictures of a plain video that are kept
 _RESTORED = "davd-restored"
 _SHIFTS = {"4:0:0": None, "4:2:0": (2, 2), "4:2:2": (1, 2), "4:4:4": (1, 1)}
@@ -103,7 +107,7 @@ class PriorsMaterial:
                                         for n in f.shape[1:])  # fmt: skip
 
     @property
-    def priors(self) -> PriorsFile:
+    def priors(self) -> Priors:
         """The file."""
         return self._priors
 
@@ -114,30 +118,34 @@ class PriorsMaterial:
         return {
             "kind": "priors", "name": self.name, "count": self.count,
             "groups": [g for g in PLANE_GROUPS if g in stored],
-            "maps": [p for p in self._shapes if p.partition("/")[0] not in PLANE_GROUPS],
-            "coded": list(self._priors.coded_size), "attrs": {k: _json(v) for k, v in a.items()},
+            "maps": [p for p in self._shapes if _group(p) == "maps"],
+            "coded": list(self._priors.coded_size),
+            "attrs": {k: _json(a[k]) for k in a if k != "source_sha256"},  # costly, of a video
         } | _picture(a)  # fmt: skip
 
     def columns(self) -> Arrays:
-        """See `Material`."""
+        """See `Material`; of a video without those for which all of it has to be decoded."""
+        decoded = isinstance(self._priors, PriorsVideo)
         found = {}
         for path, f in FIELDS.items():
-            if f.per_frame and len(f.shape) == 1 and path in self._priors and f.record:
+            name = path.partition("/")[2]
+            if not (f.per_frame and len(f.shape) == 1 and path in self._priors and f.record):
+                continue
+            if not (decoded and name in SLOW):
                 with self._lock:
-                    found[path] = self._priors.column(path.partition("/")[2])
+                    found[path] = self._priors.column(name)
         return found
 
     def arrays(self, index: int, group: str) -> Arrays:
         """See `Material`."""
-        found = {}
-        for path, shape in self._shapes.items():
-            folder = path.partition("/")[0]
-            if folder == group or (group == "maps" and folder not in PLANE_GROUPS):
-                with self._lock:
-                    row = self._priors.read(path, [index])[0]
-                if row.shape == shape:
-                    found[path] = row
-        return found
+        paths = [p for p in self._shapes if _group(p) == group]
+        with self._lock:
+            if isinstance(self._priors, PriorsVideo):  # all at once: each kind decodes anew
+                rows = record_arrays(self._priors[index])
+            else:
+                rows = {path: self._priors.read(path, [index])[0] for path in paths
+                        if self._priors[path].shape[1:] == self._shapes[path]}  # fmt: skip
+        return {p: rows[p] for p in paths if p in rows and rows[p].shape == self._shapes[p]}
 
     def close(self) -> None:
         """See `Material`."""
@@ -329,6 +337,12 @@ def _plane_shapes(chroma: str, height: int, width: int) -> dict[str, tuple[int, 
     return {"y": (height, width)} | ({"cb": small, "cr": small} if small else {})
 
 
+def _group(path: str) -> str:
+    """The group that a dataset is asked for by."""
+    folder = path.partition("/")[0]
+    return folder if folder in PLANE_GROUPS else "maps"
+
+
 def _side(axis: str | int, plane: tuple[int, ...], luma: tuple[int, ...]) -> int:
     """Length of an axis as the schema writes it: a number, `Hc`, `W/16` ..."""
     if isinstance(axis, int):
@@ -383,4 +397,4 @@ def _json(value: object) -> object:
         value = value.item()
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
-    return value if isinstance(value, str | int | float | bool) else str(value)[:200]
+    return value if isinstance(value, int | float | bool) else str(value)[:4000]

@@ -100,8 +100,8 @@ def _pieces(
             arrays = materials[0].arrays(index, group)
             yield f"frame-0-{index}-{group}", pack(arrays, index=index)
             if group == "maps" and "mb/type" in arrays:
-                part = slice(index, index + 1)
-                figures(values, part, arrays["mb/type"][None], arrays["mb/qp_y"][None])
+                row = {path: arrays[path][None] for path in ("mb/type", "mb/qp_y")}
+                figures(values, slice(index, index + 1), row)
         progress(1)
     if isinstance(materials[0], PriorsMaterial):
         part = {name: column[frames.start :] for name, column in values.items()}

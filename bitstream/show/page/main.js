@@ -404,10 +404,10 @@ function frameFacts(app) {
   const rows = [["Frame", k, "in display order"], ["Type", swatch(FRAME_COLOURS[type] || "#888", type)],
     ["Decoded as", value("decode_order")], ["Time", `${value("time")?.toFixed(3)} s`], ["PicOrderCnt", value("poc")],
     ["IDR picture", value("keyframe") ? "yes" : "no"]];
-  for (const name of ["bytes", "bits"]) rows.push([name[0].toUpperCase() + name.slice(1), value(name)?.toLocaleString("en") ?? "not in this file"]);
+  for (const name of ["bytes", "bits"]) rows.push([name[0].toUpperCase() + name.slice(1), (value(name) ?? (app.course[name]?.[k] || undefined))?.toLocaleString("en") ?? "not in this file"]);
   const refers = app.references();
   rows.push(["Refers to", app.maps["motion/ref"] ? refers.toSorted((a, b) => a - b).join(", ") || "none" : "not in this file"]);
-  if (value("concealed")) rows.push(["Concealed", "in part: invented by the decoder"]);
+  if (value("concealed") || app.course.concealed?.[k]) rows.push(["Concealed", "in part: invented by the decoder"]);
   if (app.took) rows.push(["Shown in", `${app.took.toFixed(0)} ms`]);
   return rows;
 }

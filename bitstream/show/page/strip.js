@@ -77,7 +77,7 @@ class Strip {
   frames(context, low, high, ink) {
     const types = app.columns["frames/picture_type"]?.data, sizes = app.columns["frames/bytes"]?.data;
     const keys = app.columns["frames/keyframe"]?.data, orders = app.columns["frames/decode_order"]?.data;
-    const bad = app.columns["frames/concealed"]?.data;
+    const bad = app.columns["frames/concealed"]?.data || app.course.concealed;
     const most = app.mostBytes || 1, names = app.about.enums["frames/picture_type"];
     const gap = Math.min(2, this.step / 4), base = 104, tall = 62, current = app.state.frame;
     for (let k = low; k < high; k++) {
