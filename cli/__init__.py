@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .exits import Exit, carry_out, explain, fatal
+from .exits import Exit, carry_out, exit_status, explain, fatal
 
 __all__ = [
     "Exit",
     "Version",
     "carry_out",
+    "exit_status",
     "explain",
     "fatal",
     "refuse_dash",

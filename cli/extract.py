@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from . import Version, carry_out, refuse_dash, seconds
+from .progress import Bar
 
 _EXAMPLES = """\
 examples:
@@ -139,15 +140,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> None:
     from davd.bitstream import DavdError, VerificationError, extract
-    from tqdm import tqdm
 
     written = arguments.output not in ("null", "md5")
     output = Path(arguments.output or Path(arguments.video).with_suffix(".h5")) if written else None
-    quiet = arguments.quiet or arguments.json or None  # None: tqdm decides, a bar on terminals only
+    quiet = arguments.quiet or arguments.json
     if output is not None and output.resolve() == Path(arguments.video).resolve():
         raise ValueError(f"{output} is the video itself; choose another name with -o")
     try:
-        with tqdm(desc=Path(arguments.video).name, unit=" frames", disable=quiet) as bar:
+        with Bar(Path(arguments.video).name, "frames", quiet=quiet) as bar:
             summary = extract(
                 arguments.video,
                 output,

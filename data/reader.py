@@ -54,6 +54,7 @@ class ClipReader:
         listen: Samples carry the sound, as the network hears it.
         delay: Seconds by which the sound is late against the picture.
         level: Read levels and all that projection needs, residuals unlimited.
+        bitstream: Read prediction and residual, where they are stored.
         face: x, y, width, height in luma samples of the whole picture.
         mouth: Likewise.
         cache: Folder for the flat file; None reads the sources each time.
@@ -73,6 +74,7 @@ class ClipReader:
         listen: bool = False,
         delay: float = 0.0,
         level: bool = False,
+        bitstream: bool = True,
         face: tuple[int, int, int, int] | None = None,
         mouth: tuple[int, int, int, int] | None = None,
         cache: Path | None = None,
@@ -92,7 +94,8 @@ class ClipReader:
         self._boxes = face, mouth
         self._times = self._priors.column("time").astype(float) + delay
         self.track = self._heard() if listen else None
-        self.planes = [group for group in ("prediction", "residual") if group in self._priors]
+        groups = ("prediction", "residual") if bitstream else ()
+        self.planes = [group for group in groups if group in self._priors]
         if level and "level" not in self._priors:
             raise ValueError(f"{priors}: levels are not stored in it; extract it with them")
         if self._clean is not None and len(self._clean) != len(self):
@@ -113,6 +116,14 @@ class ClipReader:
     def has_clean(self) -> bool:
         """Whether the source is at hand."""
         return self._clean is not None
+
+    def time(self, index: int) -> float:
+        """When a frame is shown, seconds, the delay of the sound added."""
+        return float(self._times[index])
+
+    def close(self) -> None:
+        """Close the priors file; the next read opens it again."""
+        self._priors.close()
 
     def read(self, start: int, stop: int, box: tuple[int, int, int, int] | None = None) -> Sample:
         """Frames `start` to `stop`; outside the clip the first or last frame is repeated.

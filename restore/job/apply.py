@@ -8,6 +8,7 @@ length of the video: the windows of the streams, and as many decoded frames.
 """
 
 import dataclasses
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...bitstream import PriorsFile
 from ...data.hearing import Hearing
 from ...data.reader import ClipReader
 from ...data.sample import Planes, Sample, collate
@@ -27,6 +27,7 @@ from ..networks.restorer import Projector, Restorer
 from .shots import Shot, head
 from .tiles import Box, Tile, cut_sample, plan_tiles
 
+TRIAL = 128  # luma samples a side of the cut that the time is estimated by
 RAMP = 16  # luma samples over which --face-only passes from decoded to restored
 NOWHERE = (-64, -64, 1, 1)  # face box that covers nothing of any picture
 
@@ -45,15 +46,13 @@ class FrameSource:
         self, path: Path, hearing: Hearing | None, *, prediction: bool, level: bool
     ) -> None:
         """Open the file."""
-        self._reader = ClipReader(path, level=level)
-        self._reader.planes = self._reader.planes if prediction or level else []
+        self._reader = ClipReader(path, level=level, bitstream=prediction or level)
         self._hearing = hearing
-        self._times = PriorsFile(path).column("time")
 
     def read(self, index: int, face: Box | None) -> Sample:
         """One frame as a batch, `[1, 1, ...]`, on the CPU."""
         sample = self._reader.read(index, index + 1)
-        heard = None if self._hearing is None else self._hearing.around(float(self._times[index]))
+        heard = None if self._hearing is None else self._hearing.around(self._reader.time(index))
         box = NOWHERE if face is None else (face.left, face.top, face.width, face.height)
         return collate([
             dataclasses.replace(
@@ -62,6 +61,10 @@ class FrameSource:
                 face=torch.tensor(box, dtype=torch.int32),
             )
         ])  # fmt: skip
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
 
 
 def spare_concealed(projector: Projector, concealed: np.ndarray) -> Projector:
@@ -83,6 +86,7 @@ def restore_frames(
     size: tuple[int, int],
     side: int = 0,
     face_only: bool = False,
+    strength: float = 1.0,
     amp: bool = False,
 ) -> Iterator[RestoredFrame]:
     """Restore a range of a video.
@@ -98,6 +102,7 @@ def restore_frames(
         size: Height and width of the coded picture.
         side: Longest side of a tile; 0: no tiles.
         face_only: Restore the head around the face and leave all else as it was decoded.
+        strength: Share of the change that is made, 0 to 1.
         amp: bf16 in the network.
 
     Yields:
@@ -107,12 +112,68 @@ def restore_frames(
         wanted = range(max(shot.start, frames.start), min(shot.stop, frames.stop))
         if not wanted:
             continue
-        region = Box(0, 0, *size)
-        if face_only:
-            region = Box(0, 0, 0, 0) if shot.face is None else head(shot.face, size)
+        region = _region(shot, size, face_only=face_only)
         tiles = plan_tiles(region, size, side=side, margin=network.margin)
-        weight = _ramp(region, size) if face_only and tiles else None
+        weight = None
+        if tiles and (face_only or strength < 1):
+            weight = strength * (_ramp(region, size) if face_only else torch.ones(size))
         yield from _restore_shot(network, source, shot, wanted, tiles, weight, amp)
+
+
+def _region(shot: Shot, size: tuple[int, int], *, face_only: bool) -> Box:
+    """What of a shot's pictures is restored."""
+    if not face_only:
+        return Box(0, 0, *size)
+    return Box(0, 0, 0, 0) if shot.face is None else head(shot.face, size)
+
+
+def expected_seconds(
+    network: Restorer,
+    source: FrameSource,
+    shots: Sequence[Shot],
+    frames: range,
+    *,
+    size: tuple[int, int],
+    side: int = 0,
+    face_only: bool = False,
+    amp: bool = False,
+) -> float | None:
+    """About how long `restore_frames` will take, by a try on a small cut of one frame.
+
+    Args:
+        network: As for `restore_frames`, like all others.
+        source: Likewise.
+        shots: Likewise.
+        frames: Likewise.
+        size: Likewise.
+        side: Likewise.
+        face_only: Likewise.
+        amp: Likewise.
+
+    Returns:
+        Seconds; None where the try would take a good part of the work itself.
+    """
+    work = 0
+    for shot in shots:
+        wanted = range(max(shot.start, frames.start), min(shot.stop, frames.stop))
+        region = _region(shot, size, face_only=face_only)
+        tiles = plan_tiles(region, size, side=side, margin=network.margin)
+        work += len(wanted) * sum(tile.outer.height * tile.outer.width for tile in tiles)
+    cut = Box(0, 0, TRIAL, TRIAL).grown(0, 0, size)
+    pushes = network.context[1] + 3
+    if work < 20 * pushes * TRIAL**2:
+        return None
+    sample = cut_sample(source.read(frames.start, shots[0].face), cut)
+    sample = sample.to(next(network.parameters()).device)
+    stream = network.stream(amp=amp)
+    for _ in range(pushes - 2):
+        stream.push(sample)
+    began = time.perf_counter()
+    for _ in range(2):
+        done = stream.push(sample)
+        assert done is not None
+        done.y.sum().item()  # waits for the device
+    return (time.perf_counter() - began) / 2 * work / (cut.height * cut.width)
 
 
 def _restore_shot(

@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
 
+from ... import __version__
 from ...bitstream import PriorsFile, extract
 from ...bitstream.priors.record import cropped
 from ...data.hearing import Hearing
@@ -23,17 +25,27 @@ from ..frame import RestoredFrame
 from ..measuring.reference import Metrics, Reference
 from ..networks.restorer import Restorer, fast_bf16
 from ..output.movie import CONTAINERS, MovieWriter, keeps_rotation
+from ..output.pieces import Pieces
 from ..output.raw import ArrayWriter, RawWriter
 from ..output.remux import SoundTrack
 from ..output.video import PartFile, VideoFormat, side_by_side
 from ..projection.project import Projector
 from ..report.preview import FaceBox, Preview
 from ..report.report import Report
-from .apply import FrameSource, restore_frames, spare_concealed
-from .request import Outcome, ProgressListener, Request, check_request, is_hdf5
+from .apply import FrameSource, expected_seconds, restore_frames, spare_concealed
+from .request import STDOUT, Outcome, ProgressListener, Request, check_request, is_hdf5
 from .shots import Shot, can_detect, shots_of
 
 SIDES = {"full": 256, "lite": 768}  # longest side of a tile: some 1 GB of working memory
+
+
+class _How(TypedDict):
+    """What `restore_frames` and `expected_seconds` are told alike."""
+
+    size: tuple[int, int]
+    side: int
+    face_only: bool
+    amp: bool
 
 
 def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
@@ -58,7 +70,7 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
         parts = {
             name: stack.enter_context(PartFile(file, overwrite=request.overwrite))
             for name in ("output", "metrics", "report")
-            if (file := getattr(request, name)) is not None
+            if (file := getattr(request, name)) not in (None, STDOUT)
         }
         priors_path, start, end = request.source, request.start, request.end
         if not is_hdf5(request.source):
@@ -124,7 +136,7 @@ class _Work:
         if priors.attrs.get("rotation") and not keeps_rotation():
             notes.append("this PyAV cannot write how the picture is turned; version 18 does")
         steps = np.diff(priors.column("pts")[self.frames.start : self.frames.stop])
-        if self.request.output.suffix.lower() == ".y4m" and len(set(steps.tolist())) > 1:
+        if self.request.kind == ".y4m" and len(set(steps.tolist())) > 1:
             notes.append("y4m knows one frame rate only: times that vary are not kept")
 
     def run(self, progress: ProgressListener) -> None:
@@ -152,19 +164,28 @@ class _Work:
             level=level,
         )
         side = SIDES[config.width] if request.tile is None else request.tile
-        restored = restore_frames(
-            network, source, shots, self.frames, size=priors.coded_size, side=side,
-            face_only=request.face_only, amp=fast_bf16(self.outcome.device),
-        )  # fmt: skip
-        progress.stage("restoring", len(self.frames))
-        began = time.perf_counter()
-        with self._writer() as write:
-            for frame in restored:
+        how: _How = {
+            "size": priors.coded_size,
+            "side": side,
+            "face_only": request.face_only,
+            "amp": fast_bf16(self.outcome.device),
+        }
+        with contextlib.closing(source), self._writer() as (write, kept):
+            self.outcome.frames = self.outcome.kept = kept
+            left = self.frames[kept:]
+            seconds = expected_seconds(network, source, shots, left, **how)
+            if seconds is not None:
+                progress.expect(seconds)
+            progress.stage("restoring", len(left))
+            began = time.perf_counter()
+            for frame in restore_frames(
+                network, source, shots, left, strength=request.strength, **how
+            ):
                 write(frame)
                 self._measure(frame)
                 self.outcome.frames += 1
                 progress.step(1)
-        self.outcome.elapsed = time.perf_counter() - began
+            self.outcome.elapsed = time.perf_counter() - began
         self._finish()
 
     def _measure(self, frame: RestoredFrame) -> None:
@@ -196,20 +217,21 @@ class _Work:
             "cell": self.outcome.cell,
             "device": self.outcome.device,
             "face_only": request.face_only,
+            "strength": request.strength,
             "audio_shift_ms": request.audio_shift,
             "first": self.frames.start,
             "count": len(self.frames),
         }
 
     @contextlib.contextmanager
-    def _writer(self) -> "Iterator[Callable[[RestoredFrame], None]]":
-        """Opens the output; gives what takes frames."""
-        request, priors, part = self.request, self.priors, self.parts["output"].part
-        suffix = request.output.suffix.lower()
+    def _writer(self) -> "Iterator[tuple[Callable[[RestoredFrame], None], int]]":
+        """Opens the output; gives what takes frames, and how many are there already."""
+        request, priors, suffix = self.request, self.priors, self.request.kind
+        part = Path("/dev/stdout") if request.to_stdout else self.parts["output"].part
         if suffix == ".h5":
             file = ArrayWriter(part, priors, self._settings())
             try:
-                yield lambda frame: file.add(frame.restored, frame.index)
+                yield (lambda frame: file.add(frame.restored, frame.index)), 0
                 file.finish()
             finally:
                 file.close()
@@ -219,14 +241,16 @@ class _Work:
             if request.compare:
                 pictures = VideoFormat(**(asdict(pictures) | {"width": 2 * pictures.width}))
             writer: MovieWriter | RawWriter
+            kept = 0
             if suffix in CONTAINERS:
-                sound = self._sound(stack)
                 writer = stack.enter_context(
                     MovieWriter(
-                        part, CONTAINERS[suffix], pictures, sound=sound, crf=request.crf,
-                        lossless=request.lossless, start=int(pts[self.frames.start]),
+                        part, CONTAINERS[suffix], pictures, sound=self._sound(stack),
+                        crf=request.crf, lossless=request.lossless,
+                        start=int(pts[self.frames.start]), pieces=self._pieces(),
                     )
                 )  # fmt: skip
+                kept = writer.resume(pts[self.frames.start : self.frames.stop].tolist())
             else:
                 writer = stack.enter_context(RawWriter(part, pictures, y4m=suffix == ".y4m"))
 
@@ -236,7 +260,16 @@ class _Work:
                     shown = side_by_side(cropped(frame.decoded, priors), shown)
                 writer.write(shown, int(pts[frame.index]))
 
-            yield take
+            yield take, kept
+
+    def _pieces(self) -> Pieces:
+        """What a run with the same settings has left of this output."""
+        request, file = self.request, self.request.source.stat()
+        made_of = {"bytes": file.st_size, "time": file.st_mtime_ns, "version": __version__}
+        named = ("crf", "lossless", "compare", "start", "end", "tile", "kind")
+        asked = {name: getattr(request, name) for name in named}
+        folder = request.output.with_name(request.output.name + ".pieces")
+        return Pieces(folder, self._settings() | made_of | asked, resume=request.resume)
 
     def _sound(self, stack: contextlib.ExitStack) -> SoundTrack | None:
         """The original track, cut to the frames that are written."""

@@ -10,6 +10,8 @@ from ..config import CELLS
 from ..output.movie import CONTAINERS, CRF
 
 SUFFIXES = (*CONTAINERS, ".y4m", ".yuv", ".h5")
+STREAMED = (".y4m", ".yuv")  # kinds that standard output will do for
+STDOUT = Path("-")
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -18,8 +20,8 @@ class Request:
     """What is asked for.
 
     Attributes:
-        source: A priors file, or an H.264 video.
-        output: The restored video; its suffix says which kind.
+        source: A priors file, or a video.
+        output: The restored video; its suffix says which kind. `-`: standard output.
         checkpoint: Name or path; empty: the shipped one for the device.
         cell: Of the projection; empty: the checkpoint's own.
         device: "auto", "cpu" or "cuda".
@@ -34,7 +36,10 @@ class Request:
         face_only: Restore the head alone.
         audio_shift: Milliseconds by which the sound is moved, later if positive.
         tile: Longest side of a tile; 0: none; None: by the network.
+        strength: Share of the change that is made, 0 to 1; 0 leaves the decoded picture.
+        format: Kind of the output, of `SUFFIXES` without the dot; empty: as its suffix says.
         overwrite: Replace existing files.
+        resume: Go on where a run with the same settings was stopped.
         is_priors: `source` is a priors file and nothing else.
     """
 
@@ -54,8 +59,27 @@ class Request:
     face_only: bool = False
     audio_shift: float = 0.0
     tile: int | None = None
+    strength: float = 1.0
+    format: str = ""
     overwrite: bool = False
+    resume: bool = False
     is_priors: bool = False
+
+    def __post_init__(self) -> None:
+        """Take texts for paths."""
+        for name in ("source", "output", "reference", "metrics", "report"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else Path(value))
+
+    @property
+    def kind(self) -> str:
+        """What is written: a suffix, as the format says, else the output's own."""
+        return f".{self.format}" if self.format else self.output.suffix.lower()
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether the output is standard output."""
+        return self.output == STDOUT
 
 
 @dataclass
@@ -65,6 +89,7 @@ class Outcome:
     Attributes:
         output: The video written.
         frames: How many frames.
+        kept: How many of them a run before had restored.
         elapsed: Seconds for restoring, measuring and writing them.
         checkpoint: Name of the weights' file.
         cell: Of the projection.
@@ -75,6 +100,7 @@ class Outcome:
 
     output: str
     frames: int = 0
+    kept: int = 0
     elapsed: float = 0.0
     checkpoint: str = ""
     cell: str = ""
@@ -84,7 +110,7 @@ class Outcome:
 
     def as_dict(self) -> dict[str, object]:
         """As values that JSON can carry."""
-        rate = self.frames / self.elapsed if self.elapsed else 0.0
+        rate = (self.frames - self.kept) / self.elapsed if self.elapsed else 0.0
         return asdict(self) | {"frames_per_second": round(rate, 3)}
 
 
@@ -97,12 +123,26 @@ class ProgressListener:
     def step(self, count: int) -> None:
         """So many frames of it are done."""
 
+    def expect(self, seconds: float) -> None:
+        """The part of the work that begins will take about so long."""
+
 
 def check_request(request: Request) -> None:
     """Refuse what cannot be done before anything is done."""
-    suffix = request.output.suffix.lower()
+    suffix = request.kind
     if suffix not in SUFFIXES:
         raise ValueError(f"{request.output}: the suffix is one of {', '.join(SUFFIXES)}")
+    if request.to_stdout and suffix not in STREAMED:
+        raise ValueError(
+            f"standard output takes y4m and yuv; a {suffix} has to be moved about in: give its name"
+        )
+    if not 0 <= request.strength <= 1:
+        raise ValueError(f"a strength of {request.strength:g}: expected 0 to 1")
+    if request.resume and (request.report or request.metrics):
+        raise ValueError(
+            "--resume takes the pictures of the first run as they are: --report and --metrics "
+            "need a run of their own"
+        )
     if request.compare and suffix == ".h5":
         raise ValueError("--compare is for videos; an .h5 lies beside the priors file as it is")
     if request.metrics and not request.reference:

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import av.error
 import numpy as np
+import torch
 
 from ...bitstream.priors.schema import COLOR_MATRICES
 from .pieces import LENGTH, Pieces
@@ -15,6 +16,7 @@ from .remux import SoundTrack
 from .video import VideoFormat, VideoWriter
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+EXACT = {"fflags": "+bitexact"}  # no random numbers in the file: it is the same whenever made
 CRF = 16.0  # default of the output: no visible loss, so that what is seen is the network's work
 
 
@@ -62,7 +64,7 @@ class MovieWriter(VideoWriter):
             )
         self._path, self._kind, self._format, self._sound = path, kind, format, sound
         options = {"qp": "0"} if lossless else {"crf": f"{crf:g}"}
-        self._options = options if self._codec == "libx264" else {"slicecrc": "1"}
+        self._options = options | _steady() if self._codec == "libx264" else {"slicecrc": "1"}
         first = [start * format.time_base]
         if sound is not None and sound.first is not None:
             first.append(Fraction(sound.first).limit_denominator(10**6))
@@ -141,10 +143,12 @@ class MovieWriter(VideoWriter):
         """Join the pieces, and copy the sound beside them."""
         self._end_piece()
         # The index first, so that a browser begins to play before it has the whole file.
-        index = {} if self._kind == "matroska" else {"movflags": "+faststart"}
+        index = {"movflags": "+faststart"} if self._kind != "matroska" else {}
         with (
             self._pieces.template() as first,
-            av.open(str(self._path), "w", format=self._kind, container_options=index) as file,
+            av.open(
+                str(self._path), "w", format=self._kind, container_options=index | EXACT
+            ) as file,
         ):
             video = file.add_stream_from_template(first.streams.video[0])
             video.time_base = self._format.time_base
@@ -193,6 +197,16 @@ def fill_frame(planes: Sequence[np.ndarray], width: int, height: int, pixels: st
         rows = np.frombuffer(place, plane.dtype).reshape(-1, place.line_size // item)
         rows[: plane.shape[0], : plane.shape[1]] = plane
     return frame
+
+
+def _steady() -> dict[str, str]:
+    """Options with which x264 gives the same bytes for the same pictures, as a resumed run needs.
+
+    Its code for AVX-512 (of the version in PyAV 18) reads memory that it never wrote, and decides
+    differently from run to run; that for AVX2 does not.
+    """
+    wide = "AVX512" in torch.backends.cpu.get_cpu_capability()
+    return {"x264-params": "asm=avx2"} if wide else {}
 
 
 def keeps_rotation() -> bool:
