@@ -63,12 +63,20 @@ class Frame:
     intra_chroma: npt.NDArray[np.int8] | None
     mv: npt.NDArray[np.int16] | None
     ref: npt.NDArray[np.int32] | None
+    mb_bits: npt.NDArray[np.uint32]
+    bits_type: npt.NDArray[np.uint32] | None
+    bits_motion: npt.NDArray[np.uint32] | None
+    bits_luma: npt.NDArray[np.uint32] | None
+    bits_chroma: npt.NDArray[np.uint32] | None
+    bits_qp: npt.NDArray[np.uint32] | None
     scaling4x4: npt.NDArray[np.uint8]
     scaling8x8: npt.NDArray[np.uint8]
     decode_order: int
     poc: int
     picture_type: int
     concealed_mbs: int
+    bits: int
+    bytes: int
     keyframe: bool
     recovery_point: bool
     concealed: bool
@@ -86,6 +94,7 @@ class Decoder:
         level: bool = True,
         motion: bool = False,
         modes: bool = False,
+        bits: bool = False,
         units: bool = False,
         headers: bool = False,
         patient: bool = False,

@@ -32,6 +32,7 @@ cdef extern from "h264.h" nogil:
         H264_TAP_LEVEL
         H264_TAP_MOTION
         H264_TAP_MODES
+        H264_TAP_BITS
         H264_UNITS
         H264_HEADERS
         H264_PATIENT
@@ -70,10 +71,13 @@ cdef extern from "h264.h" nogil:
         const int8_t *intra_chroma
         const int16_t *mv
         const int32_t *ref
+        const uint32_t *mb_bits
+        const uint32_t *part_bits[5]
         uint8_t scaling4x4[6][16]
         uint8_t scaling8x8[6][64]
         int32_t decode_order, poc
         int picture_type, keyframe, recovery_point, concealed_mbs
+        uint32_t bits, bytes
         int64_t pts
     int h264_open(h264_decoder **out, const h264_settings *settings)
     int h264_set_extradata(h264_decoder *dec, const uint8_t *data, size_t size)
@@ -271,6 +275,9 @@ cdef class Frame:
         intra_luma, intra_chroma: `[H/4, W/4]`, `[H/16, W/16]` int8, prediction modes, -1 not intra.
         mv: `[2, H/4, W/4, 2]` int16, quarter samples, x and y, for lists 0 and 1.
         ref: `[2, H/8, W/8]` int32, decode_order of the reference frame, -1 none.
+        mb_bits, bits_type, bits_motion, bits_luma, bits_chroma, bits_qp: `[H/16, W/16]` uint32,
+            1/256 bit: cost of a macroblock, and its parts.
+        bits, bytes: of the slice data; of the NAL units of the access unit.
         scaling4x4, scaling8x8: `[6, 16]`, `[6, 64]` uint8, lists in force in zig-zag order.
         decode_order: place in decoding order; poc: PicOrderCnt; picture_type: I 0, P 1, B 2.
         keyframe: IDR; concealed_mbs: macroblocks that had to be invented; concealed: any.
@@ -281,7 +288,9 @@ cdef class Frame:
     cdef readonly object tu, mb_type, qp_y, qp_cb, qp_cr, cbp, slice, field
     cdef readonly object intra_luma, intra_chroma, mv, ref
     cdef readonly object scaling4x4, scaling8x8
+    cdef readonly object mb_bits, bits_type, bits_motion, bits_luma, bits_chroma, bits_qp
     cdef readonly int decode_order, poc, picture_type, concealed_mbs
+    cdef readonly unsigned int bits, bytes
     cdef readonly bint keyframe, recovery_point, concealed
     cdef readonly object pts, stream
 
@@ -298,6 +307,8 @@ cdef void _fill_facts(Frame frame, const h264_frame *f, object stream, Copies *c
     frame.poc = f.poc
     frame.picture_type = f.picture_type
     frame.concealed_mbs = f.concealed_mbs
+    frame.bits = f.bits
+    frame.bytes = f.bytes
     frame.concealed = f.concealed_mbs > 0
     frame.keyframe = f.keyframe
     frame.recovery_point = f.recovery_point
@@ -333,6 +344,7 @@ cdef void _fill_maps(Frame frame, const h264_frame *f, Copies *c):
     frame.cbp = _plane(c, f.cbp, cnp.NPY_UINT8, h, w, 0)
     frame.slice = _plane(c, f.slice, cnp.NPY_UINT16, h, w, 0)
     frame.field = _plane(c, f.field, cnp.NPY_UINT8, h, w, 0)
+    frame.mb_bits = _plane(c, f.mb_bits, cnp.NPY_UINT32, h, w, 0)
 
 
 cdef void _fill_optional_maps(Frame frame, const h264_frame *f, Copies *c):
@@ -343,6 +355,12 @@ cdef void _fill_optional_maps(Frame frame, const h264_frame *f, Copies *c):
     shape = [2, 2 * h, 2 * w, 0]
     if f.ref != NULL:
         frame.ref = _array(c, f.ref, cnp.NPY_INT32, 3, shape, 0)
+    if f.part_bits[0] != NULL:
+        frame.bits_type = _plane(c, f.part_bits[0], cnp.NPY_UINT32, h, w, 0)
+        frame.bits_motion = _plane(c, f.part_bits[1], cnp.NPY_UINT32, h, w, 0)
+        frame.bits_luma = _plane(c, f.part_bits[2], cnp.NPY_UINT32, h, w, 0)
+        frame.bits_chroma = _plane(c, f.part_bits[3], cnp.NPY_UINT32, h, w, 0)
+        frame.bits_qp = _plane(c, f.part_bits[4], cnp.NPY_UINT32, h, w, 0)
     if f.intra_luma != NULL:
         frame.intra_luma = _plane(c, f.intra_luma, cnp.NPY_INT8, 4 * h, 4 * w, 0)
         frame.intra_chroma = _plane(c, f.intra_chroma, cnp.NPY_INT8, h, w, 0)
@@ -355,7 +373,7 @@ cdef class Decoder:
     Args:
         extradata: avcC record (packets are then length-prefixed), or Annex B parameter sets.
         decoded: hand out the decoded samples.
-        prediction, residual, level, motion, modes: what to record beside them; the maps of types,
+        prediction, residual, level, motion, modes, bits: what to record beside them; the maps of types,
             QPs, transforms and slices always are.
         units: every packet is an access unit, as in containers.
         headers: decode no slice data: frames come in order with their facts, arrays mean nothing.
@@ -376,14 +394,14 @@ cdef class Decoder:
 
     def __cinit__(
         self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
-        bint level=True, bint motion=False, bint modes=False, bint units=False,
+        bint level=True, bint motion=False, bint modes=False, bint bits=False, bint units=False,
         bint headers=False, bint patient=False, uint32_t max_pixels=0,
     ):
         cdef h264_settings settings
         settings.taps = (
             (H264_TAP_PREDICTION if prediction else 0) | (H264_TAP_RESIDUAL if residual else 0)
             | (H264_TAP_LEVEL if level else 0) | (H264_TAP_MOTION if motion else 0)
-            | (H264_TAP_MODES if modes else 0)
+            | (H264_TAP_MODES if modes else 0) | (H264_TAP_BITS if bits else 0)
         )
         settings.how = (
             (H264_UNITS if units else 0) | (H264_HEADERS if headers else 0)

@@ -22,12 +22,14 @@ class Taps:
         planes: of `decoded`, `prediction`, `residual`, `level`.
         motion: motion vectors and references.
         modes: intra prediction modes.
+        bits: what the bits of a macroblock were spent on.
         headers: slice data are not decoded; there are no arrays but the scaling lists.
     """
 
     planes: tuple[str, ...] = PLANE_GROUPS
     motion: bool = False
     modes: bool = False
+    bits: bool = False
     headers: bool = False
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ class Taps:
     def __le__(self, other: "Taps") -> bool:
         """Whether the other records all of this."""
         return set(self.planes) <= set(other.planes) and all(
-            getattr(self, name) <= getattr(other, name) for name in ("motion", "modes")
+            getattr(self, name) <= getattr(other, name) for name in ("motion", "modes", "bits")
         )
 
     def decoder(self, timeline: Timeline) -> Decoder:
@@ -63,6 +65,7 @@ class Taps:
         return timeline.decoder(
             motion=self.motion,
             modes=self.modes,
+            bits=self.bits,
             headers=self.headers,
             **{group: group in self.planes for group in PLANE_GROUPS},
         )

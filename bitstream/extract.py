@@ -107,6 +107,7 @@ def iterate(
     planes: tuple[str, ...] = PLANE_GROUPS,
     motion: bool = False,
     modes: bool = False,
+    bits: bool = False,
 ) -> Iterator[tuple[FrameRecord, StreamInfo]]:
     """Frame records of a video in display order, with the properties of their sequence.
 
@@ -119,6 +120,7 @@ def iterate(
         planes: which of `decoded`, `prediction`, `residual`, `level` to record.
         motion: record motion vectors.
         modes: record intra prediction modes.
+        bits: record what the bits of a macroblock were spent on.
 
     Raises:
         VideoError: there is no H.264 video in the file.
@@ -126,7 +128,7 @@ def iterate(
     """
     timeline = look_through(open_source(video, stream=stream))
     selection = timeline.select(timeline.span(start=start, end=end, frames=frames))
-    yield from one_by_one(timeline, Taps(tuple(planes), motion, modes), selection, {})
+    yield from one_by_one(timeline, Taps(tuple(planes), motion, modes, bits), selection, {})
 
 
 def extract(
@@ -140,6 +142,7 @@ def extract(
     planes: tuple[str, ...] = PLANE_GROUPS,
     motion: bool = False,
     modes: bool = False,
+    bits: bool = False,
     audio: bool = True,
     audio_shift: float = 0.0,
     compression: str = "gzip",
@@ -165,6 +168,7 @@ def extract(
         planes: which of `decoded`, `prediction`, `residual`, `level` to store.
         motion: store motion vectors.
         modes: store intra prediction modes.
+        bits: store what the bits of a macroblock were spent on.
         audio: store the sound.
         audio_shift: milliseconds by which the sound is moved, later if positive.
         compression: `gzip`, `blosc` or `none`.
@@ -189,7 +193,7 @@ def extract(
     """
     began = time.perf_counter()
     source = open_source(video, stream=stream)
-    taps = Taps(tuple(planes), motion, modes)
+    taps = Taps(tuple(planes), motion, modes, bits)
     if (verify or digest) and "decoded" not in planes:
         raise ValueError("verify and digest need the decoded planes")
     timeline = look_through(source)

@@ -18,6 +18,7 @@ def open(  # noqa: A001 - as h5py's File and Python's own
     planes: Sequence[str] = PLANE_GROUPS,
     motion: bool = True,
     modes: bool = True,
+    bits: bool = True,
     threads: int | None = None,
 ) -> Priors:
     """Open a priors file or a video with H.264 in it for reading its priors.
@@ -30,6 +31,7 @@ def open(  # noqa: A001 - as h5py's File and Python's own
         planes: of a video, what there is of `decoded`, `prediction`, `residual`, `level`.
         motion: of a video, whether there are motion vectors.
         modes: of a video, whether there are intra prediction modes.
+        bits: of a video, whether there is what the bits of a macroblock were spent on.
         threads: of a video, how many pieces of it are decoded at the same time where a call asks
             for several; None: as the machine has cores, at most 4.
 
@@ -41,4 +43,4 @@ def open(  # noqa: A001 - as h5py's File and Python's own
     """
     if h5py.is_hdf5(path):
         return PriorsFile(path)
-    return PriorsVideo(path, Taps(tuple(planes), motion, modes), threads=threads)
+    return PriorsVideo(path, Taps(tuple(planes), motion, modes, bits), threads=threads)

@@ -28,7 +28,7 @@ from .sound import SAMPLE_RATE, Sound, copy_track
 from .timeline import Entry, look_through
 
 _MOST_THREADS = 4
-_BY_HEADERS = frozenset({"poc", "picture_type", "keyframe", "scaling"})  # columns
+_BY_HEADERS = frozenset({"poc", "picture_type", "keyframe", "scaling", "bytes"})  # columns
 _numbers = itertools.count()
 
 
@@ -82,7 +82,7 @@ class PriorsVideo(Priors):
         self._selection = self._timeline.select(range(len(self._timeline)))  # all of them
         refuse_change(self._timeline, self._selection)
         self._info = self._timeline.info(0)
-        self._all = taps or Taps(motion=True, modes=True)
+        self._all = taps or Taps(motion=True, modes=True, bits=True)
         self._wanted = Taps(())  # grows with what is asked for
         self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
         self._columns: dict[str, np.ndarray] = {}

@@ -91,6 +91,11 @@ def get_parser() -> argparse.ArgumentParser:
     )
     what.add_argument("--motion", action="store_true", help="motion vectors and references")
     what.add_argument("--modes", action="store_true", help="intra prediction modes")
+    what.add_argument(
+        "--bits",
+        choices=("detailed",),
+        help="detailed: what the bits of each macroblock were spent on (their sum always is)",
+    )
     what.add_argument("--no-audio", action="store_true", help="leave out the sound")
     what.add_argument(
         "--audio-shift",
@@ -157,6 +162,7 @@ def _run(arguments: argparse.Namespace) -> None:
                 planes=arguments.planes,
                 motion=arguments.motion,
                 modes=arguments.modes,
+                bits=arguments.bits is not None,
                 audio=not arguments.no_audio,
                 audio_shift=arguments.audio_shift,
                 compression=arguments.compression,

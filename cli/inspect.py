@@ -1,4 +1,4 @@
-"""davd-inspect: what is in a priors file, in words or as a picture."""
+"""davd-inspect: what is in a priors file or a video, in words or as a picture."""
 
 import argparse
 import json
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from . import Version, carry_out, refuse_dash
 
 if TYPE_CHECKING:
-    from davd.bitstream import PriorsFile
+    from davd.bitstream import Priors
 
 _EXAMPLES = """\
 examples:
   davd-inspect talk.h5                          what it holds, sizes, types and QP
+  davd-inspect talk.mp4                         the same of a video, decoded when asked
   davd-inspect talk.h5 --frame 17 -o 17.png     prediction, residual, transforms, QP of a frame
   davd-inspect talk.h5 --yuview talk.csv        statistics to lay over the video in YUView
 """
@@ -23,11 +24,12 @@ def get_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="davd-inspect",
-        description="Show what is in a priors file written by davd-extract.",
+        description="Show what is in a priors file written by davd-extract, or in a video with "
+        "H.264 in it.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", help="a priors file")
+    parser.add_argument("file", help="a priors file or a video")
     parser.add_argument(
         "--frame", type=int, metavar="N", help="draw frame N (negative: from the end)"
     )
@@ -54,18 +56,19 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from davd.bitstream import PriorsFile
+    from davd.bitstream import open as open_priors
 
-    with PriorsFile(arguments.file) as priors:
+    with open_priors(arguments.file) as priors:
         if arguments.frame is not None:
             _draw(priors, arguments.frame, arguments.output)
         if arguments.yuview:
             _write_yuview(priors, arguments.yuview)
         if arguments.json:
-            from davd.bitstream.priors.contents import histograms, sizes
+            from davd.bitstream.priors.contents import histograms, sizes, spent
 
             everything = priors.summary() | {
                 "datasets": sizes(priors),
+                "bits": spent(priors),
                 "histograms": histograms(priors),
             }
             print(json.dumps(everything, indent=2))
@@ -73,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> None:
             print(describe(priors))
 
 
-def _draw(priors: "PriorsFile", index: int, output: str | None) -> None:
+def _draw(priors: "Priors", index: int, output: str | None) -> None:
     from davd.bitstream.show.figures import save_figure
 
     path = output or f"{priors.path.with_suffix('')}.frame{index}.png"
@@ -81,7 +84,7 @@ def _draw(priors: "PriorsFile", index: int, output: str | None) -> None:
     print(path, file=sys.stderr)
 
 
-def _write_yuview(priors: "PriorsFile", output: str) -> None:
+def _write_yuview(priors: "Priors", output: str) -> None:
     from davd.bitstream.show.yuview import write_statistics
 
     with open(output, "w", encoding="utf-8") as file:
@@ -89,9 +92,9 @@ def _write_yuview(priors: "PriorsFile", output: str) -> None:
     print(f"{output}: {rows} blocks", file=sys.stderr)
 
 
-def describe(priors: "PriorsFile") -> str:
+def describe(priors: "Priors") -> str:
     """The whole file in words."""
-    from davd.bitstream.priors.contents import histograms, sizes
+    from davd.bitstream.priors.contents import histograms, sizes, spent
 
     attrs, counts = priors.attrs, histograms(priors)
     times, last = priors.column("time"), 1 / float(priors.frame_rate)
@@ -121,11 +124,21 @@ def describe(priors: "PriorsFile") -> str:
     if attrs["encoder"]:
         text = str(attrs["encoder"])
         lines.append(f"encoder   {text if len(text) <= 90 else text[:87] + '...'}")
+    if bits := spent(priors):
+        seconds = times[-1] + last - times[0]
+        shares = [f"{name} {n / max(bits['all'], 1):.1%}" for name, n in bits.items()][1:]
+        lines.append(
+            f"bits      {bits['all']:,} of slice data, {bits['all'] / seconds / 1000:.1f} kbit/s"
+            + (f" ({', '.join(shares)})" if shares else "")
+        )
     lines += ["", f"{'dataset':21}{'type':8}{'shape':24}{'bytes':>13}{'ratio':>9}"]
     for path, what in sizes(priors).items():
         shape = "x".join(str(n) for n in what["shape"])  # type: ignore[attr-defined]
-        ratio = f"{what['ratio']}:1" if what["ratio"] else "empty"
-        lines.append(f"{path:21}{what['dtype']:8}{shape:24}{what['bytes']:13,}{ratio:>9}")
+        stored = ""
+        if "bytes" in what:
+            ratio = f"{what['ratio']}:1" if what["ratio"] else "empty"
+            stored = f"{what['bytes']:13,}{ratio:>9}"
+        lines.append(f"{path:21}{what['dtype']:8}{shape:24}{stored}".rstrip())
     titles = {"picture_type": "picture types", "mb_type": "macroblock types"}
     titles |= {"tu": "transforms (4x4 luma blocks)", "qp": "QP of the macroblocks"}
     for name, title in titles.items():

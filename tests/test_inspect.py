@@ -54,7 +54,7 @@ def test_figure_without_planes(priors: Path, tmp_path: Path) -> None:
     extract(priors.with_name("clip.mp4"), tmp_path / "a.h5", planes=())
     with PriorsFile(tmp_path / "a.h5") as file:
         texts = [t.get_text() for axes in frame_figure(file, 0).axes for t in axes.texts]
-    assert sum("not stored" in t for t in texts) == 4
+    assert sum("not stored" in t for t in texts) == 3
 
 
 def test_rgb_is_what_was_encoded(priors: Path) -> None:

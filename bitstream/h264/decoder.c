@@ -118,7 +118,7 @@ static int decode_slice_nal(h264_decoder *const dec, nal_unit *const nal) {
 
 // --------------------------------------------------------------------------------------- NAL units
 
-int h264_decode_nal(h264_decoder *const dec, nal_unit *const nal) {
+static int decode_unit(h264_decoder *const dec, nal_unit *const nal) {
     stream_state *const s = dec->stream;
     s->nal_unit_type = nal->nal_unit_type;
     switch (nal->nal_unit_type) {
@@ -145,4 +145,23 @@ int h264_decode_nal(h264_decoder *const dec, nal_unit *const nal) {
     default: // filler, auxiliary pictures, SVC and MVC, reserved, unspecified
         return H264_OK;
     }
+}
+
+/* 7.4.1.2.3: which access unit a NAL unit counts for. What may stand before the first slice of a
+ * picture waits for it. */
+static void count_bytes(h264_decoder *const dec, const nal_unit *const nal) {
+    stream_state *const s = dec->stream;
+    const int type = nal->nal_unit_type;
+    s->unit_bytes += nal->size;
+    if ((type >= NAL_SEI && type <= NAL_AUD) || (type >= NAL_PREFIX && type <= 18))
+        return;
+    if (dec->cur != NULL)
+        dec->cur->bytes += s->unit_bytes;
+    s->unit_bytes = 0;
+}
+
+int h264_decode_nal(h264_decoder *const dec, nal_unit *const nal) {
+    const int rc = decode_unit(dec, nal);
+    count_bytes(dec, nal);
+    return rc;
 }

@@ -35,6 +35,7 @@ enum {
     H264_TAP_LEVEL = 4,
     H264_TAP_MOTION = 8,
     H264_TAP_MODES = 16,
+    H264_TAP_BITS = 32, /* h264_frame.part_bits */
 };
 
 /* tu/y: transform in force for a 4x4 luma block; H264_TU_BYPASS is added in lossless macroblocks.
@@ -144,7 +145,9 @@ typedef struct h264_frame {
     const int8_t *intra_chroma; /* [Hc/16][Wc/16] or NULL */
     const int16_t *mv;          /* [2][Hc/4][Wc/4][2] quarter samples, x y; or NULL */
     const int32_t *ref; /* [2][Hc/8][Wc/8] decode_order of the reference frame, -1 none; or NULL */
-    uint8_t scaling4x4[6][16]; /* scaling lists in force, zig-zag order */
+    const uint32_t *mb_bits;      /* [Hc/16][Wc/16] cost of the macroblock, 1/256 bit */
+    const uint32_t *part_bits[5]; /* the same by type and prediction, motion, luma, chroma, QP */
+    uint8_t scaling4x4[6][16];    /* scaling lists in force, zig-zag order */
     uint8_t scaling8x8[6][64];
     int32_t decode_order; /* 0, 1, 2 ... in decoding order */
     int32_t poc;          /* PicOrderCnt */
@@ -153,6 +156,8 @@ typedef struct h264_frame {
     int recovery_point;   /* a recovery point SEI came with it */
     int concealed_mbs; /* macroblocks not decoded, or predicted from a picture that never came; at
                           least 1 where a slice broke the syntax */
+    uint32_t bits;     /* slice data */
+    uint32_t bytes;    /* NAL units of the access unit, without start codes or lengths */
     int64_t pts;       /* as given to h264_send() with the first slice; INT64_MIN when none */
 } h264_frame;
 

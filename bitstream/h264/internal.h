@@ -100,6 +100,7 @@ enum { // nal_unit_type, Table 7-1
 typedef struct nal_unit {
     int nal_ref_idc;   // 0..3
     int nal_unit_type; // 0..31
+    uint32_t size;     // bytes, as sent, start code or length not counted
     bits rbsp;         // after the header byte, emulation prevention removed
 } nal_unit;
 
@@ -205,7 +206,8 @@ typedef struct taps {
     int8_t *intra_luma, *intra_chroma;
     int16_t *mv;
     int32_t *ref;
-    void *memory; // one block holds them all
+    uint32_t *bits, *part[5 /* COST_* */]; // part: NULL when not asked for
+    void *memory;                          // one block holds them all
     size_t size;
     struct taps *next; // free list
 } taps;
@@ -231,6 +233,8 @@ typedef struct picture {
     uint32_t geometry; // of the sequence it was allocated for: see picture.c
     void *memory;      // one block for planes, motion and mb_field
     int picture_type, concealed_mbs;
+    uint64_t cost;  // of its slice data, 1/256 bit
+    uint32_t bytes; // of its NAL units
     int64_t pts;
     uint8_t ScalingList4x4[6][16], ScalingList8x8[6][64];
     h264_stream_info info;
@@ -422,6 +426,24 @@ enum {
     N_DISTANCES
 };
 
+// cost.c: what the syntax elements of a macroblock cost, 1/256 bit
+enum {
+    COST_TYPE, // types, prediction modes, coded_block_pattern, flags
+    COST_MOTION,
+    COST_LUMA,
+    COST_CHROMA,
+    COST_QP,
+    N_COSTS
+};
+
+typedef struct cost {
+    uint64_t mark; // position up to which all has been counted
+    uint64_t run;  // mb_skip_run and how many of its macroblocks have had their share
+    uint32_t run_length, run_done;
+    uint32_t part[N_COSTS]; // of the current macroblock so far
+    bool detailed;
+} cost;
+
 typedef struct slice_ctx {
     slice_header hdr;
     const sps *sps;
@@ -437,6 +459,7 @@ typedef struct slice_ctx {
     implicit_weights implicit[N_DISTANCES];
     bits b;
     cabac cabac;
+    cost cost;
     int QPY; // QP_Y,PRED: of the previous macroblock in the slice
     mb_ctx mb;
 } slice_ctx;
@@ -596,6 +619,18 @@ void h264_neighbours_init(slice_ctx *s); // once a slice
 int h264_macroblock_layer(h264_decoder *dec);
 void h264_macroblock_skip(h264_decoder *dec);           // P_Skip, B_Skip
 int h264_chroma_qp(const slice_ctx *s, int QPY, int c); // 8.5.8: QP_C of Cb (c 0) or Cr (1)
+
+// cost.c: h264_cost_begin() where slice data begin, h264_cost_macroblock() after each macroblock;
+// what is read between two calls belongs to the part (COST_*) that the second names
+void h264_cost_begin(slice_ctx *s);
+void h264_cost_skip_run(slice_ctx *s, uint32_t length); // mb_skip_run has been read
+void h264_cost_macroblock(h264_decoder *dec, bool last);
+void h264_cost_part_now(slice_ctx *s, int part);
+void h264_cost_part_until(slice_ctx *s, int part, uint64_t until); // a position in 1/256 bit
+H264_INLINE void h264_cost_part(slice_ctx *const s, const int part) {
+    if (H264_UNLIKELY(s->cost.detailed))
+        h264_cost_part_now(s, part);
+}
 
 // mb_inter.c (7.3.5.1, 7.3.5.2): partitions, references and vectors of an inter macroblock into
 // mb_motion

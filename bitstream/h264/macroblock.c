@@ -220,13 +220,15 @@ static int residual(h264_decoder *const dec) {
     mb_ctx *const m = &dec->slice.mb;
     if (residual_luma(dec, 0) < 0)
         return H264_CORRUPT;
+    h264_cost_part(&dec->slice, COST_LUMA);
     m->mb->nonzero = nonzero_map(m);
+    int rc = H264_OK;
     if (dec->slice.sps->ChromaArrayType != 3)
-        return residual_chroma(dec);
-    for (int plane = 1; plane < 3; plane++)
-        if (residual_luma(dec, plane) < 0)
-            return H264_CORRUPT;
-    return H264_OK;
+        rc = residual_chroma(dec);
+    for (int plane = 1; plane < 3 && dec->slice.sps->ChromaArrayType == 3 && rc == H264_OK; plane++)
+        rc = residual_luma(dec, plane);
+    h264_cost_part(&dec->slice, COST_CHROMA);
+    return rc;
 }
 
 static int read_mb_qp_delta(h264_decoder *const dec) {
@@ -248,10 +250,12 @@ static int qp_and_residual(h264_decoder *const dec) {
     const bool present = m->mb->cbp || m->mb->type == H264_I_16X16;
     if (present)
         h264_prefetch_taps(dec);
+    h264_cost_part(s, COST_TYPE);
     if (!present)
         m->last_mb_qp_delta = 0;
     else if (read_mb_qp_delta(dec) < 0)
         return H264_CORRUPT;
+    h264_cost_part(s, COST_QP);
     set_qp(s, s->QPY);
     return present ? residual(dec) : H264_OK;
 }
@@ -312,10 +316,13 @@ static int i_pcm(h264_decoder *const dec) {
         256u * (uint32_t)s->sps->BitDepthY + 2u * (uint32_t)chroma * (uint32_t)s->sps->BitDepthC;
     if (b.pos > b.end || b.end - b.pos < size)
         return H264_CORRUPT;
+    h264_cost_part_until(s, COST_TYPE, (uint64_t)b.pos << 8);
     for (int i = 0; i < 256; i++)
         m->pcm[i] = (uint16_t)bits_u(&b, s->sps->BitDepthY);
+    h264_cost_part_until(s, COST_LUMA, (uint64_t)b.pos << 8);
     for (int i = 0; i < 2 * chroma; i++)
         m->pcm[256 + i] = (uint16_t)bits_u(&b, s->sps->BitDepthC);
+    h264_cost_part_until(s, COST_CHROMA, (uint64_t)b.pos << 8);
     if (s->pps->entropy_coding_mode_flag)
         h264_cabac_init_engine(&s->cabac, b.data + (b.pos >> 3), b.data + (b.end >> 3));
     else

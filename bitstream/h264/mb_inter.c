@@ -149,6 +149,7 @@ static int quarters(h264_decoder *const dec, const bool ref0, bool *const transf
     int8_t ref[2][4] = {{-1, -1, -1, -1}, {-1, -1, -1, -1}};
     if (read_sub_mb_types(dec, sub) < 0)
         return H264_CORRUPT;
+    h264_cost_part(s, COST_TYPE);
     *transform_8x8_allowed = true;
     for (int q = 0; q < 4; q++)
         if (sub[q].pred == 0 ? !s->sps->direct_8x8_inference_flag : sub[q].w + sub[q].h < 4)
@@ -186,6 +187,7 @@ int h264_inter_pred_syntax(h264_decoder *const dec, const int mb_type,
     int rc = H264_OK;
     h264_motion_cache_fill(dec, is_B ? 2 : 1);
     *transform_8x8_allowed = true;
+    h264_cost_part(s, COST_TYPE);
     if (is_B && mb_type == 0) {
         mb->type = H264_B_DIRECT;
         mb->direct = 15;
@@ -204,6 +206,7 @@ int h264_inter_pred_syntax(h264_decoder *const dec, const int mb_type,
         mb->type = is_B ? H264_B_8X16 : H264_P_8X16;
         rc = partitions(dec, 2, 2, 4, pred);
     }
+    h264_cost_part(s, COST_MOTION);
     if (rc == H264_OK)
         h264_motion_store(dec, s->pps->entropy_coding_mode_flag);
     return rc;

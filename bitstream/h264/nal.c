@@ -113,6 +113,9 @@ int h264_nal_parse(h264_decoder *const dec, const uint8_t *const data, const siz
     }
     nal->nal_ref_idc = data[0] >> 5 & 3;
     nal->nal_unit_type = data[0] & 31;
+    nal->size = (uint32_t)size;
+    while (nal->size > 1 && data[nal->size - 1] == 0) // trailing_zero_8bits
+        nal->size--;
     const size_t n = unescape(data + 1, size - 1, s->rbsp);
     memset(s->rbsp + n, 0, BITS_PADDING);
     h264_bits_init(&nal->rbsp, s->rbsp, n);

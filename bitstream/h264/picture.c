@@ -209,6 +209,9 @@ static void lay_out_taps(const h264_decoder *const dec, taps *const t, carver *c
     t->field = carve(c, mbs);
     t->slice = carve(c, mbs * sizeof *t->slice);
     t->dirty = carve(c, mbs);
+    t->bits = carve(c, mbs * sizeof *t->bits);
+    for (int part = 0; part < N_COSTS && want & H264_TAP_BITS; part++)
+        t->part[part] = carve(c, mbs * sizeof *t->part[part]);
     if (want & H264_TAP_MODES) {
         t->intra_luma = carve(c, mbs * 16);
         t->intra_chroma = carve(c, mbs);
@@ -345,6 +348,11 @@ void h264_frame_fill(const picture *const pic, h264_frame *const f) {
     f->field = t->field;
     f->intra_luma = t->intra_luma;
     f->intra_chroma = t->intra_chroma;
+    f->mb_bits = t->bits;
+    for (int part = 0; part < N_COSTS; part++)
+        f->part_bits[part] = t->part[part];
+    f->bits = (uint32_t)((pic->cost + 128) >> 8);
+    f->bytes = pic->bytes;
     f->mv = t->mv;
     f->ref = t->ref;
     memcpy(f->scaling4x4, pic->ScalingList4x4, sizeof f->scaling4x4);

@@ -33,6 +33,7 @@ static int decode_cavlc(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
             uint32_t mb_skip_run = bits_ue(&s->b);
             if (mb_skip_run > end - CurrMbAddr || bits_overrun(&s->b))
                 return H264_CORRUPT;
+            h264_cost_skip_run(s, mb_skip_run);
             while (mb_skip_run-- > 0) {
                 if (CurrMbAddr >= end)
                     return H264_CORRUPT;
@@ -42,6 +43,7 @@ static int decode_cavlc(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
                     return H264_CORRUPT;
                 h264_macroblock_skip(dec);
                 finish_macroblock(dec);
+                h264_cost_macroblock(dec, false);
             }
             if (!h264_bits_more_rbsp_data(&s->b))
                 return H264_OK;
@@ -53,6 +55,7 @@ static int decode_cavlc(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
         if (!is_new(dec) || h264_macroblock_layer(dec) < 0)
             return H264_CORRUPT;
         finish_macroblock(dec);
+        h264_cost_macroblock(dec, false);
         if (!h264_bits_more_rbsp_data(&s->b))
             return H264_OK;
     }
@@ -87,7 +90,9 @@ static int decode_cabac(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
         if (out_of_data(s))
             return H264_CORRUPT;
         finish_macroblock(dec);
-        if (h264_cabac_end_of_slice_flag(dec))
+        const bool last = h264_cabac_end_of_slice_flag(dec);
+        h264_cost_macroblock(dec, last);
+        if (last)
             return H264_OK;
         if (CurrMbAddr >= end)
             return H264_CORRUPT;
@@ -148,8 +153,10 @@ static bool is_new_pair(const h264_decoder *const dec, const uint32_t pair) {
 static bool next_is_skipped(slice_ctx *const s, int64_t *const run) {
     if (!h264_is_inter_slice(&s->hdr))
         return false;
-    if (*run < 0)
+    if (*run < 0) {
         *run = bits_ue(&s->b);
+        h264_cost_skip_run(s, (uint32_t)*run);
+    }
     return --*run >= 0;
 }
 
@@ -167,6 +174,7 @@ static int decode_cavlc_pairs(h264_decoder *const dec, uint32_t pair, const uint
             set_field(dec, pair, bits_peek32(&s->b) >> 31);
         if (decode_in_pair(dec, pair, 0, top_skipped) < 0)
             return H264_CORRUPT;
+        h264_cost_macroblock(dec, false);
         if (run <= 0 && !h264_bits_more_rbsp_data(&s->b))
             return H264_CORRUPT; // half a pair
         const bool bottom_skipped = next_is_skipped(s, &run);
@@ -174,6 +182,7 @@ static int decode_cavlc_pairs(h264_decoder *const dec, uint32_t pair, const uint
             bits_skip(&s->b, 1);
         if (decode_in_pair(dec, pair, 1, bottom_skipped) < 0)
             return H264_CORRUPT;
+        h264_cost_macroblock(dec, false);
         if (run <= 0 && !h264_bits_more_rbsp_data(&s->b))
             return H264_OK;
     }
@@ -207,13 +216,16 @@ static int decode_cabac_pairs(h264_decoder *const dec, uint32_t pair, const uint
         pair_flags(dec, pair, skipped);
         if (decode_in_pair(dec, pair, 0, skipped[0]) < 0)
             return H264_CORRUPT;
+        h264_cost_macroblock(dec, false);
         if (!skipped[0] && inter) {
             locate_in_pair(dec, pair, 1);
             skipped[1] = h264_cabac_mb_skip_flag(dec);
         }
         if (decode_in_pair(dec, pair, 1, skipped[1]) < 0 || out_of_data(s))
             return H264_CORRUPT;
-        if (h264_cabac_end_of_slice_flag(dec))
+        const bool last = h264_cabac_end_of_slice_flag(dec);
+        h264_cost_macroblock(dec, last);
+        if (last)
             return H264_OK;
     }
     return H264_CORRUPT;
@@ -231,6 +243,7 @@ int h264_decode_slice_data(h264_decoder *const dec) {
         return H264_CORRUPT;
     s->QPY = s->hdr.SliceQPY;
     s->mb.last_mb_qp_delta = 0;
+    h264_cost_begin(s);
     h264_neighbours_init(s);
     h264_slice_prediction_init(dec);
     if (s->hdr.MbaffFrameFlag)

@@ -66,7 +66,8 @@ typedef struct stream_state {
                       // yet
     bool
         unit_boundary; // a packet began, or an AUD, parameter set or SEI came, since the last slice
-    bool first_mb_seen; // a slice of dec->cur began with macroblock 0
+    uint32_t unit_bytes; // NAL units that have come and belong to the next picture
+    bool first_mb_seen;  // a slice of dec->cur began with macroblock 0
 
     poc_state poc;
     int PrevRefFrameNum;

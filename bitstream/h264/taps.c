@@ -198,9 +198,20 @@ static void tap_maps(const h264_decoder *const dec) {
         tap_modes(dec, t);
 }
 
+// Costs are known when the macroblock has been parsed to its end; those of a concealed one are
+// none.
+static void clear_costs(const h264_decoder *const dec) {
+    const taps *const t = dec->cur->taps;
+    const int addr = dec->slice.mb.addr;
+    t->bits[addr] = 0;
+    for (int part = 0; part < N_COSTS && t->part[0]; part++)
+        t->part[part][addr] = 0;
+}
+
 void h264_tap_macroblock(const h264_decoder *const dec) {
     if (!dec->cur->taps)
         return;
     clear_taps(dec);
     tap_maps(dec);
+    clear_costs(dec);
 }

@@ -6,14 +6,20 @@ import h5py
 import numpy as np
 
 from .reader import PriorsFile
+from .reading import Priors
 from .schema import FIELDS, MB_TYPES, PICTURE_TYPES, TU_TYPES, MbType
 
 _BATCH = 64  # frames whose maps are held at a time
 
 
-def sizes(priors: PriorsFile) -> dict[str, dict[str, object]]:
-    """Shape, type and bytes of every dataset of the file."""
+def sizes(priors: Priors) -> dict[str, dict[str, object]]:
+    """Shape, type and bytes of every dataset; a video stores none."""
     result: dict[str, dict[str, object]] = {}
+    if not isinstance(priors, PriorsFile):
+        for path in priors.keys():
+            data = priors[path]
+            result[path] = {"shape": list(data.shape), "dtype": str(data.dtype)}
+        return result
     with h5py.File(priors.path, "r") as file:
         for path in FIELDS:
             if path in file:
@@ -28,7 +34,7 @@ def sizes(priors: PriorsFile) -> dict[str, dict[str, object]]:
     return result
 
 
-def histograms(priors: PriorsFile) -> dict[str, dict[str, int]]:
+def histograms(priors: Priors) -> dict[str, dict[str, int]]:
     """How often each picture type, macroblock type, transform (per 4x4 block) and QP occurs."""
     pictures = Counter(priors.column("picture_type").tolist())
     qp, types, units = Counter[int](), Counter[int](), Counter[int]()
@@ -48,6 +54,19 @@ def histograms(priors: PriorsFile) -> dict[str, dict[str, int]]:
         "tu": _named(units, TU_TYPES),
         "qp": {str(value): qp[value] for value in sorted(qp)},
     }
+
+
+def spent(priors: Priors) -> dict[str, int]:
+    """Bits of slice data in all, and what they were spent on where that is stored."""
+    found = {"all": int(priors.column("bits").sum())} if "frames/bits" in priors else {}
+    for path in priors.keys():
+        if path.startswith("bits/"):
+            total = sum(
+                int(priors.read(path, slice(first, first + _BATCH)).sum(dtype=np.int64))
+                for first in range(0, len(priors), _BATCH)
+            )
+            found[path.partition("/")[2]] = round(total / 256)
+    return found
 
 
 def _named(counts: Counter[int], names: dict[str, int]) -> dict[str, int]:

@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 
 PLANES = ("y", "cb", "cr")
 PLANE_GROUPS = ("decoded", "prediction", "residual", "level")
-OPTIONS = {"motion": "motion", "intra": "modes"}
+OPTIONS = {"motion": "motion", "intra": "modes", "bits": "bits"}
 """Groups of datasets that must be asked for, and the option that does."""
 
 
@@ -254,6 +254,30 @@ def _plane_fields() -> list[Field]:
 
 
 _MB = ("N", "H/16", "W/16")
+
+
+def _cost_fields() -> list[Field]:
+    meaning = {
+        "type": "types, intra prediction modes, coded_block_pattern, transform size and flags",
+        "motion": "references and motion vectors",
+        "luma": "luma levels (I_PCM: luma samples)",
+        "chroma": "chroma levels (I_PCM: chroma samples)",
+        "qp": "mb_qp_delta",
+    }
+    return [
+        Field(
+            f"bits/{name}",
+            "u4",
+            _MB,
+            f"part of mb/bits: {text}",
+            "1/256 bit",
+            f"bits_{name}",
+            when="--bits detailed",
+        )
+        for name, text in meaning.items()
+    ]
+
+
 FIELDS: dict[str, Field] = {
     f.path: f
     for f in [
@@ -272,6 +296,15 @@ FIELDS: dict[str, Field] = {
         ),
         Field("frames/keyframe", "?", ("N",), "IDR picture", "", "keyframe"),
         Field("frames/concealed", "?", ("N",), "some macroblock was concealed", "", "concealed"),
+        Field("frames/bits", "u4", ("N",), "slice data of the picture", "bits", "bits"),
+        Field(
+            "frames/bytes",
+            "u4",
+            ("N",),
+            "NAL units of the access unit, without start codes or lengths",
+            "bytes",
+            "bytes",
+        ),
         Field("frames/scaling", "u1", ("N",), "row of scaling/* in force", "", ""),
         *_plane_fields(),
         Field(
@@ -291,6 +324,15 @@ FIELDS: dict[str, Field] = {
         Field("mb/cbp", "u1", _MB, "coded_block_pattern (Intra16x16: luma 0 or 15)", "", "cbp"),
         Field("mb/slice", "u2", _MB, "slice number in the picture, 65535 at most", "", "slice"),
         Field("mb/field", "u1", _MB, "1: field macroblock, or field picture", "", "field"),
+        Field(
+            "mb/bits",
+            "u4",
+            _MB,
+            "cost of the macroblock in the bitstream; over a picture they add up to its slice data",
+            "1/256 bit",
+            "mb_bits",
+        ),
+        *_cost_fields(),
         Field(
             "scaling/list4x4",
             "u1",

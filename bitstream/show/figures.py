@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ..priors.reader import PriorsFile
+from ..priors.reading import Priors
 from ..priors.record import FrameRecord
 from ..priors.schema import TU_KIND, MbType, PictureType, TuType
 from .colour import to_rgb
@@ -30,7 +30,7 @@ _UNITS = {
 }
 
 
-def shown_rgb(planes: tuple[np.ndarray, ...], priors: PriorsFile) -> np.ndarray:
+def shown_rgb(planes: tuple[np.ndarray, ...], priors: Priors) -> np.ndarray:
     """Coded planes as a player shows them: cropped, uint8 RGB `[H, W, 3]`."""
     attrs = priors.attrs
     rows, columns = priors.crop
@@ -89,8 +89,8 @@ def _note(axes: Axes, text: str) -> None:
     )
 
 
-def frame_figure(priors: PriorsFile, index: int) -> Figure:
-    """Decoded picture, transform units, QP, prediction, residual and levels of one frame.
+def frame_figure(priors: Priors, index: int) -> Figure:
+    """Decoded picture, transform units, QP, prediction, residual and cost of one frame.
 
     Raises:
         IndexError: there is no such frame.
@@ -111,11 +111,14 @@ def frame_figure(priors: PriorsFile, index: int) -> Figure:
     _pictures(figure, priors, record, box)
     _qp_panel(figure, record, box)
     _signed_panel(figure, 5, "Residual", record.residual, box, "luma, before clipping")
-    _level_panel(figure, record, box)
+    if "mb/bits" in priors:
+        _bits_panel(figure, record, box)
+    else:
+        _level_panel(figure, record, box)
     return figure
 
 
-def _heading(figure: Figure, priors: PriorsFile, record: FrameRecord) -> None:
+def _heading(figure: Figure, priors: Priors, record: FrameRecord) -> None:
     kind = PictureType(record.picture_type).name + (" (IDR)" if record.keyframe else "")
     skipped = np.isin(record.mb_type, (MbType.P_Skip, MbType.B_Skip)).mean()
     text = (
@@ -129,7 +132,7 @@ def _heading(figure: Figure, priors: PriorsFile, record: FrameRecord) -> None:
     figure.text(0.955, y, text, fontsize=10.5, color=_FAINT, va="center", ha="right")
 
 
-def _pictures(figure: Figure, priors: PriorsFile, record: FrameRecord, box: Box) -> None:
+def _pictures(figure: Figure, priors: Priors, record: FrameRecord, box: Box) -> None:
     axes = _panel(figure, 1, "Decoded", "as a player shows it")
     shown = record.decoded or record.prediction
     if record.decoded is not None:
@@ -242,6 +245,27 @@ def _signed_panel(
     _bar(figure, axes, image)
 
 
+def _bits_panel(figure: Figure, record: FrameRecord, box: Box) -> None:
+    """Where the bits went, on a scale of doublings: skipped macroblocks cost less than one."""
+    bits = record.mb_bits / 256
+    axes = _panel(figure, 6, "Bits", f"of each macroblock, {record.bits:,} in all")
+    image = axes.imshow(
+        np.log2(1 + bits),
+        extent=(0, bits.shape[1] * 16, bits.shape[0] * 16, 0),
+        cmap="inferno",
+        vmin=0,
+        vmax=max(4.0, float(np.log2(1 + bits.max()))),
+        interpolation="nearest",
+    )
+    axes.set_xlim(box[0], box[1])
+    axes.set_ylim(box[2], box[3])
+    inset = axes.inset_axes((1.015, 0.0, 0.022, 1.0))
+    bar = figure.colorbar(image, cax=inset, ticks=range(0, 20, 2))
+    bar.ax.set_yticklabels([f"{2**k - 1:,}" if k else "0" for k in bar.get_ticks().astype(int)])
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=7.5, colors=_FAINT, length=0, pad=2)
+
+
 def _level_panel(figure: Figure, record: FrameRecord, box: Box) -> None:
     """How many levels are not zero in each 8x8 block: where the bits went."""
     axes = _panel(figure, 6, "Coded levels", "nonzero per 8x8 luma block")
@@ -276,7 +300,7 @@ def _level_panel(figure: Figure, record: FrameRecord, box: Box) -> None:
     bar.ax.minorticks_off()
 
 
-def save_figure(priors: PriorsFile, index: int, path: str | os.PathLike[str]) -> None:
+def save_figure(priors: Priors, index: int, path: str | os.PathLike[str]) -> None:
     """Write the figure of one frame; the suffix says how (png, pdf, svg).
 
     Raises:

@@ -4,7 +4,7 @@ from typing import TextIO
 
 import numpy as np
 
-from ..priors.reader import PriorsFile
+from ..priors.reading import Priors
 from ..priors.schema import MB_TYPES, TU_KIND, TuType
 
 _QP, _TYPE, _UNIT, _MV0, _MV1 = range(5)
@@ -16,7 +16,7 @@ _TU = {  # side and colour
 }
 
 
-def write_statistics(priors: PriorsFile, out: TextIO) -> int:
+def write_statistics(priors: Priors, out: TextIO) -> int:
     """Write QP, macroblock type, transform units and, where stored, motion vectors of all frames.
 
     Args:
@@ -51,7 +51,7 @@ def _legend() -> str:
     return ", ".join(f"{number} {name}" for name, number in MB_TYPES.items())
 
 
-def _write_frame(priors: PriorsFile, k: int, motion: bool, out: TextIO) -> int:
+def _write_frame(priors: Priors, k: int, motion: bool, out: TextIO) -> int:
     rows, columns = priors.crop
     lines: list[str] = []
 
