@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 IDR, SLICE, SEI, SPS, PPS, AUD, END_OF_SEQUENCE = 5, 1, 6, 7, 8, 9, 10
+PARTITION_A, PARTITION_B, PARTITION_C = 2, 3, 4
 P, B, I = 0, 1, 2  # noqa: E741 - slice_type as the standard names it
 
 
@@ -81,6 +82,7 @@ class Sets:
     width_mbs: int = 2
     height_mbs: int = 2
     chroma_format_idc: int = 1  # written for profile_idc 100 and above
+    separate_planes: int = 0  # separate_colour_plane_flag, written for chroma_format_idc 3
     bit_depth: int = 8
     bit_depth_chroma: int | None = None  # None: that of luma
     log2_max_frame_num: int = 4
@@ -113,7 +115,7 @@ class Sets:
     @property
     def chroma_samples(self) -> int:
         """Chroma samples of a macroblock, both planes together."""
-        return (0, 128, 256, 512)[self.chroma_format_idc]
+        return 0 if self.separate_planes else (0, 128, 256, 512)[self.chroma_format_idc]
 
     @property
     def depths(self) -> tuple[int, int]:
@@ -126,7 +128,7 @@ class Sets:
         if self.profile_idc >= 100:
             w.ue(self.chroma_format_idc)
             if self.chroma_format_idc == 3:
-                w.u(1, 0)
+                w.u(1, self.separate_planes)
             w.ue(self.bit_depth - 8, self.depths[1] - 8).u(1, 0).u(1, 0)
         w.ue(self.log2_max_frame_num - 4, self.poc_type)
         if self.poc_type == 0:
@@ -191,15 +193,24 @@ class Picture:
     long_term_idr: int = 0
     no_output_of_prior_pics: int = 0
     redundant_pic_cnt: int = 0
+    colour_plane: int = 0
     num_ref: int | None = None  # override of num_ref_idx_l0_active
     field_bits: tuple[int, ...] = field(default=())  # field_pic_flag, bottom_field_flag
     pairs: Sequence[tuple[int | None, ...]] = ()
 
     def nal(self, s: Sets) -> bytes:
         """The slice as a NAL unit of a stream with these parameter sets."""
+        w, kind = self.header(s)
+        self._macroblocks(w, s, kind)
+        return nal(IDR if self.idr else SLICE, w.trailing(), self.ref_idc)
+
+    def header(self, s: Sets) -> tuple[BitWriter, int]:
+        """The slice header alone, for slice data that a test writes itself; and the slice type."""
         kind = I if self.value is not None or self.pairs else P
         kind = kind if self.slice_type is None else self.slice_type
         w = BitWriter().ue(self.first_mb, kind, s.pps_id)
+        if s.separate_planes:
+            w.u(2, self.colour_plane)
         w.u(s.log2_max_frame_num, self.frame_num % (1 << s.log2_max_frame_num))
         for bit in self.field_bits:
             w.u(1, bit)
@@ -218,8 +229,7 @@ class Picture:
         w.se(0)  # slice_qp_delta
         if s.unfiltered:
             w.ue(1)
-        self._macroblocks(w, s, kind)
-        return nal(IDR if self.idr else SLICE, w.trailing(), self.ref_idc)
+        return w, kind
 
     def _inter(self, w: BitWriter, kind: int) -> None:
         if kind == B:

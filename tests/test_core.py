@@ -9,6 +9,9 @@ import pytest
 from bitwriter import (
     AUD,
     END_OF_SEQUENCE,
+    PARTITION_A,
+    PARTITION_B,
+    PARTITION_C,
     SEI,
     SLICE,
     BitWriter,
@@ -588,19 +591,95 @@ def test_a_slice_group_lost_is_concealed() -> None:
     assert (frame.decoded[0][::16, ::16] == [[0, 50], [50, 0]]).all() and frame.concealed_mbs == 2
 
 
-def test_data_partitioning_is_named() -> None:
-    s = Sets(profile_idc=88)
-    partition = bytearray(Picture(frame_num=1, poc=2, value=None).nal(s))
-    partition[4] = partition[4] & ~31 | 2
+def test_unsupported_features_are_named() -> None:
+    s = Sets(profile_idc=244, chroma_format_idc=3, separate_planes=1)
     decoder = Decoder()
-    decoder.send(stream(s, [Picture(idr=True)]) + bytes(partition))
-    assert decoder.receive() is not None
-    feature = "picture 1, NAL unit type 2: data"
+    decoder.send(stream(Sets(), [Picture(idr=True)]) + stream(s, [Picture(idr=True, idr_pic_id=1)]))
+    assert decoder.receive() is not None  # what was decoded before
+    feature = "picture 1, NAL unit type 5: separate colour planes"
     with pytest.raises(UnsupportedStreamError, match=feature) as caught:
         decoder.receive()
     assert isinstance(caught.value, NotImplementedError) and isinstance(caught.value, DavdError)
     with pytest.raises(UnsupportedStreamError, match=feature):
         decoder.send(b"\0\0\1\x09\x10")
+
+
+def partitions(s: Sets, picture: Picture, a: BitWriter, b: BitWriter, c: BitWriter) -> list[bytes]:
+    """A picture of one slice in three partitions, slice data given; slice_id 0."""
+    header, _ = picture.header(s)
+    header.ue(0).bits.extend(a.bits)
+    rest = [BitWriter().ue(0) for _ in range(2)]
+    out = [nal(PARTITION_A, header.trailing(), picture.ref_idc)]
+    for kind, writer, data in zip((PARTITION_B, PARTITION_C), rest, (b, c), strict=True):
+        if kind == PARTITION_B:
+            writer.align()  # I_PCM
+        writer.bits.extend(data.bits)
+        out.append(nal(kind, writer.trailing(), picture.ref_idc))
+    return out
+
+
+def two_intra_two_inter(s: Sets) -> list[bytes]:
+    """Four macroblocks: I_PCM of value 50, P_L0_16x16 with a Cb DC level, and both once more."""
+    a, b, c = BitWriter(), BitWriter(), BitWriter()
+    for _ in range(2):
+        a.ue(0, 30)  # mb_skip_run, I_PCM
+        b.raw(bytes([50]) * 384)
+        # P_L0_16x16, mvd, coded_block_pattern 16 (code number 1), mb_qp_delta
+        a.ue(0, 0).se(0, 0).ue(1).se(0)
+        c.u(3, 0b101).u(2, 0b01)  # Cb: a trailing one, +, no zeros before it; Cr: no levels
+    return partitions(s, Picture(frame_num=1, poc=2, value=None), a, b, c)
+
+
+LEFT = np.array([[True, False], [True, False]])  # the intra macroblocks of two_intra_two_inter
+
+
+def test_data_partitions() -> None:
+    s = Sets(profile_idc=88)
+    data = stream(s, [Picture(idr=True, value=9)]) + b"".join(two_intra_two_inter(s))
+    _, frame = decode(data)
+    assert (frame.decoded[0][::16, ::16] == np.where(LEFT, 50, 9)).all()
+    assert (frame.decoded[1][::8, ::8] == np.where(LEFT, 50, 11)).all()
+    assert (frame.decoded[2][::8, ::8] == np.where(LEFT, 50, 9)).all()
+    assert not frame.concealed and (frame.level[1][::8, ::8] == ~LEFT).all()
+
+
+@pytest.mark.parametrize("lost", ["B", "C", "B of another slice", "half of B", "all but A"])
+def test_partitions_that_are_lost(lost: str) -> None:
+    s = Sets(profile_idc=88)
+    a, b, c = two_intra_two_inter(s)
+    if lost == "B of another slice":
+        b = b[:5] + bytes([0b01000000]) + b[6:]  # slice_id 1
+    kept = {"B": a + c, "C": a + b, "all but A": a, "half of B": a + b[:500] + c}.get(
+        lost, a + b + c
+    )
+    _, frame = decode(stream(s, [Picture(idr=True, value=9)]) + kept)
+    # The residual of inter macroblocks cannot be read where that of intra neighbours is unknown.
+    intra = {"C": LEFT, "half of B": LEFT & [[True], [False]]}.get(lost, LEFT & False)
+    inter = ~LEFT & [[True], [False]] if lost == "half of B" else LEFT & False
+    assert (frame.decoded[0][::16, ::16] == np.where(intra, 50, 9)).all()
+    assert (frame.decoded[1][::8, ::8] == np.where(intra, 50, 9 + 2 * inter)).all()
+    assert frame.concealed_mbs == 4 - np.count_nonzero(intra | inter)
+
+
+def test_redundant_slices_replace_what_is_lost() -> None:
+    s = Sets(redundant=1, width_mbs=1, height_mbs=4)
+
+    def part(first: int, value: int, count: int) -> bytes:
+        fields = {"first_mb": first, "mbs": 2, "value": value, "redundant_pic_cnt": count}
+        return Picture(frame_num=1, poc=2, **fields).nal(s)  # type: ignore[arg-type]
+
+    start = stream(s, [Picture(idr=True, value=1)])
+    redundant = part(0, 50, 1) + part(2, 60, 1) + part(0, 70, 2)
+    broken = part(0, 30, 0)
+    for primary, wanted in [
+        (part(0, 30, 0) + part(2, 40, 0), [30, 30, 40, 40]),
+        (part(0, 30, 0), [30, 30, 60, 60]),
+        (part(2, 40, 0), [50, 50, 40, 40]),
+        (broken[:500] + part(2, 40, 0), [50, 50, 40, 40]),
+        (b"", [50, 50, 60, 60]),
+    ]:
+        _, frame = decode(start + primary + redundant)
+        assert frame.decoded[0][::16, 0].tolist() == wanted
 
 
 def test_tools_that_the_profile_lacks_are_damage() -> None:

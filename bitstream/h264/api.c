@@ -26,6 +26,7 @@ static void decode_packet(h264_decoder *const dec, const uint8_t *const data, co
         *usable += rc == H264_OK;
         if (rc == H264_UNSUPPORTED || rc == H264_NOMEM) {
             s->failure = rc;
+            s->partitions[0].present = false;
             h264_end_sequence(dec);
         }
     }
@@ -39,8 +40,10 @@ static void decode_rest(h264_decoder *const dec) {
         decode_packet(dec, s->rest, s->rest_size, &s->rest_pos, &usable);
     if (s->failure != 0)
         s->rest_pos = s->rest_size;
-    if (s->flushing && s->rest_pos >= s->rest_size && s->queue_length == 0)
+    if (s->flushing && s->rest_pos >= s->rest_size && s->queue_length == 0) {
+        (void)h264_decode_partitions(dec); // the end of the stream is near anyway
         h264_end_sequence(dec);
+    }
 }
 
 static int keep_rest(h264_decoder *const dec, const uint8_t *const data, const size_t size) {
@@ -205,6 +208,8 @@ void h264_close(h264_decoder *const dec) {
     free(dec->active_pps.slice_group_id);
     h264_pictures_free(dec);
     free(dec->stream->rbsp);
+    for (int i = 0; i < 3; i++)
+        free(dec->stream->partitions[i].rbsp);
     free(dec->stream->rest);
     free(dec->stream);
     free(dec);

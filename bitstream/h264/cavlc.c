@@ -6,6 +6,7 @@
 // nC from the counts of the blocks to the left and above (9.2.1)
 static int context_nC(const mb_ctx *const m, const int plane, const int x, const int y,
                       const int width, const int rows) {
+    const bool no_inter = m->inter_counts_as_0;
     int nA = 0, nB = 0, have = 0;
     if (x > 0) {
         nA = m->mb->total_coeff[plane][y * width + x - 1];
@@ -14,7 +15,9 @@ static int context_nC(const mb_ctx *const m, const int plane, const int x, const
         const mb_info *const left = m->left[y >= rows / 2];
         if (left->slice_num >= 0) {
             const int row = width == 4 ? m->left_row[y] : m->left_row_c[y];
-            nA = left->total_coeff[plane][row * width + width - 1];
+            nA = H264_UNLIKELY(no_inter) && !left->is_intra
+                     ? 0
+                     : left->total_coeff[plane][row * width + width - 1];
             have = 1;
         }
     }
@@ -22,7 +25,9 @@ static int context_nC(const mb_ctx *const m, const int plane, const int x, const
         nB = m->mb->total_coeff[plane][(y - 1) * width + x];
         have += 2;
     } else if (m->B->slice_num >= 0) {
-        nB = m->B->total_coeff[plane][(rows - 1) * width + x];
+        nB = H264_UNLIKELY(no_inter) && !m->B->is_intra
+                 ? 0
+                 : m->B->total_coeff[plane][(rows - 1) * width + x];
         have += 2;
     }
     return have == 3 ? (nA + nB + 1) >> 1 : nA + nB;
@@ -146,7 +151,7 @@ static int add_block(mb_ctx *const m, const int plane, const int block, const in
 
 int h264_cavlc_residual_block(h264_decoder *const dec, const block_kind kind, const int plane,
                               const int block) {
-    bits *const b = &dec->slice.b;
+    bits *const b = dec->slice.residual;
     mb_ctx *const m = &dec->slice.mb;
     const int first = m->n_levels;
     if (kind == KIND_CHROMA_DC) {

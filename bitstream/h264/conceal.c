@@ -78,7 +78,7 @@ void h264_conceal_picture(h264_decoder *const dec) {
     for (m->mb_y = h->bottom_field_flag; m->mb_y < dec->FrameHeightInMbs; m->mb_y += step) {
         for (m->mb_x = 0; m->mb_x < dec->PicWidthInMbs; m->mb_x++) {
             mb_info *const mb = &dec->mb[m->mb_x + m->mb_y * dec->PicWidthInMbs];
-            if (mb->slice_num >= 0)
+            if (mb->slice_num >= 0 && !(mb->residual_lost && mb->is_intra))
                 continue;
             mb->field = h->MbaffFrameFlag && pair_is_field(dec, m);
             h264_neighbours(dec, m);

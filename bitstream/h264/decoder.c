@@ -1,16 +1,15 @@
 /* From NAL units to slices: what each unit is for, where a picture begins, and what cannot be
  * decoded. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "stream.h"
 
 /* Name of what the slice needs and this decoder lacks; NULL: nothing. Each is looked for only where
  * its profile or the SPS allows it: elsewhere it is damage, see impossible(). */
-static const char *unsupported_feature(const sps *const s, const slice_header *const h) {
+static const char *unsupported_feature(const sps *const s) {
     if (s->separate_colour_plane_flag)
         return "separate colour planes";
-    if (h->nal_unit_type == NAL_DPA)
-        return "data partitioning";
     return NULL;
 }
 
@@ -33,7 +32,8 @@ static bool begins_picture(const h264_decoder *const dec) {
     if (h264_first_of_picture(&s->first, &s->next, &dec->active_sps))
         return true;
     // pictures that no header tells apart, as from encoders that never change idr_pic_id
-    return s->unit_boundary && s->next.first_mb_in_slice == 0 && s->first_mb_seen;
+    return s->unit_boundary && s->next.first_mb_in_slice == 0 && s->first_mb_seen &&
+           s->next.redundant_pic_cnt == 0;
 }
 
 static void activate_scaling(h264_decoder *const dec) {
@@ -52,6 +52,16 @@ static void activate_scaling(h264_decoder *const dec) {
     }
 }
 
+static void use_partitions(const stream_state *const s, slice_ctx *const c) {
+    c->residual = &c->b;
+    c->mb.inter_counts_as_0 = false;
+    c->partitioned = c->hdr.nal_unit_type == NAL_DPA;
+    for (int i = 0; i < 2; i++) {
+        c->have_partition[i] = s->partitions[1 + i].present;
+        c->partition[i] = s->partitions[1 + i].b;
+    }
+}
+
 /* dec->stream->next is a slice of dec->cur; b stands at slice_data(). */
 static int decode_slice(h264_decoder *const dec, const bits *const b) {
     stream_state *const s = dec->stream;
@@ -67,13 +77,17 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     c->sps = &dec->active_sps;
     c->pps = &dec->active_pps;
     c->scale = &dec->scale;
-    c->slice_num = s->n_slices++;
     c->pic = dec->cur;
     c->b = *b;
+    use_partitions(s, c);
     rc = h264_slice_groups(dec);
     dec->warnings[H264_WARN_CORRUPT_SLICE] += rc == H264_CORRUPT;
     if (rc < 0)
         return h264_error(dec, rc, "slice groups do not fit the picture");
+    c->replaces = -1;
+    if (c->hdr.redundant_pic_cnt > 0 && !h264_redundant_slice_needed(dec, s->slice_error))
+        return H264_OK;
+    c->slice_num = s->n_slices++;
     dec->cur->picture_type = imax(dec->cur->picture_type, picture_type[c->hdr.slice_type]);
     rc = h264_ref_lists(dec);
     if (rc < 0)
@@ -81,14 +95,16 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     s->first_mb_seen |= s->next.first_mb_in_slice == 0;
     if (dec->settings.how & H264_HEADERS)
         return H264_OK;
-    if (h264_decode_slice_data(dec) < 0) {
+    if (h264_decode_slice_data(dec) < 0 && c->hdr.redundant_pic_cnt == 0) {
         dec->warnings[H264_WARN_CORRUPT_SLICE]++;
         s->slice_error = true;
     }
     return H264_OK;
 }
 
-static int decode_slice_nal(h264_decoder *const dec, nal_unit *const nal) {
+/* Parses the slice header and begins a picture where it must. dec->cur is NULL where the slice
+ * cannot be used. */
+static int begin_slice(h264_decoder *const dec, nal_unit *const nal) {
     stream_state *const s = dec->stream;
     const uint64_t unknown = dec->warnings[H264_WARN_NO_PARAMETER_SET];
     int rc = h264_parse_slice_header(dec, nal, &nal->rbsp);
@@ -100,9 +116,7 @@ static int decode_slice_nal(h264_decoder *const dec, nal_unit *const nal) {
             unknown == dec->warnings[H264_WARN_NO_PARAMETER_SET];
         return rc;
     }
-    if (s->next.redundant_pic_cnt > 0)
-        return H264_OK;
-    const char *const feature = unsupported_feature(s->next_sps, &s->next);
+    const char *const feature = unsupported_feature(s->next_sps);
     if (feature != NULL && (s->started || h264_may_start_here(s)))
         return h264_error(dec, H264_UNSUPPORTED, "%s cannot be decoded", feature);
     if (begins_picture(dec)) {
@@ -111,9 +125,64 @@ static int decode_slice_nal(h264_decoder *const dec, nal_unit *const nal) {
         rc = h264_start_picture(dec);
     }
     s->unit_boundary = false;
+    return rc;
+}
+
+static int decode_slice_nal(h264_decoder *const dec, nal_unit *const nal) {
+    const int rc = begin_slice(dec, nal);
+    return rc < 0 || dec->cur == NULL ? rc : decode_slice(dec, &nal->rbsp);
+}
+
+// -------------------------------------------------------------------------------- data
+// partitioning
+
+static int keep_partition(h264_decoder *const dec, partition *const p, const bits *const b) {
+    const size_t size = (b->end >> 3) + BITS_PADDING;
+    if (p->capacity < size) {
+        uint8_t *const grown = realloc(p->rbsp, size);
+        if (grown == NULL)
+            return h264_error(dec, H264_NOMEM, "no memory for a partition of %zu bytes", size);
+        p->rbsp = grown;
+        p->capacity = size;
+    }
+    memcpy(p->rbsp, b->data, size);
+    p->b = *b;
+    p->b.data = p->rbsp;
+    p->present = true;
+    return H264_OK;
+}
+
+/* 7.3.2.9.1. The header is read at once; the slice is decoded when its other partitions have come,
+ * or something else has. */
+static int partition_a(h264_decoder *const dec, nal_unit *const nal) {
+    stream_state *const s = dec->stream;
+    const int rc = begin_slice(dec, nal);
     if (rc < 0 || dec->cur == NULL)
         return rc;
-    return decode_slice(dec, &nal->rbsp);
+    s->slice_id = bits_ue(&nal->rbsp);
+    return keep_partition(dec, &s->partitions[0], &nal->rbsp);
+}
+
+/* 7.3.2.9.2, 7.3.2.9.3 */
+static int partition_b_or_c(h264_decoder *const dec, nal_unit *const nal) {
+    stream_state *const s = dec->stream;
+    partition *const p = &s->partitions[nal->nal_unit_type - NAL_DPA];
+    const uint32_t slice_id = bits_ue(&nal->rbsp);
+    if (!s->partitions[0].present || p->present || slice_id != s->slice_id ||
+        (s->next_pps->redundant_pic_cnt_present_flag &&
+         bits_ue(&nal->rbsp) != (uint32_t)s->next.redundant_pic_cnt))
+        return H264_OK; // of a slice that is not there
+    return keep_partition(dec, p, &nal->rbsp);
+}
+
+int h264_decode_partitions(h264_decoder *const dec) {
+    partition *const p = dec->stream->partitions;
+    if (!p[0].present)
+        return H264_OK;
+    const int rc = decode_slice(dec, &p[0].b);
+    for (int i = 0; i < 3; i++)
+        p[i].present = false;
+    return rc;
 }
 
 // --------------------------------------------------------------------------------------- NAL units
@@ -121,10 +190,17 @@ static int decode_slice_nal(h264_decoder *const dec, nal_unit *const nal) {
 static int decode_unit(h264_decoder *const dec, nal_unit *const nal) {
     stream_state *const s = dec->stream;
     s->nal_unit_type = nal->nal_unit_type;
+    if (nal->nal_unit_type != NAL_DPB && nal->nal_unit_type != NAL_DPC) {
+        const int rc = h264_decode_partitions(dec);
+        if (rc == H264_NOMEM)
+            return rc;
+    }
     switch (nal->nal_unit_type) {
     case NAL_SLICE:
-    case NAL_IDR:
-    case NAL_DPA: return decode_slice_nal(dec, nal);
+    case NAL_IDR: return decode_slice_nal(dec, nal);
+    case NAL_DPA: return partition_a(dec, nal);
+    case NAL_DPB:
+    case NAL_DPC: return partition_b_or_c(dec, nal);
     case NAL_SEI:
         s->unit_boundary = true;
         h264_parse_sei(dec, &nal->rbsp);

@@ -316,6 +316,7 @@ typedef struct mb_info {
     bool filter_as_intra; // intra, or in an SP or SI slice (8.7.2.1)
     bool skip;            // P_Skip or B_Skip
     bool is_SI;           // mb_type SI; its type is H264_I_4X4
+    bool residual_lost;   // it was in a partition that did not come
     bool conceal;         // invented: not decoded, or predicted from a missing picture
     uint8_t direct;       // bit per 8x8 quarter predicted in direct mode (B_Skip, B_Direct, direct
                           // sub-macroblock)
@@ -387,6 +388,7 @@ typedef struct mb_ctx {
     int QPY, QPprimeY, QPprimeC[2];
     bool TransformBypassModeFlag;
     bool switching_transform; // decoded by 8.6
+    bool inter_counts_as_0;   // total_coeff of inter neighbours: 9.2.1, with data partitioning
     bool transform_size_8x8_flag;
     // residual
     uint32_t coded[3];                        // bit per block number with levels (bit 16: DC)
@@ -458,6 +460,12 @@ typedef struct slice_ctx {
     int16_t dist_scale_factor[N_DISTANCES][MAX_REFS];
     implicit_weights implicit[N_DISTANCES];
     bits b;
+    // Data partitioning (7.3.2.9): where the residual of intra macroblocks [0] and of inter ones
+    // [1] is, and whether that came and can be read. `residual`: what the macroblock reads, else
+    // &b.
+    bool partitioned, have_partition[2];
+    bits partition[2], *residual;
+    int replaces; // slice whose macroblocks this redundant one may replace; -1: none
     cabac cabac;
     cost cost;
     int QPY; // QP_Y,PRED: of the previous macroblock in the slice
@@ -602,6 +610,9 @@ struct h264_decoder {
 // or H264_CORRUPT; either way macroblocks it decoded have slice_num >= 0, the rest of the picture
 // is left for h264_conceal_picture().
 int h264_decode_slice_data(h264_decoder *dec);
+// Is the first macroblock of dec->slice, a redundant one, missing? With `broken`, also where the
+// slice that it is in broke off: sets dec->slice.replaces
+bool h264_redundant_slice_needed(h264_decoder *dec, bool broken);
 
 // slice_groups.c (8.2.2): dec->slice.MbToSliceGroupMap. H264_OK; H264_CORRUPT where the picture
 // parameter set does not fit the picture

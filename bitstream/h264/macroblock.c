@@ -51,6 +51,7 @@ H264_INLINE void reset(slice_ctx *const s, const bool is_intra) {
     mb->filter_as_intra = is_intra || s->hdr.slice_type >= SLICE_SP;
     mb->skip = false;
     mb->is_SI = false;
+    mb->residual_lost = false;
     mb->conceal = false;
     mb->transform_size_8x8_flag = false;
     mb->direct = 0;
@@ -243,6 +244,43 @@ static int read_mb_qp_delta(h264_decoder *const dec) {
     return H264_OK;
 }
 
+/* The partition that has the residual of the macroblock. False: it is lost, or cannot be read any
+ * more because a neighbour's is, whose total_coeff would be needed. */
+static bool open_partition(slice_ctx *const s) {
+    mb_ctx *const m = &s->mb;
+    const bool intra = m->mb->is_intra;
+    const mb_info *const neighbours[3] = {m->left[0], m->left[1], m->B};
+    m->inter_counts_as_0 = intra && s->pps->constrained_intra_pred_flag;
+    for (int i = 0; i < 3; i++)
+        if (neighbours[i]->residual_lost && (neighbours[i]->is_intra || !m->inter_counts_as_0))
+            s->have_partition[!intra] = false;
+    s->residual = &s->partition[!intra];
+    return s->have_partition[!intra];
+}
+
+// What follows in the partition is lost with it. Inter prediction stands for an inter macroblock.
+static void lose_residual(h264_decoder *const dec) {
+    mb_ctx *const m = &dec->slice.mb;
+    mb_info *const mb = m->mb;
+    dec->slice.have_partition[!mb->is_intra] = false;
+    m->n_levels = 0;
+    m->coded[0] = m->coded[1] = m->coded[2] = 0;
+    mb->nonzero = 0;
+    memset(mb->total_coeff, 0, sizeof mb->total_coeff);
+    mb->residual_lost = mb->conceal = true;
+    if (mb->is_intra) // counted by conceal.c
+        return;
+    dec->cur->concealed_mbs++;
+    dec->warnings[H264_WARN_CONCEALED_MB]++;
+}
+
+static int partitioned_residual(h264_decoder *const dec) {
+    slice_ctx *const s = &dec->slice;
+    if (!open_partition(s) || residual(dec) < 0 || bits_overrun(s->residual))
+        lose_residual(dec);
+    return H264_OK;
+}
+
 // mb_qp_delta and residual(), present or not
 static int qp_and_residual(h264_decoder *const dec) {
     slice_ctx *const s = &dec->slice;
@@ -257,7 +295,9 @@ static int qp_and_residual(h264_decoder *const dec) {
         return H264_CORRUPT;
     h264_cost_part(s, COST_QP);
     set_qp(s, s->QPY);
-    return present ? residual(dec) : H264_OK;
+    if (!present)
+        return H264_OK;
+    return H264_UNLIKELY(s->partitioned) ? partitioned_residual(dec) : residual(dec);
 }
 
 static int read_coded_block_pattern(h264_decoder *const dec) {
@@ -288,7 +328,7 @@ static bool read_transform_size_8x8_flag(h264_decoder *const dec) {
 // Where the samples of an I_PCM macroblock lie: CABAC has read nine bits ahead of where it stands
 // (9.3.1.2)
 static bits pcm_reader(slice_ctx *const s) {
-    bits b = s->b;
+    bits b = *s->residual;
     if (s->pps->entropy_coding_mode_flag) {
         const uint8_t *const at = s->cabac.next - (s->cabac.shift >> 3);
         b.pos = (uint32_t)(at - b.data) * 8;
@@ -310,6 +350,10 @@ static int i_pcm(h264_decoder *const dec) {
     memset(mb->total_coeff, 16, sizeof mb->total_coeff);
     set_qp(s, 0);
     m->last_mb_qp_delta = 0;
+    if (s->partitioned && !open_partition(s)) {
+        lose_residual(dec);
+        return H264_OK;
+    }
     bits b = pcm_reader(s);
     const int chroma = dec->mb_width_c * dec->mb_height_c;
     const uint32_t size =
@@ -326,7 +370,7 @@ static int i_pcm(h264_decoder *const dec) {
     if (s->pps->entropy_coding_mode_flag)
         h264_cabac_init_engine(&s->cabac, b.data + (b.pos >> 3), b.data + (b.end >> 3));
     else
-        s->b = b;
+        *s->residual = b;
     return H264_OK;
 }
 

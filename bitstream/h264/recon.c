@@ -574,6 +574,8 @@ static void recon_inter(h264_decoder *const dec) {
 void h264_recon_mb(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     dec->cur->mb_field[m->addr] = m->mb->field;
+    if (H264_UNLIKELY(m->mb->residual_lost) && m->mb->is_intra)
+        return; // left to conceal.c
     h264_tap_macroblock(dec);
     if (m->mb->type == H264_I_PCM)
         recon_pcm(dec);

@@ -16,8 +16,12 @@ static void locate(h264_decoder *const dec, const uint32_t CurrMbAddr) {
 }
 
 // Is the macroblock free to be decoded? A second slice that covers it is a repetition or damage.
+static bool is_free(const h264_decoder *const dec, const mb_info *const mb) {
+    return mb->slice_num < 0 || mb->slice_num == dec->slice.replaces;
+}
+
 static bool is_new(const h264_decoder *const dec) {
-    return dec->slice.mb.mb->slice_num < 0;
+    return is_free(dec, dec->slice.mb.mb);
 }
 
 static void finish_macroblock(h264_decoder *const dec) {
@@ -145,7 +149,7 @@ static int decode_in_pair(h264_decoder *const dec, const uint32_t pair, const in
 
 static bool is_new_pair(const h264_decoder *const dec, const uint32_t pair) {
     const mb_info *const top = &dec->mb[pair_address(dec, pair)];
-    return top->slice_num < 0 && top[dec->PicWidthInMbs].slice_num < 0;
+    return is_free(dec, top) && is_free(dec, top + dec->PicWidthInMbs);
 }
 
 /* Is the next macroblock skipped? *run: what is left of mb_skip_run, or -1 where the next one must
@@ -233,11 +237,40 @@ static int decode_cabac_pairs(h264_decoder *const dec, uint32_t pair, const uint
 
 // ------------------------------------------------------------------------------------------------
 
+// One more than the last macroblock address, or pair, of the frame or field
+static uint32_t end_address(const h264_decoder *const dec) {
+    const slice_header *const h = &dec->slice.hdr;
+    const bool halved = h->field_pic_flag || h->MbaffFrameFlag; // rows, or rows of pairs
+    return (uint32_t)((dec->FrameHeightInMbs >> halved) * dec->PicWidthInMbs);
+}
+
+bool h264_redundant_slice_needed(h264_decoder *const dec, const bool broken) {
+    slice_ctx *const s = &dec->slice;
+    const uint32_t end = end_address(dec);
+    uint32_t at = s->hdr.first_mb_in_slice;
+    int slice_num = -1;
+    s->replaces = -1;
+    do {
+        if (s->hdr.MbaffFrameFlag)
+            locate_in_pair(dec, at, 0);
+        else
+            locate(dec, at);
+        const int here = s->mb.mb->slice_num;
+        if (here < 0) {
+            s->replaces = slice_num;
+            return true;
+        }
+        if (slice_num >= 0 && here != slice_num)
+            return false;
+        slice_num = here;
+        at = s->hdr.MbaffFrameFlag ? next_pair(s, at, end) : h264_next_mb_address(s, at, end);
+    } while (broken && at < end);
+    return false;
+}
+
 int h264_decode_slice_data(h264_decoder *const dec) {
     slice_ctx *const s = &dec->slice;
-    const bool halved = s->hdr.field_pic_flag || s->hdr.MbaffFrameFlag; // rows, or rows of pairs
-    const uint32_t end = (uint32_t)((dec->FrameHeightInMbs >> halved) * dec->PicWidthInMbs);
-    const uint32_t first = s->hdr.first_mb_in_slice;
+    const uint32_t end = end_address(dec), first = s->hdr.first_mb_in_slice;
     const bool cabac = s->pps->entropy_coding_mode_flag;
     if (first >= end || (cabac && start_cabac(s) < 0))
         return H264_CORRUPT;

@@ -33,6 +33,14 @@ typedef struct recovery_sei {
     uint32_t frame_cnt; // recovery_frame_cnt
 } recovery_sei;
 
+// Data partitioning, 7.3.2.9: a partition kept until all of its slice is there
+typedef struct partition {
+    uint8_t *rbsp;
+    size_t capacity;
+    bits b; // at slice_data()
+    bool present;
+} partition;
+
 typedef struct stream_state {
     uint8_t *rbsp; // the NAL unit being decoded, without emulation prevention
     size_t rbsp_capacity;
@@ -60,6 +68,8 @@ typedef struct stream_state {
     slice_header next, first; // header just parsed; header of the first slice of dec->cur
     const sps *next_sps; // SPS that `next` was parsed with: the active one, or one to be activated
     const pps *next_pps;
+    partition partitions[3]; // A, B, C. While A is present the slice in `next` waits to be decoded
+    uint32_t slice_id;       // of partition A
     int n_slices;
     bool slice_error; // a slice of dec->cur broke the syntax
     bool field_open;  // dec->cur is a first field waiting for its second; no slice of that has come
@@ -143,5 +153,7 @@ void h264_end_sequence(h264_decoder *dec);
 
 // decoder.c: H264_OK, or what h264_send() returns for it
 int h264_decode_nal(h264_decoder *dec, nal_unit *nal);
+// The slice whose partitions were kept, if any: no more of them will come
+int h264_decode_partitions(h264_decoder *dec);
 
 #endif
