@@ -84,8 +84,10 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     dec->warnings[H264_WARN_CORRUPT_SLICE] += rc == H264_CORRUPT;
     if (rc < 0)
         return h264_error(dec, rc, "slice groups do not fit the picture");
+    const bool headers = dec->settings.how & H264_HEADERS;
     c->replaces = -1;
-    if (c->hdr.redundant_pic_cnt > 0 && !h264_redundant_slice_needed(dec, s->slice_error))
+    if (c->hdr.redundant_pic_cnt > 0 &&
+        (headers || !h264_redundant_slice_needed(dec, s->slice_error)))
         return H264_OK;
     c->slice_num = s->n_slices++;
     dec->cur->picture_type = imax(dec->cur->picture_type, picture_type[c->hdr.slice_type]);
@@ -93,7 +95,7 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     if (rc < 0)
         return rc;
     s->first_mb_seen |= s->next.first_mb_in_slice == 0;
-    if (dec->settings.how & H264_HEADERS)
+    if (headers)
         return H264_OK;
     if (h264_decode_slice_data(dec) < 0 && c->hdr.redundant_pic_cnt == 0) {
         dec->warnings[H264_WARN_CORRUPT_SLICE]++;
