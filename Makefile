@@ -27,7 +27,7 @@ CHECKED := $(patsubst bitstream/%.c,build/checked/%.o,$(filter %.c,$(CORE)))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check-c portable fuzz lint types conformance bench dataset wheel clean
+.PHONY: help setup demo test check-c portable fuzz lint docs types conformance bench dataset wheel clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -86,6 +86,9 @@ types: wheel  ## mypy on the wheel as installed (through an editable install it 
 	rm -rf build/site
 	$(BIN)/pip install -q --no-deps --no-compile --target build/site dist/*.whl
 	MYPYPATH=build/site $(BIN)/mypy --cache-dir build/mypy build/site/davd
+
+docs: setup  ## reference of the Python interface in build/reference, its links checked
+	$(BIN)/python docs/reference.py -o build/reference
 
 conformance: setup  ## every stream of SHARED/vectors against its golden digests (ONLY='x_*' for some)
 	$(BIN)/python -m benchmarks.conformance --vectors $(SHARED)/vectors --only '$(ONLY)'

@@ -87,3 +87,23 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
     assert script("curves").columns(run / "val.csv")["gain"].tolist() == [0.2]
     assert script("curves").main([str(run), "-o", str(tmp_path / "images" / "a.png")]) == 0
     assert (tmp_path / "images" / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_reference_is_made_and_its_links_lead_somewhere(tmp_path: Path) -> None:
+    pytest.importorskip("pdoc")
+    reference = script("reference")
+    assert reference.main(["-o", str(tmp_path), "davd.bitstream.show.pack"]) == 0
+    page = (tmp_path / "davd" / "bitstream" / "show" / "pack.html").read_text(encoding="utf-8")
+    assert "Arrays as bytes for a browser" in page
+
+
+def test_dead_links_of_the_reference_are_found(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    one = '<p id="x y"><a href="in/b.html#there"></a><a href="#x%20y"></a><a href="https://c"></a>'
+    other = '<a id="there" href="../a.html#gone"></a><a href="c.html"></a>'
+    (tmp_path / "a.html").write_text(one)
+    (tmp_path / "in" / "b.html").write_text(other)
+    assert script("reference").dead_links(tmp_path) == [
+        "in/b.html: ../a.html#gone",
+        "in/b.html: c.html",
+    ]

@@ -44,7 +44,7 @@ class Viewer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, materials: Sequence[Material], *, port: int = 0) -> None:
-        """Take a port; `serve_forever` begins to answer."""
+        """Take a port; answers begin with serve_forever()."""
         super().__init__(("127.0.0.1", port), _Handler)
         self.materials, self.token = list(materials), secrets.token_urlsafe(24)
         self.about = json.dumps(about(materials)).encode()
