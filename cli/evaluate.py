@@ -48,6 +48,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--project", metavar="CELL", help="project every output on this cell, whatever was trained"
     )
+    parser.add_argument(
+        "--speed", default="best", metavar="NAME", help="of davd-restore: best, balanced or fast"
+    )
     parser.add_argument("--perceptual", action="store_true", help="LPIPS and DISTS where installed")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch decides")
@@ -115,6 +118,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
 
     from ..data.dataset import open_segments
     from ..restore.checkpoint import find_checkpoint, load_checkpoint
+    from ..restore.job.speed import set_speed
     from ..restore.measuring.evaluate import Perceptual, measure_clip
     from ..restore.measuring.tables import Row, multiply_adds
     from ..restore.networks.restorer import fast_bf16
@@ -123,9 +127,10 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
     device = arguments.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    networks = []
+    networks, quiet = [], 0.0
     for name in arguments.checkpoint:
         network = load_checkpoint(name, device=device)
+        quiet = set_speed(network, arguments.speed)
         if arguments.project:
             network.projector = Projector(arguments.project, table=network.cells)
         networks.append((find_checkpoint(name).stem, network))
@@ -137,6 +142,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
         segments = open_segments(
             arguments.work, arguments.split, crf=arguments.crf, sound=sound, level=level,
             listen=True, speakers=arguments.speaker,
+            motion=quiet > 0 or any(net.config.motion for _, net in networks),
         )  # fmt: skip
         alone: list[tuple[str, Restorer | None]] = [] if networks else [("decoded", None)]
         for label, chosen in [*hearing] or alone:
@@ -148,6 +154,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
                         chosen,
                         segment,
                         amp=fast_bf16(device),
+                        quiet=quiet,
                         limit=arguments.limit,
                         cell=arguments.cell,
                         perceptual=perceptual,

@@ -99,6 +99,12 @@ def get_parser() -> argparse.ArgumentParser:
         help="projection: none, paper, coded, deadzone, trellis, auto or calibrated (default: the "
         "checkpoint's own)",
     )  # fmt: skip
+    how.add_argument(
+        "--speed", default="", metavar="NAME",
+        help="best, balanced (half of the work, nearly as good) or fast (frames that repeat their "
+        "neighbours are not computed; needs motion in a priors file); default: by device and "
+        "length, the same on every machine",
+    )  # fmt: skip
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     how.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch decides)")
     how.add_argument(
@@ -178,9 +184,9 @@ def _request(arguments: argparse.Namespace) -> "Request":
     from ..restore.job.request import Request
 
     source = arguments.priors or arguments.video[0]
-    named = ("checkpoint", "cell", "device", "crf", "lossless", "start", "end", "reference",
-             "metrics", "report", "compare", "face_only", "audio_shift", "tile", "strength",
-             "format", "resume")  # fmt: skip
+    named = ("checkpoint", "cell", "speed", "device", "crf", "lossless", "start", "end",
+             "reference", "metrics", "report", "compare", "face_only", "audio_shift", "tile",
+             "strength", "format", "resume")  # fmt: skip
     return Request(
         source=source,
         output=arguments.output or source.with_suffix(f".restored.{arguments.format or 'mp4'}"),
@@ -266,7 +272,7 @@ def _summary(outcome: "Outcome", request: "Request") -> str:
     rate = made / outcome.elapsed if outcome.elapsed else 0.0
     lines = [
         f"{made} frames in {outcome.elapsed:.2f} s, {rate:.3g} frames/s on "
-        f"{outcome.device}, {outcome.checkpoint}, cell {outcome.cell}"
+        f"{outcome.device}, {outcome.checkpoint}, cell {outcome.cell}, speed {outcome.speed}"
     ]
     if outcome.kept:
         lines.append(f"{outcome.kept} frames of a run before were kept")

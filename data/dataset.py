@@ -40,6 +40,7 @@ def open_segments(
     sound: str = "right",
     fix_delay: bool = True,
     level: bool = False,
+    motion: bool = False,
     cache: bool = False,
     speakers: Sequence[str] = (),
 ) -> list[Segment]:
@@ -53,6 +54,7 @@ def open_segments(
         sound: "right", "silent", "exchanged" (each clip hears another speaker's) or "shifted".
         fix_delay: Undo the sound's delay where it was measured surely.
         level: Read what projection needs.
+        motion: Read motion, where it is stored.
         cache: Keep planes in flat files beside the index.
         speakers: Only these; all where empty.
 
@@ -75,7 +77,8 @@ def open_segments(
             clip, quality, split,
             listen=listen and sound != "silent",
             late=SHIFT if sound == "shifted" else 0.0,
-            fix_delay=fix_delay, level=level, cache=listing.root / "cache" if cache else None,
+            fix_delay=fix_delay, level=level, motion=motion,
+            cache=listing.root / "cache" if cache else None,
         )
     ]  # fmt: skip
     if not segments:
@@ -100,6 +103,7 @@ def _open_clip(
     late: float,
     fix_delay: bool,
     level: bool,
+    motion: bool,
     cache: Path | None,
 ) -> list[Segment]:
     """The segments of one clip that belong to a split; nothing is opened where there are none."""
@@ -109,8 +113,8 @@ def _open_clip(
     if fix_delay and clip.audio.sure:
         late += (clip.audio.delay_ms or 0.0) / 1000
     reader = ClipReader(
-        clip.priors[crf], clip.clean, listen=listen, delay=late, level=level, face=clip.face,
-        mouth=clip.mouth, cache=cache, name=clip.name,
+        clip.priors[crf], clip.clean, listen=listen, delay=late, level=level, motion=motion,
+        face=clip.face, mouth=clip.mouth, cache=cache, name=clip.name,
     )  # fmt: skip
     return [Segment(reader, clip, crf, start, stop) for start, stop in parts]
 

@@ -55,6 +55,7 @@ class ClipReader:
         delay: Seconds by which the sound is late against the picture.
         level: Read levels and all that projection needs, residuals unlimited.
         bitstream: Read prediction and residual, where they are stored.
+        motion: Read where places were and when they were coded, where the file holds motion.
         face: x, y, width, height in luma samples of the whole picture.
         mouth: Likewise.
         cache: Folder for the flat file; None reads the sources each time.
@@ -75,6 +76,7 @@ class ClipReader:
         delay: float = 0.0,
         level: bool = False,
         bitstream: bool = True,
+        motion: bool = False,
         face: tuple[int, int, int, int] | None = None,
         mouth: tuple[int, int, int, int] | None = None,
         cache: Path | None = None,
@@ -100,7 +102,8 @@ class ClipReader:
             raise ValueError(f"{priors}: levels are not stored in it; extract it with them")
         if self._clean is not None and len(self._clean) != len(self):
             raise ValueError(f"{clean} has {len(self._clean)} frames, {priors} {len(self)}")
-        self._history = History(self._priors) if "motion/mv" in self._priors else None
+        moving = motion and "motion/mv" in self._priors
+        self._history = History(self._priors) if moving else None
         self._flat = None if cache is None else _FlatFile(self._cached(cache, priors))
 
     def __len__(self) -> int:
@@ -249,7 +252,7 @@ class ClipReader:
 
     def _cached(self, folder: Path, priors: Path) -> Path:
         """Path of the flat file, written first where it is missing or older than the priors."""
-        kind = ".level" if self._level else ""
+        kind = (".level" if self._level else "") + (".motion" if self._history else "")
         path = folder / f"{priors.parent.name}-{self.name.replace('/', '~')}{kind}.planes"
         if path.exists() and path.stat().st_mtime >= priors.stat().st_mtime:
             return path

@@ -44,6 +44,11 @@ class NetworkConfig:
     chunk: int = 8  # recurrent: frames that a stream restores at a time
     qp: bool = False  # QP alone as an input channel; part of `priors` (ours)
 
+    @property
+    def motion(self) -> bool:
+        """Whether motion is read."""
+        return self.name == "recurrent"
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:

@@ -208,9 +208,10 @@ def test_history_follows_skips_to_where_they_were_coded(priors: Path) -> None:
 
 
 def test_the_reader_gives_motion_cut_with_the_picture(priors: Path, tmp_path: Path) -> None:
-    whole = ClipReader(priors).read(3, 9)
-    part = ClipReader(priors).read(3, 9, (32, 64, 96, 80))
-    cached = ClipReader(priors, cache=tmp_path).read(3, 9, (32, 64, 96, 80))
+    whole = ClipReader(priors, motion=True).read(3, 9)
+    part = ClipReader(priors, motion=True).read(3, 9, (32, 64, 96, 80))
+    cached = ClipReader(priors, motion=True, cache=tmp_path).read(3, 9, (32, 64, 96, 80))
+    assert ClipReader(priors).read(3, 9).flow is None
     assert whole.flow is not None and whole.history is not None
     for name in ("flow", "history"):
         cut = getattr(whole, name)[..., 8:32, 16:36]

@@ -23,7 +23,7 @@ from ...data.reader import ClipReader
 from ...data.sample import Planes, Sample, collate
 from ..frame import RestoredFrame
 from ..measuring.metrics import as_codes
-from ..networks.restorer import Projector, Restorer
+from ..networks.restorer import Projector, Restorer, Stream
 from .shots import Shot, head
 from .tiles import Box, Tile, cut_sample, plan_tiles
 
@@ -40,13 +40,20 @@ class FrameSource:
         hearing: Its sound; None: the network hears silence.
         prediction: Read prediction and residual, where they are stored.
         level: Read levels and all that a projection needs.
+        motion: Read motion, where it is stored.
     """
 
     def __init__(
-        self, path: Path, hearing: Hearing | None, *, prediction: bool, level: bool
+        self,
+        path: Path,
+        hearing: Hearing | None,
+        *,
+        prediction: bool,
+        level: bool,
+        motion: bool = False,
     ) -> None:
         """Open the file."""
-        self._reader = ClipReader(path, level=level, bitstream=prediction or level)
+        self._reader = ClipReader(path, level=level, bitstream=prediction or level, motion=motion)
         self._hearing = hearing
 
     def read(self, index: int, face: Box | None) -> Sample:
@@ -88,6 +95,7 @@ def restore_frames(
     face_only: bool = False,
     strength: float = 1.0,
     amp: bool = False,
+    quiet: float = 0.0,
 ) -> Iterator[RestoredFrame]:
     """Restore a range of a video.
 
@@ -104,6 +112,8 @@ def restore_frames(
         face_only: Restore the head around the face and leave all else as it was decoded.
         strength: Share of the change that is made, 0 to 1.
         amp: bf16 in the network.
+        quiet: Share of skipped macroblocks from which on corrections are moved, see
+            `Restorer.stream`; each tile has its own.
 
     Yields:
         Every frame of the range, in order.
@@ -117,7 +127,8 @@ def restore_frames(
         weight = None
         if tiles and (face_only or strength < 1):
             weight = strength * (_ramp(region, size) if face_only else torch.ones(size))
-        yield from _restore_shot(network, source, shot, wanted, tiles, weight, amp)
+        streams = [network.stream(amp=amp, quiet=quiet) for _ in tiles]
+        yield from _restore_shot(network, streams, source, shot, wanted, tiles, weight)
 
 
 def _region(shot: Shot, size: tuple[int, int], *, face_only: bool) -> Box:
@@ -160,36 +171,38 @@ def expected_seconds(
         tiles = plan_tiles(region, size, side=side, margin=network.margin)
         work += len(wanted) * sum(tile.outer.height * tile.outer.width for tile in tiles)
     cut = Box(0, 0, TRIAL, TRIAL).grown(0, 0, size)
-    pushes = network.context[1] + 3
-    if work < 20 * pushes * TRIAL**2:
+    burst = network.burst
+    if work < 20 * (2 * burst + network.context[1]) * TRIAL**2:
         return None
     sample = cut_sample(source.read(frames.start, shots[0].face), cut)
     sample = sample.to(next(network.parameters()).device)
     stream = network.stream(amp=amp)
-    for _ in range(pushes - 2):
-        stream.push(sample)
-    began = time.perf_counter()
-    for _ in range(2):
+    while stream.push(sample) is None:
+        pass
+    took = 0.0
+    for _ in range(max(2, burst)):
+        began = time.perf_counter()
         done = stream.push(sample)
         assert done is not None
         done.y.sum().item()  # waits for the device
-    return (time.perf_counter() - began) / 2 * work / (cut.height * cut.width)
+        took += time.perf_counter() - began
+    return took / max(2, burst) * work / (cut.height * cut.width)
 
 
 def _restore_shot(
     network: Restorer,
+    streams: list[Stream],
     source: FrameSource,
     shot: Shot,
     wanted: range,
     tiles: list[Tile],
     weight: Tensor | None,
-    amp: bool,
 ) -> Iterator[RestoredFrame]:
     before, after = network.context
     first, last = max(shot.start, wanted.start - before), min(shot.stop, wanted.stop + after)
-    streams = [network.stream(amp=amp) for _ in tiles]
     device = next(network.parameters()).device
     waiting: deque[tuple[int, Sample]] = deque()
+    done: list[deque[Planes]] = [deque() for _ in tiles]  # tiles may be ahead of each other
     with ThreadPoolExecutor(1, "davd-read") as pool:
         ahead = pool.submit(source.read, first, shot.face)
         for k in range(first, last):
@@ -197,27 +210,30 @@ def _restore_shot(
             if k + 1 < last:
                 ahead = pool.submit(source.read, k + 1, shot.face)
             waiting.append((k, sample))
-            parts = [
-                stream.push(cut_sample(sample, tile.outer).to(device))
-                for stream, tile in zip(streams, tiles, strict=True)
-            ]
-            if not parts or parts[0] is not None:
-                index, done = waiting.popleft()
+            for stream, tile, queue in zip(streams, tiles, done, strict=True):
+                part = stream.push(cut_sample(sample, tile.outer).to(device))
+                if part is not None:
+                    queue.append(part)
+            while waiting and all(done):
+                index, sample = waiting.popleft()
+                parts = [queue.popleft() for queue in done]
                 if index in wanted:
-                    yield _finish(index, done, tiles, parts, weight)
+                    yield _finish(index, sample, tiles, parts, weight)
     if not any(index in wanted for index, _ in waiting):
         return
-    rest = [stream.flush() for stream in streams]
-    for step, (index, sample) in enumerate(waiting):
+    for stream, queue in zip(streams, done, strict=True):
+        queue.extend(stream.flush())
+    for index, sample in waiting:
+        parts = [queue.popleft() for queue in done]
         if index in wanted:
-            yield _finish(index, sample, tiles, [parts[step] for parts in rest], weight)
+            yield _finish(index, sample, tiles, parts, weight)
 
 
 def _finish(
     index: int,
     sample: Sample,
     tiles: list[Tile],
-    parts: Sequence[Planes | None],
+    parts: Sequence[Planes],
     weight: Tensor | None,
 ) -> RestoredFrame:
     """Put the kept parts of the tiles into the decoded picture, as codes."""
@@ -230,7 +246,6 @@ def _finish(
         before = plane[0, 0].numpy()
         after = before.copy()
         for tile, part in zip(tiles, parts, strict=True):
-            assert part is not None, f"no output for frame {index}"
             codes = _kept(part[number], tile, size).cpu()
             rows, columns = tile.inner.of_plane(before.shape, size)
             if weight is not None:

@@ -35,6 +35,7 @@ from ..report.report import Report
 from .apply import FrameSource, expected_seconds, restore_frames, spare_concealed
 from .request import STDOUT, Outcome, ProgressListener, Request, check_request, is_hdf5
 from .shots import Shot, can_detect, shots_of
+from .speed import busy_share, set_speed, usual_speed
 
 SIDES = {"full": 256, "lite": 768}  # longest side of a tile: some 1 GB of working memory
 
@@ -82,6 +83,8 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
         outcome.device = str(next(network.parameters()).device)
         outcome.cell = _set_cell(request, network, priors)
         frames = _frames(priors, start, end)
+        height, width = priors.coded_size
+        outcome.speed = request.speed or usual_speed(outcome.device, len(frames) * height * width)
         work = _Work(request, priors, network, frames, outcome, stack, parts)
         work.run(progress)
         for part in parts.values():
@@ -129,6 +132,10 @@ class _Work:
             notes.append(
                 "opencv is not installed: faces are not looked for, the picture's centre is taken"
             )
+        if self.outcome.speed == "fast" and "motion/mv" not in priors:
+            notes.append(
+                "the priors hold no motion: every frame is computed (davd-extract --motion)"
+            )
         if count := int(priors.column("concealed")[self.frames.start : self.frames.stop].sum()):
             notes.append(f"{count} frames are damaged and partly invented by the decoder")
         if "audio/samples" in priors and "audio/original" not in priors:
@@ -157,11 +164,13 @@ class _Work:
         level = network.projector is not None or (
             self.report is not None and self.report.wants_level
         )
+        quiet = set_speed(network, self.outcome.speed)
         source = FrameSource(
             priors.path,
             self.hearing if config.audio else None,
             prediction=config.priors,
             level=level,
+            motion=config.motion or quiet > 0,
         )
         side = SIDES[config.width] if request.tile is None else request.tile
         how: _How = {
@@ -175,11 +184,11 @@ class _Work:
             left = self.frames[kept:]
             seconds = expected_seconds(network, source, shots, left, **how)
             if seconds is not None:
-                progress.expect(seconds)
+                progress.expect(seconds * busy_share(priors, left, quiet))
             progress.stage("restoring", len(left))
             began = time.perf_counter()
             for frame in restore_frames(
-                network, source, shots, left, strength=request.strength, **how
+                network, source, shots, left, strength=request.strength, quiet=quiet, **how
             ):
                 write(frame)
                 self._measure(frame)
@@ -353,6 +362,7 @@ def _extracted(
         start=request.start,
         end=request.end,
         planes=planes[:needed],
+        motion=True,
         compression="blosc",
         expect=lambda count: progress.stage("reading the bitstream", count),
         progress=progress.step,

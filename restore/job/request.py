@@ -24,6 +24,7 @@ class Request:
         output: The restored video; its suffix says which kind. `-`: standard output.
         checkpoint: Name or path; empty: the shipped one for the device.
         cell: Of the projection; empty: the checkpoint's own.
+        speed: One of `speed.SPEEDS`; empty: by device and length.
         device: "auto", "cpu" or "cuda".
         crf: Of the output.
         lossless: Of the output.
@@ -47,6 +48,7 @@ class Request:
     output: Path
     checkpoint: str = ""
     cell: str = ""
+    speed: str = ""
     device: str = "auto"
     crf: float = CRF
     lossless: bool = False
@@ -93,6 +95,7 @@ class Outcome:
         elapsed: Seconds for restoring, measuring and writing them.
         checkpoint: Name of the weights' file.
         cell: Of the projection.
+        speed: By name.
         device: That computed.
         notes: What a user should know, a sentence each.
         figures: Means of the measures against a reference.
@@ -104,6 +107,7 @@ class Outcome:
     elapsed: float = 0.0
     checkpoint: str = ""
     cell: str = ""
+    speed: str = ""
     device: str = ""
     notes: list[str] = field(default_factory=list)
     figures: dict[str, float | None] = field(default_factory=dict)

@@ -123,6 +123,7 @@ def measure_clip(
     segment: Segment,
     *,
     amp: bool = False,
+    quiet: float = 0.0,
     limit: int = 0,
     cell: str = "none",
     perceptual: "Perceptual | None" = None,
@@ -133,6 +134,7 @@ def measure_clip(
         network: In evaluation mode; None measures the decoded frames alone.
         segment: With its source; read with levels where `cell` is not "none".
         amp: bf16 in the network.
+        quiet: See `Restorer.stream`.
         limit: At most so many frames, from the middle of the segment; 0: all.
         cell: Cell that the consistency figure refers to; "none" leaves it out.
         perceptual: LPIPS and DISTS.
@@ -145,7 +147,7 @@ def measure_clip(
         start += (stop - start - limit) // 2
         stop = start + limit
     device = torch.device("cpu") if network is None else next(network.parameters()).device
-    stream = None if network is None else network.stream(amp=amp)
+    stream = None if network is None else network.stream(amp=amp, quiet=quiet)
     result = ClipResult(segment.reader.name, segment.clip.speaker, segment.crf, {}, {}, {})
     waiting: deque[Sample | None] = deque()
     lumas: dict[str, list[Tensor]] = {"clean": [], "decoded": [], "restored": []}

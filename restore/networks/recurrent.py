@@ -135,9 +135,16 @@ class RecurrentNet(Restorer):
         carries = self.config.carry in ("forward", "both")
         return (LEAD, self.config.look if self.back else 0) if carries else (self.radius,) * 2
 
-    def stream(self, *, amp: bool = False) -> Stream:
-        """Something that restores a video frame by frame; with a state where one is carried."""
-        return (CarryStream if self.config.carry in ("forward", "both") else Stream)(self, amp=amp)
+    @property
+    def burst(self) -> int:
+        """Frames that a stream computes at a time."""
+        return self.config.chunk if self.back else 1
+
+    def stream(self, *, amp: bool = False, quiet: float = 0.0) -> Stream:
+        """Something that restores a video frame by frame; with a state, which no frame may miss."""
+        if self.config.carry in ("forward", "both"):
+            return CarryStream(self, amp=amp)
+        return super().stream(amp=amp, quiet=quiet)
 
     def features(self, sample: Sample) -> Features:
         """Features of each frame by itself, and where its places were and will be."""

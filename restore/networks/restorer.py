@@ -62,12 +62,23 @@ class Restorer(nn.Module, ABC):
         """Frames before the first one wanted and after the last that a stream makes use of."""
         return self.radius, self.radius
 
-    def stream(self, *, amp: bool = False) -> "Stream":
+    @property
+    def burst(self) -> int:
+        """Frames that a stream computes at a time."""
+        return 1
+
+    def stream(self, *, amp: bool = False, quiet: float = 0.0) -> "Stream":
         """Something that restores a video frame by frame.
 
         Args:
             amp: bf16 in the convolutions; planes and projection stay float32.
+            quiet: Share of skipped macroblocks from which on a frame is not restored by itself:
+                its neighbours' corrections are moved to it. 0: every frame is restored.
         """
+        if quiet:
+            from .moving import MovingStream
+
+            return MovingStream(self, amp=amp, quiet=quiet)
         return Stream(self, amp=amp)
 
     def features(self, sample: Sample) -> Features:
@@ -217,11 +228,14 @@ class Stream:
         if len(self._window) < size:
             return None
         self._window = self._window[-size:]
+        return self._restored(self._window[self._network.radius][1])
+
+    def _restored(self, middle: Sample) -> Planes | None:
+        """The frame in the middle of the window."""
         features = tuple(
             torch.cat(parts, dim=1)
             for parts in zip(*(entry[0] for entry in self._window), strict=True)
         )
-        middle = self._window[self._network.radius][1]
         with torch.inference_mode(), self._autocast(middle):
             if not (self._network.config.mirror or self._network.config.damp):
                 return self._network.restore(features, middle)

@@ -166,6 +166,7 @@ class _Run:
             sound=data.sound,
             fix_delay=data.fix_delay,
             level=network.cell != "none",
+            motion=network.motion,
             cache=data.cache,
             speakers=data.speakers,
         )
