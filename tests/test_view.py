@@ -41,7 +41,7 @@ def video(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def priors(video: Path) -> Path:
-    extract(video, video.with_suffix(".h5"), motion=True, modes=True)
+    extract(video, video.with_suffix(".h5"), motion=True, modes=True, bits=True)
     return video.with_suffix(".h5")
 
 

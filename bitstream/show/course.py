@@ -51,7 +51,7 @@ class Course:
             self._thread.join()
 
     def _run(self) -> None:
-        with open_priors(self._path, planes=(), motion=False, modes=False) as priors:
+        with open_priors(self._path, planes=(), motion=False, modes=False, bits=False) as priors:
             first = 0
             for batch in _batches(priors):
                 if self._stop.is_set():
