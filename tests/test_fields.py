@@ -112,6 +112,12 @@ def test_two_fields_of_one_parity_are_two_frames() -> None:
     assert warnings["unpaired_fields"] == 1
 
 
+def test_decoding_may_begin_with_the_later_field_of_a_frame() -> None:
+    first = [Picture(field_bits=BOTTOM, poc=1, value=20), Picture(field_bits=TOP, poc=0, value=10)]
+    frames, warnings = decode(FIELDS, first)
+    assert [rows(frame) for frame in frames] == [(10, 20)] and warnings == {}
+
+
 def test_a_gap_in_frame_num_before_fields() -> None:
     s = Sets(frame_mbs_only=0, num_ref_frames=3, gaps=1)
     after = [field(TOP, 30, 3), field(BOTTOM, 40, 3)]

@@ -228,6 +228,7 @@ typedef struct picture {
     int frame_num, FrameNumWrap, LongTermFrameIdx;
     bool non_existing, is_reference, is_idr, mmco5,
         recovery_point; // is_reference: nal_ref_idc of its first field != 0
+    bool first_shown;   // decoding began without an IDR picture, and is exact from this one on
     // Who holds the slot; it is free when nobody does. locked: lent to the caller of h264_receive()
     bool current, in_dpb, needed_for_output, queued, locked;
     uint32_t geometry; // of the sequence it was allocated for: see picture.c

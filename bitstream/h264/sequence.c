@@ -122,17 +122,21 @@ static int start_sequence(h264_decoder *const dec) {
 
 /* D.2.8: pictures are exact once frame_num has gone recovery_frame_cnt on from the picture where
  * decoding began. */
-static void check_recovery(h264_decoder *const dec, const picture *const pic) {
+static void check_recovery(h264_decoder *const dec, picture *const pic) {
     stream_state *const s = dec->stream;
     const int MaxFrameNum = 1 << dec->active_sps.log2_max_frame_num;
-    if (s->recovered)
+    if (s->recovered) {
+        if (pic->first_shown) // its second field may come before its first in output order
+            s->recovery_poc = imin(s->recovery_poc, pic->PicOrderCnt);
         return;
+    }
     s->recovery_frames_left -=
         (s->next.frame_num - s->recovery_frame_num + MaxFrameNum) % MaxFrameNum;
     s->recovery_frame_num = s->next.frame_num;
     if (s->next.IdrPicFlag || s->recovery_frames_left <= 0) {
         s->recovered = true;
         s->recovery_poc = s->next.IdrPicFlag ? INT32_MIN : pic->PicOrderCnt;
+        pic->first_shown = !s->next.IdrPicFlag;
     }
 }
 
