@@ -1,7 +1,6 @@
 /* 8.4.1.2 Direct modes: motion of B_Skip, B_Direct_16x16 and direct sub-macroblocks, and the
  * implicit weights (8.4.2.3.1) that use the same distances. In: reference lists, neighbouring and
- * co-located mb_motion. Out: motion caches of mb_ctx. Frame macroblocks and field pictures; MBAFF
- * pairs are not handled yet. */
+ * co-located mb_motion. Out: motion caches of mb_ctx. */
 #include <stdlib.h>
 
 #include "internal.h"

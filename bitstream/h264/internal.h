@@ -524,7 +524,7 @@ typedef void add_transformed(void *dst, ptrdiff_t stride, int32_t *d, int depth,
 
 /* Functions on samples, one set for 8-bit planes and one for 16-bit planes. Strides in bytes;
  * `depth` is the plane's bit depth. Intra: neighbours above are at dst - stride; those to the left
- * at left[0], left[left_stride] ... (in the plane itself except in MBAFF), and the top-left one at
+ * at left[0], left[left_stride] ... (in the plane itself, in MBAFF too), and the top-left one at
  * left[-left_stride]. Constant inputs are never written. */
 typedef struct kernels {
     int sample_size; // 1 or 2
