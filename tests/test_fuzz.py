@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bitwriter import END_OF_SEQUENCE, Picture, Sets, nal, stream, units
+from bitwriter import END_OF_SEQUENCE, P, Picture, Sets, nal, stream, units
 from davd.bitstream._core import CorruptStreamError, DavdError, Decoder, UnsupportedStreamError
 
 MAX_PIXELS = 1 << 18  # a damaged SPS may ask for more: refused, which keeps the test small
@@ -62,28 +62,54 @@ def small_stream() -> bytes:
     return stream(a, first) + nal(END_OF_SEQUENCE, b"", 0) + stream(b, second)
 
 
+def interlaced_stream() -> bytes:
+    """Fields in pairs and alone, frames of both kinds of pairs, marking by field, a gap."""
+    s = Sets(frame_mbs_only=0, mbaff=1, num_ref_frames=3, gaps=1)
+    top, bottom = (1, 0), (1, 1)
+    return stream(
+        s,
+        [
+            Picture(idr=True, value=1, field_bits=top, long_term_idr=1),
+            Picture(value=None, poc=1, field_bits=bottom),
+            Picture(frame_num=1, poc=4, pairs=[(0, 1, 2), (1, 3, 4)]),
+            Picture(frame_num=2, poc=6, slice_type=P, pairs=[(1, None, 4), (0, None, None)]),
+            Picture(frame_num=3, poc=9, value=7, field_bits=bottom, mmco=[(4, 2), (3, 1, 1)]),
+            Picture(frame_num=3, poc=8, value=None, field_bits=top, mods=((0, 0), (2, 0))),
+            Picture(frame_num=4, poc=10, value=None, field_bits=top, ref_idc=0),
+            Picture(frame_num=6, poc=12, value=None, field_bits=top, mmco=[(1, 2), (5,)]),
+            Picture(frame_num=0, poc=1, value=None, field_bits=bottom, num_ref=4),
+            Picture(frame_num=1, poc=4, value=None, pairs=[(0, None, None), (0, None, None)]),
+        ],
+    )
+
+
 SMALL = small_stream()
+STREAMS = {"progressive": (SMALL, 9), "interlaced": (interlaced_stream(), 7)}
+every_stream = pytest.mark.parametrize(("data", "n"), STREAMS.values(), ids=STREAMS)
 
 
-def test_undamaged() -> None:
-    assert survive(SMALL) == survive(SMALL, by_unit=True) == 9
+@every_stream
+def test_undamaged(data: bytes, n: int) -> None:
+    assert survive(data) == survive(data, by_unit=True) == n
 
 
-def test_cut_off_at_every_byte() -> None:
+@every_stream
+def test_cut_off_at_every_byte(data: bytes, n: int) -> None:
     """A shorter stream never gives more frames."""
-    counts = [survive(SMALL[:n]) for n in range(len(SMALL))]
-    assert counts == sorted(counts) and counts[-1] <= 9
+    counts = [survive(data[:size]) for size in range(len(data))]
+    assert counts == sorted(counts) and counts[-1] <= n
 
 
-def test_every_bit_of_the_headers_flipped() -> None:
-    data = bytearray(SMALL)
+@every_stream
+def test_every_bit_of_the_headers_flipped(data: bytes, n: int) -> None:
+    damaged = bytearray(data)
     for unit_start in [i for i in range(len(data) - 4) if data[i : i + 4] == b"\0\0\0\1"]:
         for bit in range(8 * 24):
             at = unit_start + 4 + bit // 8
             if at < len(data):
-                data[at] ^= 1 << bit % 8
-                survive(bytes(data))
-                data[at] ^= 1 << bit % 8
+                damaged[at] ^= 1 << bit % 8
+                survive(bytes(damaged))
+                damaged[at] ^= 1 << bit % 8
 
 
 def dropped(parts: list[bytes], rng: random.Random) -> list[bytes]:
@@ -135,10 +161,13 @@ def spliced(parts: list[bytes], rng: random.Random) -> list[bytes]:
     """Parameter sets and slices of other streams come in between."""
     others = []
     for _ in range(4):
+        interlaced = rng.random() < 0.5
         s = Sets(
+            frame_mbs_only=int(not interlaced),
+            mbaff=rng.randrange(2),
             num_ref_frames=rng.randrange(5),
             width_mbs=rng.randrange(1, 5),
-            height_mbs=rng.randrange(1, 5),
+            height_mbs=rng.randrange(1, 3) * 2 if interlaced else rng.randrange(1, 5),
             poc_type=rng.randrange(3),
             poc_cycle=tuple(rng.randrange(-40, 40) for _ in range(rng.randrange(4))),
             log2_max_frame_num=rng.randrange(4, 9),
@@ -148,7 +177,10 @@ def spliced(parts: list[bytes], rng: random.Random) -> list[bytes]:
         )
         idr = rng.random() < 0.5
         picture = Picture(
-            idr=idr, frame_num=0 if idr else rng.randrange(16), value=rng.randrange(256)
+            idr=idr,
+            frame_num=0 if idr else rng.randrange(16),
+            value=rng.randrange(256),
+            field_bits=(1, rng.randrange(2)) if interlaced and rng.random() < 0.7 else (),
         )
         others += [s.sps(), s.pps(), picture.nal(s)]
     out = list(parts)
@@ -169,17 +201,21 @@ MUTATIONS: list[Callable[[list[bytes], random.Random], list[bytes]]] = [
 ]
 
 
+@every_stream
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda f: f.__name__)
-def test_nal_units_mutated(mutation: Callable[[list[bytes], random.Random], list[bytes]]) -> None:
+def test_nal_units_mutated(
+    mutation: Callable[[list[bytes], random.Random], list[bytes]], data: bytes, n: int
+) -> None:
     for seed in range(150):
-        parts = mutation(units(SMALL), random.Random(seed))
+        parts = mutation(units(data), random.Random(seed))
         survive(b"".join(parts), by_unit=seed % 2 == 0)
 
 
-def test_mutations_together() -> None:
+@every_stream
+def test_mutations_together(data: bytes, n: int) -> None:
     for seed in range(300):
         rng = random.Random(seed)
-        parts = units(SMALL) + units(SMALL)
+        parts = units(data) + units(SMALL)
         for mutation in rng.sample(MUTATIONS, 3):
             parts = mutation(parts, rng)
         survive(b"".join(parts), by_unit=seed % 2 == 0)
@@ -201,7 +237,15 @@ def test_endless_gaps_cost_nothing() -> None:
     assert survive(stream(s, pictures)) == 400
 
 
-REAL = ["x_high_cabac.264", "x_main_cavlc.264", "x_slices4.264", "j_base_multiref_reorder.264"]
+REAL = [
+    "x_high_cabac.264",
+    "x_main_cavlc.264",
+    "x_slices4.264",
+    "j_base_multiref_reorder.264",
+    "j2_paffmbaff_cabac_te.264",
+    "j2_paff_cavlc_te.264",
+    "x_tff_cavlc.264",
+]
 
 
 @pytest.mark.parametrize("name", REAL)
