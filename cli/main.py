@@ -12,6 +12,7 @@ COMMANDS = {
     "restore": ("restore", "a video in, or a folder of them, the restored ones out"),
     "prepare": ("prepare", "raw videos to clips to train on"),
     "train": ("train", "a network on such clips"),
+    "adapt": ("adapt", "shipped weights to one person, from clean clips of him"),
     "eval": ("evaluate", "measure networks, and the output of others"),
 }
 """Name -> module of this folder, and what it does."""

@@ -51,7 +51,7 @@ def open_segments(
         split: "train", "val" or "test".
         crf: Which encodes; a clip without one of them is left out there.
         listen: Read the sound, as the network hears it.
-        sound: "right", "silent", "exchanged" (each clip hears another speaker's) or "shifted".
+        sound: "right", "silent", "exchanged" (each clip hears another's) or "shifted".
         fix_delay: Undo the sound's delay where it was measured surely.
         level: Read what projection needs.
         motion: Read motion, where it is stored.
@@ -120,15 +120,13 @@ def _open_clip(
 
 
 def _exchange_sound(segments: list[Segment]) -> None:
-    """Give every clip the sound of the next one of another speaker."""
+    """Give every clip the sound of the next one of another speaker, else of the next clip."""
     tracks = [segment.reader.track for segment in segments]
     for number, segment in enumerate(segments):
         order = [(number + step) % len(segments) for step in range(1, len(segments))]
-        others = [
-            k
-            for k in order
-            if segments[k].clip.speaker != segment.clip.speaker and tracks[k] is not None
-        ]
+        heard = [k for k in order if tracks[k] is not None]
+        others = [k for k in heard if segments[k].clip.speaker != segment.clip.speaker]
+        others += [k for k in heard if segments[k].clip.name != segment.clip.name]
         segment.reader.track = tracks[others[0]] if others else None
 
 

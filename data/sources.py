@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .media import complete
@@ -105,8 +106,6 @@ def find_sources(folder: Path) -> list[Source]:
 
 def _apart(found: list[Source]) -> list[Source]:
     """Tell `a.mp4` and `a.mov` apart: all but the first get their suffix into the name."""
-    from dataclasses import replace
-
     taken: set[str] = set()
     out = []
     for source in found:
@@ -118,10 +117,24 @@ def _apart(found: list[Source]) -> list[Source]:
     return out
 
 
-def scan(folder: Path, work: Path, settings: Settings) -> list[Source]:
+def scan(
+    folder: Path,
+    work: Path,
+    settings: Settings,
+    *,
+    speaker: str = "",
+    splits: Mapping[str, str] | None = None,
+) -> list[Source]:
     """List the videos of a folder in a work folder: `sources.json`, `sources.mk`, `source/ID`.
 
     Files are only touched if they change, so that make sees nothing new where nothing is new.
+
+    Args:
+        folder: the videos.
+        work: the work folder.
+        settings: how clips will be made.
+        speaker: who speaks in all of them; empty: as tables and folders say.
+        splits: by ID, over what tables say.
 
     Raises:
         FileNotFoundError: as `find_sources`.
@@ -131,7 +144,11 @@ def scan(folder: Path, work: Path, settings: Settings) -> list[Source]:
     folder, work = folder.resolve(), work.resolve()
     if work == folder or folder in work.parents:
         raise ValueError(f"the work folder {work} lies inside the source folder {folder}")
-    sources = find_sources(folder)
+    splits = splits or {}
+    sources = [
+        replace(s, speaker=speaker or s.speaker, split=splits.get(s.name, s.split))
+        for s in find_sources(folder)
+    ]
     keep_settings(work, settings)
     listed = {s.name: {k: v for k, v in vars(s).items() if k != "name"} for s in sources}
     listing = {"folder": str(folder), "sources": listed}

@@ -11,7 +11,7 @@ import torch
 from davd.bitstream.priors.reader import PriorsFile
 from davd.data.augment import Augment, contrasted, lit, mirrored
 from davd.data.clean import CleanVideo
-from davd.data.dataset import PriorsDataset, open_segments
+from davd.data.dataset import PriorsDataset, _exchange_sound, open_segments
 from davd.data.reader import ClipReader, Track
 from davd.data.sample import Planes, Sample, collate
 from tinywork import make_work
@@ -129,6 +129,18 @@ def test_kinds_of_sound(work: Path) -> None:
     assert torch.equal(exchanged[0][..., -1], right[1][..., -1])
     assert torch.equal(exchanged[1][..., -1], right[0][..., -1])
     assert shifted[0][0, 10, 0] > right[0][0, 10, 0]
+
+
+def test_where_one_speaks_sounds_are_exchanged_between_clips(work: Path) -> None:
+    right = open_segments(work, "train", crf=(38, 42), listen=True)
+    for part in right:
+        object.__setattr__(part.clip, "speaker", "one")
+    tracks = {part.clip.name: part.reader.track for part in right}
+    _exchange_sound(right)
+    for part in right:
+        other = next(name for name in tracks if name != part.clip.name)
+        assert part.reader.track is not None and tracks[other] is not None
+        assert np.array_equal(part.reader.track.features, tracks[other].features)
 
 
 def test_boxes_move_with_the_cut_and_the_mirror(work: Path) -> None:
