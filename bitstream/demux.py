@@ -221,7 +221,8 @@ def turn(matrix: tuple[int, ...]) -> int:
 class MediaName:
     """What FFmpeg is to open for a file, whatever its name: colons make no protocol of it.
 
-    As a context it holds what the name stands for.
+    As a context it holds what the name stands for; a name to write to must be held until the file
+    is whole.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, write: bool = False) -> None:

@@ -17,8 +17,9 @@ from .priors.part import check_output
 from .priors.record import FrameRecord
 from .priors.schema import ATTRIBUTES, CHROMA_FORMATS, COLOR_MATRICES
 from .priors.writer import PriorsWriter
-from .sound import SAMPLE_RATE, Sound, copy_track
+from .sound import SAMPLE_RATE, Sound
 from .timeline import Selection, Timeline
+from .tracks import Tracks, copy_tracks
 
 _SAME = ("coded_size", "crop", "chroma_format_idc", "bit_depth_luma", "bit_depth_chroma")
 """Properties of a sequence that stay the same within one priors file."""
@@ -66,6 +67,7 @@ def attributes(timeline: Timeline, info: StreamInfo) -> dict[str, object]:
         "color_transfer": info.transfer_characteristics,
         "sample_aspect_ratio": f"{sar.numerator}/{sar.denominator}",
         "rotation": source.rotation,
+        "display_matrix": " ".join(map(str, source.matrix)),
         "frame_rate": f"{timeline.rate.numerator}/{timeline.rate.denominator}",
         "time_base": f"{timeline.time_base.numerator}/{timeline.time_base.denominator}",
         "time_invented": timeline.invented,
@@ -207,10 +209,12 @@ class Output:
             sound.blocks(), sample_rate=SAMPLE_RATE, start_time=lambda: sound.start_time + shift
         )
         self.sound += sound.samples / SAMPLE_RATE
-        with tempfile.TemporaryFile(dir=writer.path.parent) as file:
-            first = copy_track(self._timeline.source, file, start=start, end=end)
+        with tempfile.TemporaryDirectory(prefix=".davd-", dir=writer.path.parent) as folder:
+            path = Path(folder) / "tracks.mka"
+            first = copy_tracks(Tracks(self._timeline.source.path, start=start, end=end), path)
             if first is not None:
-                writer.write_original(file, start_time=first + shift)
+                with open(path, "rb") as file:
+                    writer.write_original(file, start_time=first + shift)
 
     def finish(self, verified: bool) -> None:
         """All frames have come.

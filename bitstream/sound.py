@@ -1,10 +1,8 @@
-"""The sound of a video: mono 16 kHz samples on its clock, and the track itself, untouched."""
+"""The sound of a video as mono 16 kHz samples on its clock."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import av.error
@@ -106,46 +104,6 @@ def _resampled(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> Ite
         return
     for out in resampler.resample(frame):
         yield out.to_ndarray().reshape(-1)
-
-
-def copy_track(
-    source: Source, file: BinaryIO, *, start: float | None = None, end: float | None = None
-) -> float | None:
-    """Write the sound track, packets untouched, into a Matroska file.
-
-    Args:
-        source: the video.
-        file: where to, seekable.
-        start: leave out packets that end before this time, seconds on the video's clock.
-        end: leave out packets from this time on.
-
-    Returns:
-        Time of its first packet, seconds on the video's clock; None where nothing could be copied,
-        since Matroska has no place for this codec or there are no packets.
-    """
-    first: Fraction | None = None
-    with open_container(source.path) as container:
-        stream = container.streams[source.sound]
-        assert isinstance(stream, av.AudioStream)
-        try:
-            with av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as out:
-                track = out.add_stream_from_template(stream)
-                for packet in steady(source.path, source.sound):
-                    if not packet.size:
-                        continue
-                    stamp = packet.dts if packet.pts is None else packet.pts
-                    unit = packet.time_base or Fraction(1)
-                    time = (stamp or 0) * unit
-                    if start is not None and time + (packet.duration or 0) * unit <= start:
-                        continue
-                    if end is not None and time >= end:
-                        break
-                    first = time if first is None else min(first, time)
-                    packet.stream = track
-                    out.mux(packet)
-        except (av.error.FFmpegError, ValueError):
-            return None
-    return None if first is None else float(first)
 
 
 def steady(path: Path, index: int) -> Iterator[av.Packet]:

@@ -28,7 +28,7 @@ from davd.restore.networks.picture import normal
 from davd.restore.networks.restorer import Features, Restorer
 from davd.restore.output.movie import MovieWriter
 from davd.restore.output.raw import RawWriter
-from davd.restore.output.remux import SoundTrack
+from davd.restore.output.remux import stored_tracks
 from davd.restore.output.video import PartFile, VideoFormat, side_by_side
 from restoring import FULL, LITE, network, talk
 
@@ -289,7 +289,7 @@ def test_a_cut_is_found_to_the_frame(tmp_path: Path) -> None:
 def make_format(**changes: object) -> VideoFormat:
     values = {
         "width": 64, "height": 48, "chroma": "4:2:0", "depth": 8, "matrix": "bt709",
-        "primaries": 1, "transfer": 1, "full_range": False, "aspect": Fraction(1), "rotation": 0,
+        "primaries": 1, "transfer": 1, "full_range": False, "aspect": Fraction(1), "turned": (),
         "rate": Fraction(25), "time_base": Fraction(1, 12800),
     }  # fmt: skip
     return VideoFormat(**(values | changes))  # type: ignore[arg-type]
@@ -371,7 +371,7 @@ def test_raw_video_is_planes_after_planes(tmp_path: Path) -> None:
 def test_colour_shape_and_rotation_are_kept(tmp_path: Path) -> None:
     format = make_format(
         matrix="bt2020nc", primaries=9, transfer=16, full_range=True, aspect=Fraction(4, 3),
-        rotation=90,
+        turned=(90,),
     )  # fmt: skip
     for name, kind in (("a.mp4", "mp4"), ("a.mkv", "matroska")):
         with MovieWriter(tmp_path / name, kind, format) as out:
@@ -410,9 +410,9 @@ def test_sound_is_copied_packet_by_packet(tmp_path: Path, small: Path, suffix: s
     source = packets(small.with_suffix(".mp4"))
     with PriorsFile(small) as priors:
         format, pts = VideoFormat.of(priors), priors.column("pts")
-        sound = SoundTrack(priors)
+        sound = stored_tracks(priors)
         kind = {".mp4": "mp4", ".mkv": "matroska"}[suffix]
-        with MovieWriter(tmp_path / f"a{suffix}", kind, format, sound=sound) as out:
+        with MovieWriter(tmp_path / f"a{suffix}", kind, format, tracks=sound) as out:
             for planes, at in zip(pictures(format, 20), pts, strict=True):
                 out.write(planes, int(at))
     found = packets(tmp_path / f"a{suffix}")
@@ -427,11 +427,11 @@ def test_sound_of_a_range_moves_with_the_picture(tmp_path: Path, small: Path) ->
     with PriorsFile(small) as priors:
         times, pts = priors.column("time"), priors.column("pts")
         format = VideoFormat.of(priors)
-        sound = SoundTrack(priors, start=float(times[10]), end=float(times[15]))
+        sound = stored_tracks(priors, start=float(times[10]), end=float(times[15]))
         assert sound.first is not None and times[10] - 0.03 < sound.first <= times[10]
         first = sound.first
         path = tmp_path / "a.mp4"
-        with MovieWriter(path, "mp4", format, sound=sound, start=int(pts[10])) as out:
+        with MovieWriter(path, "mp4", format, tracks=sound, start=int(pts[10])) as out:
             for k, planes in zip(range(10, 15), pictures(format, 5), strict=True):
                 out.write(planes, int(pts[k]))
     heard = packets(path)
@@ -444,7 +444,7 @@ def test_sound_of_a_range_moves_with_the_picture(tmp_path: Path, small: Path) ->
 
 def test_shifted_sound_comes_later(small: Path) -> None:
     with PriorsFile(small) as priors:
-        here, late = SoundTrack(priors), SoundTrack(priors, shift=0.25)
+        here, late = stored_tracks(priors), stored_tracks(priors, shift=0.25)
         assert here.first is not None and late.first is not None
         assert late.first - here.first == pytest.approx(0.25, abs=1e-6)
 

@@ -127,8 +127,8 @@ def cropped(planes: Sequence[np.ndarray], shown: Shown) -> list[np.ndarray]:
         down, across = height // plane.shape[0], width // plane.shape[1]
         out.append(
             plane[
-                rows.start // down : rows.stop // down,
-                columns.start // across : columns.stop // across,
+                rows.start // down : -(-rows.stop // down),
+                columns.start // across : -(-columns.stop // across),
             ]
         )
     return out

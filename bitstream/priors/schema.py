@@ -138,6 +138,8 @@ ATTRIBUTES = {
     "color_transfer": "transfer characteristics, as H.264 numbers them; 2 is unspecified",
     "sample_aspect_ratio": "width to height of one sample, as '1/1'",
     "rotation": "degrees that a player turns the picture counterclockwise",
+    "display_matrix": "how a player turns and mirrors the picture: the nine numbers of the display "
+    "matrix, as '0 -65536 0 65536 0 0 0 0 1073741824', empty where there is none",
     "frame_rate": "frames a second, as '25/1'; the mean where it varies",
     "time_base": "unit of frames/pts in seconds, as '1/12800'",
     "time_invented": "True: the video has no timing, 25/1 was assumed",

@@ -18,7 +18,9 @@ import torch
 
 from ... import __version__
 from ...bitstream import PriorsFile, extract
+from ...bitstream.demux import open_source
 from ...bitstream.priors.record import cropped
+from ...bitstream.tracks import Tracks, plan
 from ...data.hearing import Hearing
 from ..checkpoint import CheckpointError, find_checkpoint, load_checkpoint, shipped_checkpoints
 from ..frame import RestoredFrame
@@ -27,7 +29,7 @@ from ..networks.restorer import Restorer, fast_bf16
 from ..output.movie import CONTAINERS, MovieWriter, keeps_rotation
 from ..output.pieces import Pieces
 from ..output.raw import ArrayWriter, RawWriter
-from ..output.remux import SoundTrack
+from ..output.remux import source_tracks, stored_tracks
 from ..output.video import PartFile, VideoFormat, side_by_side
 from ..projection.project import Projector
 from ..report.preview import FaceBox, Preview
@@ -66,6 +68,7 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
     """
     progress = progress or ProgressListener()
     check_request(request)
+    _try_tracks(request)
     network, path = _network(request)
     with contextlib.ExitStack() as stack:
         parts = {
@@ -254,7 +257,7 @@ class _Work:
             if suffix in CONTAINERS:
                 writer = stack.enter_context(
                     MovieWriter(
-                        part, CONTAINERS[suffix], pictures, sound=self._sound(stack),
+                        part, CONTAINERS[suffix], pictures, tracks=self._tracks(),
                         crf=request.crf, lossless=request.lossless,
                         start=int(pts[self.frames.start]), pieces=self._pieces(),
                     )
@@ -269,6 +272,8 @@ class _Work:
                     shown = side_by_side(cropped(frame.decoded, priors), shown)
                 writer.write(shown, int(pts[frame.index]))
 
+            if isinstance(writer, MovieWriter):
+                self.outcome.notes += writer.notes
             yield take, kept
 
     def _pieces(self) -> Pieces:
@@ -280,20 +285,29 @@ class _Work:
         folder = request.output.with_name(request.output.name + ".pieces")
         return Pieces(folder, self._settings() | made_of | asked, resume=request.resume)
 
-    def _sound(self, stack: contextlib.ExitStack) -> SoundTrack | None:
-        """The original track, cut to the frames that are written."""
-        if "audio/original" not in self.priors:
-            return None
-        times, count = self.priors.column("time"), len(self.priors)
+    def _tracks(self) -> Tracks | None:
+        """Sound, subtitles and chapters, cut to the frames that are written."""
+        request, times, count = self.request, self.priors.column("time"), len(self.priors)
         first, stop = self.frames.start, self.frames.stop
-        sound = SoundTrack(
-            self.priors,
-            start=float(times[first]) if first > 0 else None,
-            end=float(times[stop]) if stop < count else None,
-            shift=self.request.audio_shift / 1000,
-        )
-        stack.callback(sound.close)
-        return sound
+        start = float(times[first]) if first > 0 else None
+        end = float(times[stop]) if stop < count else None
+        shift = request.audio_shift / 1000
+        if is_hdf5(request.source):
+            if "audio/original" not in self.priors:
+                return None
+            return stored_tracks(self.priors, start=start, end=end, shift=shift)
+        if self.priors.attrs["first_frame"]:
+            start = float(times[first])
+        if request.end is not None:
+            end = float(times[stop - 1]) + float(1 / self.priors.frame_rate)
+        return source_tracks(request.source, start=start, end=end, shift=shift)
+
+
+def _try_tracks(request: Request) -> None:
+    """Refuse at once what a video's tracks have no place in."""
+    kind = CONTAINERS.get(request.kind)
+    if kind and not is_hdf5(request.source) and not open_source(request.source).bare:
+        plan(source_tracks(request.source), kind)
 
 
 def _faces(shots: Sequence[Shot], priors: PriorsFile) -> list[FaceBox]:

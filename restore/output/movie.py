@@ -1,6 +1,7 @@
 """The writer for MP4 and Matroska: H.264 by x264 or FFV1, and the sound track beside it."""
 
-import io
+import math
+import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,31 +11,37 @@ import av.error
 import numpy as np
 import torch
 
+from ...bitstream.demux import MediaName
 from ...bitstream.priors.schema import COLOR_MATRICES
+from ...bitstream.stamps import usual_step
+from ...bitstream.tracks import Lane, Plan, Tracks, begin, open_lanes, open_output, plan
 from .pieces import LENGTH, Pieces
-from .remux import SoundTrack
 from .video import VideoFormat, VideoWriter
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 EXACT = {"fflags": "+bitexact"}  # no random numbers in the file: it is the same whenever made
+_PRIMING = Fraction(1, 10)  # seconds of a codec's priming, at most
 CRF = 16.0  # default of the output: no visible loss, so that what is seen is the network's work
 
 
 class MovieWriter(VideoWriter):
-    """A video file with one picture track and, where there is one, the original sound.
+    """A video file with one picture track and, where there are any, the tracks of the original.
 
-        pictures --encoder, `LENGTH` at a time--> pieces --packets, sound beside them--> file
+        pictures --encoder, `LENGTH` at a time--> pieces --packets, tracks beside them--> file
 
     Args:
         path: Where to.
         kind: A value of `CONTAINERS`.
         format: Of the pictures.
-        sound: The track; None: without sound.
+        tracks: Sound, subtitles and chapters; None: none.
         crf: Constant rate factor of x264.
         lossless: Exact samples: FFV1 in Matroska, x264 at QP 0 elsewhere.
         start: pts of the first picture.
         pieces: Where the pictures are kept until the file is whole; those that are there already
             are the first ones of the movie. By default in a folder beside the file.
+
+    Attributes:
+        notes: What a user would not expect of the tracks.
     """
 
     def __init__(
@@ -43,7 +50,7 @@ class MovieWriter(VideoWriter):
         kind: str,
         format: VideoFormat,
         *,
-        sound: SoundTrack | None = None,
+        tracks: Tracks | None = None,
         crf: float = CRF,
         lossless: bool = False,
         start: int = 0,
@@ -62,19 +69,15 @@ class MovieWriter(VideoWriter):
                 if self._codec == "libx264"
                 else f"FFV1 has no {format.pixels}: write .yuv or .h5"
             )
-        self._path, self._kind, self._format, self._sound = path, kind, format, sound
+        self._path, self._kind, self._format, self._tracks = path, kind, format, tracks
+        self._plan = plan(tracks, kind) if tracks else Plan(kind)
+        self.notes = self._plan.notes
         options = {"qp": "0"} if lossless else {"crf": f"{crf:g}"}
         self._options = options | _steady() if self._codec == "libx264" else {"slicecrc": "1"}
-        first = [start * format.time_base]
-        if sound is not None and sound.first is not None:
-            first.append(Fraction(sound.first).limit_denominator(10**6))
-        # In whole units of the picture's clock, so that its times stay exact.
-        self._origin = max(0, int(min(first) / format.time_base))
+        self._origin = _origin(start, tracks and tracks.first, format.time_base)
         self._pts: list[int] = []
         self._piece: av.container.OutputContainer | None = None
-        with av.open(io.BytesIO(), "w", format=kind) as trial:
-            self._open_video(trial)
-            self._start(trial)
+        self._try_encoder()
         self._pieces = pieces or Pieces(path.with_name(path.name + ".pieces"))
 
     def resume(self, pts: Sequence[int]) -> int:
@@ -104,26 +107,27 @@ class MovieWriter(VideoWriter):
         context.color_range = 2 if format.full_range else 1
         return track
 
-    def _start(self, file: "av.container.OutputContainer") -> "av.AudioStream | None":
-        """Give a file the sound track and write its header."""
-        track = None
+    def _try_encoder(self) -> None:
+        format = self._format
         try:
-            if self._sound is not None:
-                track = file.add_stream_from_template(self._sound.template)
-            file.start_encoding()
+            with tempfile.TemporaryDirectory(prefix="davd-") as folder:
+                with open_output(Path(folder) / "trial", Plan(self._kind)) as trial:
+                    self._open_video(trial)
+                    trial.start_encoding()
         except (av.error.FFmpegError, ValueError) as error:
-            if self._sound is None:
-                raise ValueError(f"the encoder cannot be opened: {error}") from None
+            odd = format.width % 2 or format.height % 2
             raise ValueError(
-                f"{self._sound.codec} sound has no place in {self._kind}: write .mkv, or .y4m "
-                "without it"
+                f"x264 encodes no odd sizes, and this is {format.width}x{format.height}: write "
+                ".mkv with --lossless, or .y4m"
+                if odd and self._codec == "libx264"
+                else f"the encoder cannot be opened: {error}"
             ) from None
-        return track
 
     def write(self, planes: Sequence[np.ndarray], pts: int) -> None:
         """Encode a picture."""
         if self._piece is None:
-            self._piece = av.open(str(self._pieces.begin()), "w", format="nut")
+            name = MediaName(self._pieces.begin(), write=True)
+            self._piece = av.open(name.url, "w", format="nut")
             self._video = self._open_video(self._piece)
         frame = fill_frame(planes, self._format.width, self._format.height, self._format.pixels)
         self._pts.append(pts - self._origin)
@@ -144,23 +148,21 @@ class MovieWriter(VideoWriter):
         self._end_piece()
         # The index first, so that a browser begins to play before it has the whole file.
         index = {"movflags": "+faststart"} if self._kind != "matroska" else {}
+        base = self._format.time_base
         with (
             self._pieces.template() as first,
-            av.open(
-                str(self._path), "w", format=self._kind, container_options=index | EXACT
-            ) as file,
+            open_output(self._path, self._plan, index | EXACT) as file,
         ):
             video = file.add_stream_from_template(first.streams.video[0])
-            video.time_base = self._format.time_base
-            if self._format.rotation and keeps_rotation():
-                video.set_display_rotation(self._format.rotation)
-            sound = self._start(file)
-            usual = max(round(1 / (self._format.rate * self._format.time_base)), 1)
-            for packet in self._pieces.packets(self._pts, usual):
-                self._copy_sound(file, sound, float(packet.pts * self._format.time_base))
-                packet.stream, packet.time_base = video, self._format.time_base
+            video.time_base = base
+            self._turn(video)
+            lanes = open_lanes(self._tracks, self._plan, file) if self._tracks else []
+            begin(file, self._tracks, self._origin * base)
+            for packet in self._pieces.packets(self._pts, usual_step(self._pts, self._by_rate())):
+                self._copy(file, lanes, packet.pts * base)
+                packet.stream, packet.time_base = video, base
                 file.mux(packet)
-            self._copy_sound(file, sound, None)
+            self._copy(file, lanes, None)
         self._pieces.remove()
 
     def close(self) -> None:
@@ -170,23 +172,36 @@ class MovieWriter(VideoWriter):
             self._piece = None
         self._pieces.close()
 
-    def _copy_sound(
-        self,
-        file: "av.container.OutputContainer",
-        track: "av.AudioStream | None",
-        time: float | None,
+    def _by_rate(self) -> int:
+        return max(round(1 / (self._format.rate * self._format.time_base)), 1)
+
+    def _turn(self, video: "av.VideoStream") -> None:
+        turned = self._format.turned
+        if len(turned) == 1 and keeps_rotation():
+            video.set_display_rotation(*turned)
+        elif turned and keeps_rotation():
+            video.set_display_matrix(turned)
+
+    def _copy(
+        self, file: "av.container.OutputContainer", lanes: list[Lane], time: Fraction | None
     ) -> None:
-        """Copy the sound up to a time; None: all that is left of it."""
-        if self._sound is None or track is None:
-            return
+        """Copy the tracks up to a time; None: all that is left of them."""
         origin = self._origin * self._format.time_base
-        for when, packet in self._sound.until(time):
-            base = packet.time_base
-            late = 0 if packet.dts is None else packet.pts - packet.dts
-            packet.pts = round((when - origin) / base)
-            packet.dts = packet.pts - late
-            packet.stream = track
-            file.mux(packet)
+        for lane in lanes:
+            for packet in lane.packets(None if time is None else time + origin, origin):
+                file.mux(packet)
+
+
+def _origin(start: int, sound: Fraction | None, base: Fraction) -> int:
+    """The time that is 0 in the file, in whole units of the picture's clock: exact for pictures.
+
+    What begins first begins at 0. A codec's priming alone, before pictures from 0 on, stays before
+    0: the file says that it is not to be heard.
+    """
+    picture = start * base
+    first = picture if sound is None else min(picture, sound)
+    priming = picture >= 0 > first > -_PRIMING
+    return 0 if priming else math.floor(first / base)
 
 
 def fill_frame(planes: Sequence[np.ndarray], width: int, height: int, pixels: str) -> av.VideoFrame:
@@ -211,4 +226,4 @@ def _steady() -> dict[str, str]:
 
 def keeps_rotation() -> bool:
     """Whether this PyAV can say how a player turns the picture."""
-    return hasattr(av.VideoStream, "set_display_rotation")
+    return hasattr(av.VideoStream, "set_display_matrix")

@@ -17,6 +17,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from ...bitstream.demux import open_container
+
 LENGTH = 120  # pictures of a piece
 
 
@@ -72,7 +74,7 @@ class Pieces:
 
     def template(self) -> "av.container.InputContainer":
         """The first piece, opened."""
-        return av.open(str(self.path(0)))
+        return open_container(self.path(0))
 
     def packets(self, pts: list[int], usual: int) -> Iterator[av.Packet]:
         """The packets of all pieces in decoding order, with times.
@@ -89,7 +91,7 @@ class Pieces:
         place = 0
         for number in range(self.whole):
             first = place
-            with av.open(str(self.path(number))) as piece:
+            with open_container(self.path(number)) as piece:
                 packets = [packet for packet in piece.demux(video=0) if packet.size]
                 for rank, packet in zip(_ranks(packets), packets, strict=True):
                     shown = first + rank
@@ -101,7 +103,7 @@ class Pieces:
                     yield packet
 
     def _order(self, number: int) -> list[int]:
-        with av.open(str(self.path(number))) as piece:
+        with open_container(self.path(number)) as piece:
             return _ranks([packet for packet in piece.demux(video=0) if packet.size])
 
 

@@ -9,7 +9,7 @@ at zero (a range was cut out, a transport stream), both are moved together so th
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -38,7 +38,8 @@ class VideoFormat:
         transfer: Likewise.
         full_range: Samples use all codes.
         aspect: Width to height of a sample.
-        rotation: Degrees that a player turns the picture counterclockwise.
+        turned: How a player turns and mirrors the picture: nine numbers of a display matrix, or
+            degrees counterclockwise alone; empty: not at all.
         rate: Frames a second, the mean where it varies.
         time_base: Seconds that a unit of pts lasts.
     """
@@ -52,7 +53,7 @@ class VideoFormat:
     transfer: int
     full_range: bool
     aspect: Fraction
-    rotation: int
+    turned: tuple[int, ...]
     rate: Fraction
     time_base: Fraction
 
@@ -73,7 +74,7 @@ class VideoFormat:
             int(a["width"]), int(a["height"]), str(a["chroma_format"]), luma,
             str(a["color_matrix"]), int(a.get("color_primaries", 2)),
             int(a.get("color_transfer", 2)), a["color_range"] == "full",
-            Fraction(str(a.get("sample_aspect_ratio", "1/1"))), int(a.get("rotation", 0)),
+            Fraction(str(a.get("sample_aspect_ratio", "1/1"))), _turned(a),
             priors.frame_rate, priors.time_base,
         )  # fmt: skip
 
@@ -84,6 +85,13 @@ class VideoFormat:
         if self.chroma == "4:0:0":
             return f"gray{wide}"
         return f"yuv{CHROMA_NAMES[self.chroma]}p{wide}"
+
+
+def _turned(attributes: Mapping[str, object]) -> tuple[int, ...]:
+    if matrix := str(attributes.get("display_matrix", "")):
+        return tuple(map(int, matrix.split()))
+    rotation = int(str(attributes.get("rotation", 0)))
+    return (rotation,) if rotation else ()
 
 
 class PartFile:
