@@ -120,7 +120,7 @@ class Source:
 
     @property
     def rotation(self) -> int:
-        """Degrees that a player turns the picture counterclockwise, after mirroring."""
+        """Degrees that a player turns the picture counterclockwise, mirroring apart."""
         return turn(self.matrix)
 
     def shown(self, info: StreamInfo) -> StreamInfo:
@@ -209,13 +209,14 @@ def _encrypted(path: Path) -> str:
 
 
 def turn(matrix: tuple[int, ...]) -> int:
-    """Degrees counterclockwise by which a display matrix turns."""
+    """Degrees counterclockwise by which a display matrix turns; mirroring, left to right, apart."""
     if not matrix:
         return 0
-    across, along = math.hypot(matrix[0], matrix[3]), math.hypot(matrix[1], matrix[4])
-    if not across or not along:
-        return 0
-    return round(-math.degrees(math.atan2(matrix[1] / along, matrix[0] / across)))
+    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
+    if a * d < b * c:
+        a, c = -a, -c
+    across, along = math.hypot(a, c), math.hypot(b, d)
+    return round(-math.degrees(math.atan2(b / along, a / across))) if across and along else 0
 
 
 class MediaName:

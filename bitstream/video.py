@@ -7,9 +7,9 @@ read in order are decoded once, and so are those of overlapping windows.
 
 import itertools
 import os
+import tempfile
 from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from .pieces import one_by_one, packets_from, several_at_once
 from .priors.reading import Priors, Stack
 from .priors.record import FrameRecord, record_arrays
 from .priors.schema import FIELDS, FORMAT, SCHEMA_VERSION, Field
-from .sound import SAMPLE_RATE, Sound, copy_track
+from .sound import SAMPLE_RATE, Sound
 from .timeline import Entry, look_through
+from .tracks import Tracks, copy_tracks, plan
 
 _MOST_THREADS = 4
 _BY_HEADERS = frozenset({"poc", "picture_type", "keyframe", "scaling", "bytes"})  # columns
@@ -122,7 +123,9 @@ class PriorsVideo(Priors):
 
     def _track_is(self) -> bool:
         if self._track_start is False:
-            self._track_start = copy_track(self._timeline.source, BytesIO())
+            tracks = Tracks(self._timeline.source.path)
+            kept = plan(tracks, "matroska", encode=False).ways
+            self._track_start = float(tracks.first or 0) if kept else None
         return self._track_start is not None
 
     # ------------------------------------------------------------------------------- frame facts
@@ -198,9 +201,10 @@ class PriorsVideo(Priors):
         """The video's own sound track, if any: a Matroska file, and its first packet's time."""
         if self._timeline.source.sound < 0:
             return None
-        file = BytesIO()
-        start = copy_track(self._timeline.source, file)
-        return None if start is None else (file.getvalue(), start)
+        with tempfile.TemporaryDirectory(prefix="davd-") as folder:
+            file = Path(folder) / "tracks.mka"
+            start = copy_tracks(Tracks(self._timeline.source.path), file)
+            return None if start is None else (file.read_bytes(), start)
 
     def dataset(self, path: str) -> Stack:
         """Any dataset.

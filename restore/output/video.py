@@ -19,6 +19,7 @@ from typing import Self
 import numpy as np
 
 from ...bitstream import PriorsFile
+from ...bitstream.demux import turn
 from ...bitstream.priors.part import check_output, make_part
 
 CHROMA_NAMES = {"4:0:0": "mono", "4:2:0": "420", "4:2:2": "422", "4:4:4": "444"}
@@ -77,6 +78,11 @@ class VideoFormat:
             Fraction(str(a.get("sample_aspect_ratio", "1/1"))), _turned(a),
             priors.frame_rate, priors.time_base,
         )  # fmt: skip
+
+    @property
+    def rotation(self) -> int:
+        """Degrees that a player turns the picture counterclockwise, mirroring apart."""
+        return self.turned[0] if len(self.turned) == 1 else turn(self.turned)
 
     @property
     def pixels(self) -> str:

@@ -13,15 +13,15 @@ from types import TracebackType
 from typing import Self
 
 import av
-import av.error
 import numpy as np
 
 from ...bitstream import PriorsFile
 from ...bitstream.priors.part import check_output, make_part
 from ...bitstream.priors.schema import COLOR_MATRICES
 from ...bitstream.show.colour import to_rgb
+from ...bitstream.tracks import Plan, Tracks, open_lanes, open_output, plan
 from ..output.movie import fill_frame
-from ..output.remux import SoundTrack
+from ..output.remux import stored_tracks
 from ..output.video import VideoFormat
 
 LONGEST = 1280  # samples of the longer side of each picture
@@ -75,19 +75,13 @@ class Preview:
         self.size, self._turns = _shown_size(self._format)
         self.path = page.with_suffix(".preview.mp4")
         check_output(self.path, overwrite=overwrite)
-        self._sound = _sound(priors, frames, shift)
         self._part = make_part(self.path)
         self._first = int(self._pts[frames.start]) * self._format.time_base
-        try:
-            self._open()
-        except (av.error.FFmpegError, ValueError):  # MP4 has no place for such sound
-            self._file.close()
-            self._sound = None
-            self._open()
+        self._open(_sound(priors, frames, shift))
 
-    def _open(self) -> None:
-        self._file = av.open(str(self._part), "w", format="mp4",
-                             container_options={"movflags": "+faststart"})  # fmt: skip
+    def _open(self, tracks: Tracks | None) -> None:
+        sound = plan(tracks, "mp4") if tracks else Plan("mp4")
+        self._file = open_output(self._part, sound, {"movflags": "+faststart"})
         track = self._file.add_stream("libx264", rate=self._format.rate, options=_OPTIONS)
         track.width, track.height, track.pix_fmt = self.size[0], 2 * self.size[1] + GAP, "yuv420p"
         track.codec_context.time_base = track.time_base = self._format.time_base
@@ -96,15 +90,13 @@ class Preview:
         track.codec_context.colorspace = 6 if special else names.get(self._format.matrix, 2)
         track.codec_context.color_range = 2 if self._format.full_range and not special else 1
         self._track = track
-        self._heard = (
-            self._file.add_stream_from_template(self._sound.template) if self._sound else None
-        )
+        self._lanes = open_lanes(tracks, sound, self._file) if tracks else []
         self._file.start_encoding()
 
     @property
     def has_sound(self) -> bool:
         """Whether sound goes with the pictures."""
-        return self._heard is not None
+        return any(lane.track.kind == "audio" for lane in self._lanes)
 
     def add(
         self, index: int, decoded: Sequence[np.ndarray], restored: Sequence[np.ndarray]
@@ -116,7 +108,7 @@ class Preview:
         base = self._format.time_base
         frame.pts = int(self._pts[index]) - int(self._first / base)
         frame.time_base = base
-        self._copy_sound(float(frame.pts * base))
+        self._copy_sound(frame.pts * base)
         self._file.mux(self._track.encode(frame))
 
     def _half(self, planes: Sequence[np.ndarray]) -> np.ndarray:
@@ -132,15 +124,11 @@ class Preview:
         array = frame.reformat(width=width, height=height, format="yuv420p").to_ndarray()
         return array if not self._turns else _turned(array, width, height, self._turns)
 
-    def _copy_sound(self, time: float | None) -> None:
-        if self._sound is None or self._heard is None:
-            return
-        limit = None if time is None else time + float(self._first)
-        for when, packet in self._sound.until(limit):
-            late = 0 if packet.dts is None else packet.pts - packet.dts
-            packet.pts = round((when - self._first) / packet.time_base)
-            packet.dts, packet.stream = packet.pts - late, self._heard
-            self._file.mux(packet)
+    def _copy_sound(self, time: Fraction | None) -> None:
+        limit = None if time is None else time + self._first
+        for lane in self._lanes:
+            for packet in lane.packets(limit, self._first):
+                self._file.mux(packet)
 
     def finish(self) -> str:
         """Complete the video; its address for the page, itself where it is small."""
@@ -166,9 +154,6 @@ class Preview:
     def close(self) -> None:
         """Let go of the files."""
         self._file.close()
-        if self._sound is not None:
-            self._sound.close()
-            self._sound = None
 
     def __enter__(self) -> Self:
         """The preview itself."""
@@ -195,13 +180,13 @@ def _shown_size(format: VideoFormat) -> tuple[tuple[int, int], int]:
     return (max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))), turns
 
 
-def _sound(priors: PriorsFile, frames: range, shift: float) -> SoundTrack | None:
+def _sound(priors: PriorsFile, frames: range, shift: float) -> Tracks | None:
     """The original track, cut to the frames."""
     if "audio/original" not in priors:
         return None
     times = priors.column("time")
     end = float(times[frames.stop]) if frames.stop < len(times) else None
-    return SoundTrack(priors, start=float(times[frames.start]), end=end, shift=shift)
+    return stored_tracks(priors, start=float(times[frames.start]), end=end, shift=shift)
 
 
 def _parts(array: np.ndarray, width: int, height: int) -> list[np.ndarray]:
