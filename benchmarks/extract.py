@@ -93,10 +93,18 @@ def ffmpeg_decodes(extradata: bytes, packets: list[bytes]) -> int:
     return count + len(context.decode(None))
 
 
-def davd_decodes(extradata: bytes, packets: list[bytes], taps: bool) -> int:
+def davd_decodes(
+    extradata: bytes, packets: list[bytes], taps: bool, *, pixels: bool = True
+) -> int:
     """Our decoder; with taps, all of them recorded and handed to nobody."""
     decoder = Decoder(
-        extradata=extradata, prediction=taps, residual=taps, level=taps, motion=taps, modes=taps
+        extradata=extradata,
+        prediction=taps,
+        residual=taps,
+        level=taps,
+        motion=taps,
+        modes=taps,
+        pixels=pixels,
     )
     count = 0
     for data in [*packets, None]:
@@ -125,6 +133,7 @@ def measure(width: int, height: int, crf: int, frames: int) -> dict[str, float |
         "ffmpeg": lambda: ffmpeg_decodes(extradata, packets),
         "decode": lambda: davd_decodes(extradata, packets, False),
         "taps": lambda: davd_decodes(extradata, packets, True),
+        "syntax": lambda: davd_decodes(extradata, packets, True, pixels=False),
     }
     rounds = [{n: seconds(a, frames) for n, a in actions.items()} for _ in range(ROUNDS)]
     took = {name: statistics.median(r[name] for r in rounds) for name in actions}

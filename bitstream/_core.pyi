@@ -98,6 +98,7 @@ class Decoder:
         units: bool = False,
         headers: bool = False,
         patient: bool = False,
+        pixels: bool = True,
         max_pixels: int = 0,
     ) -> None: ...
     def send(self, data: Buffer, pts: int | None = None) -> None: ...

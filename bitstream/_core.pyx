@@ -36,6 +36,7 @@ cdef extern from "h264.h" nogil:
         H264_UNITS
         H264_HEADERS
         H264_PATIENT
+        H264_NO_SAMPLES
         H264_N_WARNINGS
     ctypedef struct h264_decoder:
         pass
@@ -379,6 +380,8 @@ cdef class Decoder:
         headers: decode no slice data: frames come in order with their facts, arrays mean nothing.
         patient: frames wait for others that may come before them for as long as 16 can, whatever
             the stream promises.
+        pixels: make the samples; without, syntax is all that is decoded, and there is no `decoded`,
+            `prediction` and `residual`.
         max_pixels: luma samples of the largest picture accepted; 0: 4096x2304.
 
     Raises:
@@ -395,20 +398,21 @@ cdef class Decoder:
     def __cinit__(
         self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
         bint level=True, bint motion=False, bint modes=False, bint bits=False, bint units=False,
-        bint headers=False, bint patient=False, uint32_t max_pixels=0,
+        bint headers=False, bint patient=False, bint pixels=True, uint32_t max_pixels=0,
     ):
         cdef h264_settings settings
         settings.taps = (
-            (H264_TAP_PREDICTION if prediction else 0) | (H264_TAP_RESIDUAL if residual else 0)
+            (H264_TAP_PREDICTION if prediction and pixels else 0)
+            | (H264_TAP_RESIDUAL if residual and pixels else 0)
             | (H264_TAP_LEVEL if level else 0) | (H264_TAP_MOTION if motion else 0)
             | (H264_TAP_MODES if modes else 0) | (H264_TAP_BITS if bits else 0)
         )
         settings.how = (
             (H264_UNITS if units else 0) | (H264_HEADERS if headers else 0)
-            | (H264_PATIENT if patient else 0)
+            | (H264_PATIENT if patient else 0) | (0 if pixels else H264_NO_SAMPLES)
         )
         settings.max_pixels = max_pixels
-        self._decoded = decoded
+        self._decoded = decoded and pixels
         self._waiting = deque()
         if h264_open(&self._dec, &settings) != H264_OK:
             raise MemoryError("no memory for a decoder")

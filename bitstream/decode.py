@@ -42,6 +42,11 @@ class Taps:
             names = ", ".join(PLANE_GROUPS)
             raise ValueError(f"planes {', '.join(sorted(unknown))}: must be of {names}")
 
+    @property
+    def pixels(self) -> bool:
+        """Whether samples have to be made for it; without, syntax is all that is decoded."""
+        return not set(self.planes) <= {"level"}
+
     def has(self, tap: str) -> bool:
         """Whether a tap of `schema.Field.tap` is recorded."""
         return tap in self.planes if tap in PLANE_GROUPS else bool(getattr(self, tap))
@@ -67,6 +72,7 @@ class Taps:
             modes=self.modes,
             bits=self.bits,
             headers=self.headers,
+            pixels=self.pixels,
             **{group: group in self.planes for group in PLANE_GROUPS},
         )
 

@@ -165,7 +165,8 @@ def extract(
         end: seconds from the first frame.
         frames: display indices of the first frame and of the one after the last, instead of times.
         stream: index of the video stream in the file; None: as FFmpeg chooses.
-        planes: which of `decoded`, `prediction`, `residual`, `level` to store.
+        planes: which of `decoded`, `prediction`, `residual`, `level` to store; with none of the
+            first three no samples are made, syntax is all that is decoded.
         motion: store motion vectors.
         modes: store intra prediction modes.
         bits: store what the bits of a macroblock were spent on.
@@ -195,7 +196,10 @@ def extract(
     source = open_source(video, stream=stream)
     taps = Taps(tuple(planes), motion, modes, bits)
     if (verify or digest) and "decoded" not in planes:
-        raise ValueError("verify and digest need the decoded planes")
+        raise ValueError(
+            "verify and md5 compare decoded samples, and none are recorded: ask for the decoded "
+            "planes (--planes decoded)"
+        )
     timeline = look_through(source)
     selection = timeline.select(timeline.span(start=start, end=end, frames=frames))
     if not split:
@@ -206,7 +210,13 @@ def extract(
     verifier = Verifier(timeline, start=start, end=end, frames=frames) if verify else None
     md5 = hashlib.md5(usedforsecurity=False) if digest else None
     settings = OutputSettings(
-        compression, audio and source.sound >= 0, audio_shift / 1000, split, overwrite, threads
+        compression,
+        audio and source.sound >= 0,
+        audio_shift / 1000,
+        split,
+        overwrite,
+        threads,
+        taps.pixels,
     )
     items: Iterator[tuple[FrameRecord | PackedFrame, StreamInfo]]
     if jobs > 1 and not verify and not digest:

@@ -72,6 +72,7 @@ def attributes(timeline: Timeline, info: StreamInfo) -> dict[str, object]:
         "time_base": f"{timeline.time_base.numerator}/{timeline.time_base.denominator}",
         "time_invented": timeline.invented,
         "first_frame": 0,
+        "pixels": True,
         "verified": False,
     }
     values |= {name: getattr(info, name) for name in ATTRIBUTES if hasattr(info, name)}
@@ -95,6 +96,7 @@ class OutputSettings:
         split: begin another file where the format changes.
         overwrite: replace existing files.
         threads: that compress beside the one that decodes; None: as the machine has cores.
+        pixels: samples were made.
     """
 
     compression: str = "gzip"
@@ -103,6 +105,7 @@ class OutputSettings:
     split: bool = False
     overwrite: bool = False
     threads: int | None = None
+    pixels: bool = True
 
 
 class Output:
@@ -174,6 +177,7 @@ class Output:
             path = path.with_name(f"{path.stem}-{len(self.paths) + 1}{path.suffix}")
         values = attributes(self._timeline, info)
         values["first_frame"] = self._selection.first + self._begun
+        values["pixels"] = self._settings.pixels
         threads = self._settings.threads
         if threads is None:
             threads = 2 if (os.cpu_count() or 1) > 2 else 1

@@ -93,7 +93,8 @@ class PriorsVideo(Priors):
         self._number = next(_numbers)
         self.warnings: dict[str, int] = {}
         own = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "codec": "h264"}
-        values = own | attributes(self._timeline, self._info) | {"complete": True}
+        values = own | attributes(self._timeline, self._info)
+        values |= {"pixels": self._all.pixels, "complete": True}
         self.attrs = _Attributes(values, self.path)
 
     def __getstate__(self) -> dict[str, object]:

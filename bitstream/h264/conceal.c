@@ -59,7 +59,8 @@ static void conceal_mb(h264_decoder *const dec, const source from) {
     m->transform_size_8x8_flag = m->TransformBypassModeFlag = false;
     m->coded[0] = m->coded[1] = m->coded[2] = 0;
     h264_tap_macroblock(dec);
-    conceal_samples(dec, from);
+    if (!(dec->settings.how & H264_NO_SAMPLES))
+        conceal_samples(dec, from);
     dec->cur->concealed_mbs++;
     dec->warnings[H264_WARN_CONCEALED_MB]++;
 }

@@ -100,6 +100,8 @@ enum {
                          samples, maps and taps mean nothing */
     H264_PATIENT = 4, /* frames wait for others that may come before them as long as the buffer can
                          hold 16, whatever the SPS promises */
+    H264_NO_SAMPLES = 8, /* nothing of 8.3, 8.4.2, 8.5 and 8.7 is done: maps, levels, motion, modes
+                            and costs are as ever, samples, prediction and residual mean nothing */
 };
 
 typedef struct h264_settings {

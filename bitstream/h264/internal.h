@@ -478,6 +478,7 @@ extern const uint8_t h264_block_x[16], h264_block_y[16];
 // 8.5.6, 8.5.7: place in the block (raster order) by scan index, zig-zag and field scan
 // (transform.c)
 extern const uint8_t h264_scan_4x4[2 /* field */][16], h264_scan_8x8[2][64];
+extern const uint8_t h264_chroma_dc_place[2 /* 4:2:2 */][8]; // 8.5.11.1 (transform.c)
 extern const uint8_t h264_quarter_of_block[16]; // 8x8 quarter of a 4x4 block in raster order
 
 extern const mb_info h264_unavailable_mb; // slice_num -1, intra modes "not available"
@@ -779,15 +780,11 @@ void h264_conceal_field(h264_decoder *dec, int structure); // of dec->cur, a fie
 typedef struct area { // of one plane of the macroblock
     int x, y, w, h;   // samples within the macroblock
 } area;
-// The maps of the current macroblock, and zeros for its residual and levels
+// The maps and levels of the current macroblock, and zeros for its residual
 void h264_tap_macroblock(const h264_decoder *dec);
 void h264_tap_prediction(const h264_decoder *dec, int plane, area a); // the samples there now
 // Where the residual at x, y is recorded, with the bytes between its rows; NULL: nowhere
 void *h264_tap_residual(const h264_decoder *dec, int plane, int x, int y, ptrdiff_t *stride);
-void h264_tap_level(const h264_decoder *dec, int plane, int x, int y, int32_t level);
-// Levels of an n x n block at x, y. first: 1 where they are those behind the DC place
-void h264_tap_levels(const h264_decoder *dec, int plane, int x, int y, int n, block_levels b,
-                     const uint8_t *scan, int first);
 // A hint: the current macroblock will have a residual
 void h264_prefetch_taps(const h264_decoder *dec);
 

@@ -158,7 +158,7 @@ static void set_plane(uint8_t *row, const ptrdiff_t stride, const int width, con
 /* Samples of `from`, or mid-grey; as if intra coded, for direct prediction. */
 void h264_picture_copy_samples(h264_decoder *const dec, picture *const to,
                                const picture *const from) {
-    for (int p = 0; p < 3; p++) {
+    for (int p = 0; p < 3 && !(dec->settings.how & H264_NO_SAMPLES); p++) {
         const int depth = p == 0 ? dec->active_sps.BitDepthY : dec->active_sps.BitDepthC;
         if (from != NULL && dec->height[p] > 0)
             memcpy(to->plane[p], from->plane[p], (size_t)to->stride[p] * (size_t)dec->height[p]);

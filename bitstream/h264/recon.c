@@ -5,9 +5,6 @@
 
 #include "internal.h"
 
-// 8.5.11.1: place of a chroma DC level in its matrix of two columns (4:2:0, 4:2:2)
-static const uint8_t chroma_dc_place[2][8] = {{0, 1, 2, 3}, {0, 2, 1, 4, 6, 3, 5, 7}};
-
 enum {
     COEF_LIMIT = 1 << 22
 }; // beyond any legal scaled coefficient; keeps hostile streams inside 32 bits
@@ -99,7 +96,6 @@ static void residual_block(h264_decoder *const dec, const int plane, const int b
     const int x = h264_block_x[blkIdx] * 4, y = h264_block_y[blkIdx] * 4, field = m->mb->field;
     const uint8_t *const scan = n == 4 ? h264_scan_4x4[field] : h264_scan_8x8[field];
     const block_levels b = m->blocks[plane][blkIdx];
-    h264_tap_levels(dec, plane, x, y, n, b, scan, 0);
     if (m->TransformBypassModeFlag) {
         bypass_levels(m, b, scan, 0, n, m->coef, n);
         accumulate(m->coef, n, n, direction);
@@ -158,13 +154,8 @@ static void residual_i16x16(h264_decoder *const dec, const int plane) {
         for (int i = b.first; i < b.first + b.count; i++) {
             const int at = h264_scan_4x4[field][m->scan_pos[i]];
             dc[at] = limit(m->level[i]);
-            h264_tap_level(dec, plane, at % 4 * 4, at / 4 * 4, m->level[i]);
         }
     }
-    for (int i = 0; i < 16; i++)
-        if (m->coded[plane] >> i & 1)
-            h264_tap_levels(dec, plane, h264_block_x[i] * 4, h264_block_y[i] * 4, 4,
-                            m->blocks[plane][i], h264_scan_4x4[field], 1);
     if (m->TransformBypassModeFlag) {
         const int mode = m->Intra16x16PredMode;
         residual_bypass(dec, plane, 16, 16, dc,
@@ -198,15 +189,10 @@ static void residual_chroma(h264_decoder *const dec, const int plane) {
     if (m->coded[plane] >> BLOCK_DC & 1) {
         const block_levels b = m->blocks[plane][BLOCK_DC];
         for (int i = b.first; i < b.first + b.count; i++) {
-            const int at = chroma_dc_place[is_422][m->scan_pos[i]];
+            const int at = h264_chroma_dc_place[is_422][m->scan_pos[i]];
             dc[at] = limit(m->level[i]);
-            h264_tap_level(dec, plane, at % 2 * 4, at / 2 * 4, m->level[i]);
         }
     }
-    for (int i = 0; i < n_blocks; i++)
-        if (m->coded[plane] >> i & 1)
-            h264_tap_levels(dec, plane, i % 2 * 4, i / 2 * 4, 4, m->blocks[plane][i],
-                            h264_scan_4x4[field], 1);
     if (m->TransformBypassModeFlag) {
         const int mode = m->mb->is_intra ? m->mb->intra_chroma_pred_mode : 0;
         residual_bypass(dec, plane, 8, dec->mb_height_c, dc,
@@ -251,21 +237,17 @@ static switching_quantiser quantiser_of(const slice_ctx *const s, const int plan
 }
 
 // Levels of a 4x4 block in raster order, from scan index `first` on
-static void gather_levels(h264_decoder *const dec, const int plane, const int block, const int x,
-                          const int y, const int first, int32_t c[16]) {
-    const mb_ctx *const m = &dec->slice.mb;
-    const uint8_t *const scan = h264_scan_4x4[m->mb->field];
-    if (!(m->coded[plane] >> block & 1))
-        return;
-    bypass_levels(m, m->blocks[plane][block], scan, first, 4, c, 4);
-    h264_tap_levels(dec, plane, x, y, 4, m->blocks[plane][block], scan, first);
+static void gather_levels(const mb_ctx *const m, const int plane, const int block, const int first,
+                          int32_t c[16]) {
+    if (m->coded[plane] >> block & 1)
+        bypass_levels(m, m->blocks[plane][block], h264_scan_4x4[m->mb->field], first, 4, c, 4);
 }
 
 static void switching_luma(h264_decoder *const dec, const int blkIdx) {
     const switching_quantiser q = quantiser_of(&dec->slice, 0);
     const int x = h264_block_x[blkIdx] * 4, y = h264_block_y[blkIdx] * 4;
     int32_t *const c = dec->slice.mb.coef, pred[16];
-    gather_levels(dec, 0, blkIdx, x, y, 0, c);
+    gather_levels(&dec->slice.mb, 0, blkIdx, 0, c);
     predicted_block(dec, 0, x, y, pred);
     h264_switching_luma(c, pred, &q);
     add_residual(dec, 0, x, y, 4, c);
@@ -278,13 +260,12 @@ static void switching_chroma(h264_decoder *const dec, const int plane) {
     if (m->coded[plane] >> BLOCK_DC & 1) {
         const block_levels b = m->blocks[plane][BLOCK_DC];
         for (int i = b.first; i < b.first + b.count; i++) {
-            const int at = chroma_dc_place[0][m->scan_pos[i]];
+            const int at = h264_chroma_dc_place[0][m->scan_pos[i]];
             c[at][0] = limit(m->level[i]);
-            h264_tap_level(dec, plane, at % 2 * 4, at / 2 * 4, m->level[i]);
         }
     }
     for (int i = 0; i < 4; i++) {
-        gather_levels(dec, plane, i, i % 2 * 4, i / 2 * 4, 1, c[i]);
+        gather_levels(m, plane, i, 1, c[i]);
         predicted_block(dec, plane, i % 2 * 4, i / 2 * 4, pred[i]);
     }
     h264_switching_chroma(c, (const int32_t (*)[16])pred, &q);
@@ -462,13 +443,17 @@ static void set_weights(const h264_decoder *const dec, inter_block *const b, con
 }
 
 // A macroblock predicted from a picture that never came is invented too.
-static void note_missing_reference(h264_decoder *const dec) {
-    mb_info *const mb = dec->slice.mb.mb;
-    if (mb->conceal)
+static void note_missing_references(h264_decoder *const dec) {
+    const mb_ctx *const m = &dec->slice.mb;
+    for (int i = 0; i < 8; i++) {
+        const int list = i / 4, ref_idx = m->motion->ref_idx[list][i % 4];
+        if (ref_idx < 0 || H264_LIKELY(!m->ref_list[list][ref_idx].missing))
+            continue;
+        m->mb->conceal = true;
+        dec->cur->concealed_mbs++;
+        dec->warnings[H264_WARN_MISSING_REFERENCE]++;
         return;
-    mb->conceal = true;
-    dec->cur->concealed_mbs++;
-    dec->warnings[H264_WARN_MISSING_REFERENCE]++;
+    }
 }
 
 // w x h luma samples at (x, y) of the macroblock; all their motion is that of the 4x4 block there
@@ -483,8 +468,6 @@ static void predict_part(h264_decoder *const dec, const int x, const int y, cons
         const int ref_idx = m->motion->ref_idx[list][quarter];
         b.ref[list] = ref_idx >= 0 ? &m->ref_list[list][ref_idx] : NULL;
         memcpy(b.mv[list], m->motion->mv[list][block], sizeof b.mv[list]);
-        if (ref_idx >= 0 && H264_UNLIKELY(b.ref[list]->missing))
-            note_missing_reference(dec);
     }
     set_weights(dec, &b, m->motion->ref_idx[0][quarter], m->motion->ref_idx[1][quarter]);
     uint8_t *dst[3] = {h264_sample_at(dec, 0, x, y), NULL, NULL};
@@ -577,6 +560,10 @@ void h264_recon_mb(h264_decoder *const dec) {
     if (H264_UNLIKELY(m->mb->residual_lost) && m->mb->is_intra)
         return; // left to conceal.c
     h264_tap_macroblock(dec);
+    if (!m->mb->is_intra)
+        note_missing_references(dec);
+    if (dec->settings.how & H264_NO_SAMPLES)
+        return;
     if (m->mb->type == H264_I_PCM)
         recon_pcm(dec);
     else if (m->mb->is_intra)

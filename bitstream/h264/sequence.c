@@ -39,7 +39,7 @@ void h264_finish_picture(h264_decoder *const dec) {
     if (s->slice_error && dec->cur->concealed_mbs == 0)
         dec->cur->concealed_mbs = 1;
     s->slice_error = false;
-    if (samples)
+    if (samples && !(dec->settings.how & H264_NO_SAMPLES))
         h264_deblock_picture(dec);
     h264_dpb_mark(dec);
     if (h->nal_ref_idc != 0)

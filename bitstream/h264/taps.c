@@ -50,18 +50,6 @@ void *h264_tap_residual(const h264_decoder *const dec, const int plane, const in
     return (uint8_t *)t->residual[plane] + tap_offset(dec, plane, x, y, true) * size;
 }
 
-void h264_tap_level(const h264_decoder *const dec, const int plane, const int x, const int y,
-                    const int32_t level) {
-    const taps *const t = dec->cur->taps;
-    if (!t || !t->level[plane])
-        return;
-    const size_t at = tap_offset(dec, plane, x, y, false);
-    if (dec->k->sample_size == 1)
-        ((int16_t *)t->level[plane])[at] = (int16_t)iclip(level, INT16_MIN, INT16_MAX);
-    else
-        ((int32_t *)t->level[plane])[at] = level;
-}
-
 // Rows of one macroblock; lengths that occur in 8-bit 4:2:0 are constants to the compiler
 static void clear_rows(uint8_t *to, const size_t step, const int rows, const size_t bytes) {
     for (int y = 0; y < rows; y++, to += step) {
@@ -162,17 +150,69 @@ static void tap_modes(const h264_decoder *const dec, const taps *const t) {
             : -1;
 }
 
-void h264_tap_levels(const h264_decoder *const dec, const int plane, const int x, const int y,
-                     const int n, const block_levels b, const uint8_t *const scan,
-                     const int first) {
+static void tap_level(const h264_decoder *const dec, const int plane, const int x, const int y,
+                      const int32_t level) {
     const taps *const t = dec->cur->taps;
-    if (!t || !t->level[plane])
-        return;
+    const size_t at = tap_offset(dec, plane, x, y, false);
+    if (dec->k->sample_size == 1)
+        ((int16_t *)t->level[plane])[at] = (int16_t)iclip(level, INT16_MIN, INT16_MAX);
+    else
+        ((int32_t *)t->level[plane])[at] = level;
+}
+
+// Levels of an n x n block at x, y; first: 1 where they are those behind the DC place
+static void tap_block(const h264_decoder *const dec, const int plane, const int block, const int x,
+                      const int y, const int n, const int first) {
     const mb_ctx *const m = &dec->slice.mb;
+    const uint8_t *const scan = n == 4 ? h264_scan_4x4[m->mb->field] : h264_scan_8x8[m->mb->field];
+    const block_levels b = m->blocks[plane][block];
     const int shift = n == 4 ? 2 : 3;
     for (int i = b.first; i < b.first + b.count; i++) {
         const int at = scan[m->scan_pos[i] + first];
-        h264_tap_level(dec, plane, x + (at & (n - 1)), y + (at >> shift), m->level[i]);
+        tap_level(dec, plane, x + (at & (n - 1)), y + (at >> shift), m->level[i]);
+    }
+}
+
+// DC levels go to the DC places of the blocks of the same raster position.
+static void tap_dc(const h264_decoder *const dec, const int plane, const uint8_t *const place,
+                   const int columns) {
+    const mb_ctx *const m = &dec->slice.mb;
+    const block_levels b = m->blocks[plane][BLOCK_DC];
+    for (int i = b.first; i < b.first + b.count; i++) {
+        const int at = place[m->scan_pos[i]];
+        tap_level(dec, plane, at % columns * 4, at / columns * 4, m->level[i]);
+    }
+}
+
+// A plane that is coded as luma is
+static void tap_luma_levels(const h264_decoder *const dec, const int plane) {
+    const mb_ctx *const m = &dec->slice.mb;
+    const int n = m->transform_size_8x8_flag ? 8 : 4, first = m->mb->type == H264_I_16X16;
+    if (m->coded[plane] >> BLOCK_DC & 1)
+        tap_dc(dec, plane, h264_scan_4x4[m->mb->field], 4);
+    for (int i = 0; i < 16; i += n == 8 ? 4 : 1)
+        if (m->coded[plane] >> i & 1)
+            tap_block(dec, plane, i, h264_block_x[i] * 4, h264_block_y[i] * 4, n, first);
+}
+
+static void tap_chroma_levels(const h264_decoder *const dec, const int plane) {
+    const mb_ctx *const m = &dec->slice.mb;
+    if (m->coded[plane] >> BLOCK_DC & 1)
+        tap_dc(dec, plane, h264_chroma_dc_place[dec->mb_height_c == 16], 2);
+    for (int i = 0; i < dec->mb_height_c / 2; i++)
+        if (m->coded[plane] >> i & 1)
+            tap_block(dec, plane, i, i % 2 * 4, i / 2 * 4, 4, 1);
+}
+
+static void tap_levels(const h264_decoder *const dec) {
+    const mb_ctx *const m = &dec->slice.mb;
+    for (int plane = 0; plane < 3; plane++) {
+        if (!m->coded[plane] || !dec->cur->taps->level[plane])
+            continue;
+        if (plane == 0 || dec->mb_width_c == 16)
+            tap_luma_levels(dec, plane);
+        else
+            tap_chroma_levels(dec, plane);
     }
 }
 
@@ -213,5 +253,6 @@ void h264_tap_macroblock(const h264_decoder *const dec) {
         return;
     clear_taps(dec);
     tap_maps(dec);
+    tap_levels(dec);
     clear_costs(dec);
 }

@@ -38,6 +38,9 @@ const uint8_t h264_scan_8x8[2][64] = {
      29, 14, 22, 37, 45, 53, 61, 30, 7, 15, 38, 46, 54, 62, 23, 31, 39, 47, 55, 63},
 };
 
+// 8.5.11.1: place of a chroma DC level in its matrix of two columns (4:2:0, 4:2:2)
+const uint8_t h264_chroma_dc_place[2][8] = {{0, 1, 2, 3}, {0, 2, 1, 4, 6, 3, 5, 7}};
+
 static int position_class_4x4(const int i, const int j) {
     return i % 2 == 0 && j % 2 == 0 ? 0 : i % 2 == 1 && j % 2 == 1 ? 1 : 2;
 }

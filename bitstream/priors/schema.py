@@ -145,6 +145,7 @@ ATTRIBUTES = {
     "time_invented": "True: the video has no timing, 25/1 was assumed",
     "encoder": "user-data SEI text of x264 and others, empty where there is none",
     "first_frame": "display index, in the video, of frame 0 of this file (0 unless for a range)",
+    "pixels": "False: samples were not made, syntax is all that was decoded",
     "verified": "True: every frame was compared with FFmpeg's and is equal",
     "complete": "True, set last of all: nothing is missing",
 }
