@@ -52,6 +52,9 @@ def get_parser() -> argparse.ArgumentParser:
         "--speed", default="best", metavar="NAME", help="of davd-restore: best, balanced or fast"
     )
     parser.add_argument("--perceptual", action="store_true", help="LPIPS and DISTS where installed")
+    parser.add_argument(
+        "--vmaf", action="store_true", help="VMAF and XPSNR, by the ffmpeg of the extra data"
+    )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch decides")
     parser.add_argument("--csv", type=Path, help="write one line per clip")
@@ -158,6 +161,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
                         limit=arguments.limit,
                         cell=arguments.cell,
                         perceptual=perceptual,
+                        vmaf=arguments.vmaf,
                     )  # fmt: skip
                 )
             row = Row(label, sound, clips)

@@ -5,6 +5,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from davd.cli import evaluate as command
@@ -12,7 +13,7 @@ from davd.data.dataset import open_segments
 from davd.data.sample import Planes, Sample
 from davd.restore.checkpoint import build_network, save_checkpoint
 from davd.restore.config import config_from_dict
-from davd.restore.measuring.evaluate import measure_clip, quick_scores
+from davd.restore.measuring.evaluate import ClipResult, measure_clip, quick_scores
 from davd.restore.measuring.metrics import psnr
 from davd.restore.measuring.tables import Row, as_csv, as_json, as_text, multiply_adds
 from davd.restore.networks.davd import DavdNet
@@ -112,6 +113,71 @@ def test_tables(work: Path) -> None:
     assert "rounded" in tree["protocol"] and tree["settings"] == {"split": "test"}
     assert tree["results"][0]["mean"]["42"]["gain_psnr_y"][0] == pytest.approx(gain, abs=1e-5)
     assert len(tree["results"][0]["clips"][0]["restored"]["psnr_y"]) == 3
+
+
+def test_intervals_are_of_means_over_clips_drawn_again() -> None:
+    gains = [0.1, 0.4, 0.5, 0.9, 1.4, 0.2, 0.7, 0.6]
+    clips = [
+        ClipResult(f"c{k}", "s", 42, {"psnr_y": [30.0]}, {"psnr_y": [30.0 + gain]}, {})
+        for k, gain in enumerate(gains)
+    ]
+    row = Row("network", "right", clips)
+    mean, error, _ = row.gain("psnr_y", 42)
+    low, high = row.interval("psnr_y", 42)
+    assert row.interval("psnr_y", 42) == (low, high)
+    assert low < mean < high
+    assert high - low == pytest.approx(2 * 1.96 * error * (7 / 8) ** 0.5, rel=0.06)
+    assert f"{low:+.3f}..{high:+.3f}" in as_text([row])
+    assert all(math.isnan(end) for end in Row("one", "right", clips[:1]).interval("psnr_y", 42))
+
+
+def test_vmaf_and_xpsnr_prefer_what_is_closer() -> None:
+    from davd.restore.measuring.vmaf import ffmpeg_with_filters, vmaf_and_xpsnr
+
+    try:
+        ffmpeg_with_filters()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    random = np.random.default_rng(0)
+    source = [
+        tuple(
+            random.integers(60, 200, side, dtype=np.uint8)
+            for side in ((96, 96), (48, 48), (48, 48))
+        )
+        for _ in range(4)
+    ]
+
+    def noisy(spread: int) -> list[tuple[np.ndarray, ...]]:
+        return [
+            tuple(p + random.integers(-spread, spread + 1, p.shape).astype(np.uint8) for p in frame)
+            for frame in source
+        ]
+
+    pictures = [noisy(3), noisy(25), source]
+    near, far, same = (vmaf_and_xpsnr(frames, source) for frames in pictures)
+    for name in ("vmaf", "xpsnr"):
+        assert [len(found[name]) for found in (near, far, same)] == [4, 4, 4]
+        assert np.mean(far[name]) < np.mean(near[name]) < np.mean(same[name])
+    # XPSNR weighs by the source alone, so that two evenly noisy copies differ as by PSNR
+    squares = [
+        np.mean([np.square(a[0].astype(float) - b[0]) for a, b in zip(some, source, strict=True)])
+        for some in pictures[:2]
+    ]
+    apart = np.mean(near["xpsnr"]) - np.mean(far["xpsnr"])
+    assert apart == pytest.approx(10 * np.log10(squares[1] / squares[0]), abs=0.2)
+    assert same["xpsnr"] == [100.0] * 4
+    with pytest.raises(ValueError, match="8-bit 4:2:0"):
+        vmaf_and_xpsnr([(source[0][0],) * 3], [(source[0][0],) * 3])
+
+
+def test_a_clip_is_measured_by_vmaf(work: Path) -> None:
+    part = open_segments(work, "test", crf=(42,))[0]
+    try:
+        found = measure_clip(oracle(), part, limit=3, vmaf=True)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    assert len(found.decoded["vmaf"]) == len(found.restored["xpsnr"]) == 3
+    assert found.mean("xpsnr", "restored") > found.mean("xpsnr", "decoded")
 
 
 def test_standard_error_over_clips(work: Path) -> None:

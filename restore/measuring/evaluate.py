@@ -9,6 +9,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +19,10 @@ from ..networks.picture import normal
 from ..networks.restorer import Restorer
 from ..projection.project import PriorsTensors, consistency, make_cells
 from .metrics import as_codes, flicker, fluctuation, psnr, rgb_codes, rgb_psnr, ssim
+from .vmaf import vmaf_and_xpsnr
 
 MEASURES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "psnr_mouth", "ssim_mouth")
-EXTRA = ("lpips", "dists")  # where their packages are installed
+EXTRA = ("lpips", "dists", "vmaf", "xpsnr")  # where asked for, and at hand
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +129,7 @@ def measure_clip(
     limit: int = 0,
     cell: str = "none",
     perceptual: "Perceptual | None" = None,
+    vmaf: bool = False,
 ) -> ClipResult:
     """Restore a clip frame by frame and measure it.
 
@@ -138,6 +141,7 @@ def measure_clip(
         limit: At most so many frames, from the middle of the segment; 0: all.
         cell: Cell that the consistency figure refers to; "none" leaves it out.
         perceptual: LPIPS and DISTS.
+        vmaf: VMAF and XPSNR.
 
     Returns:
         Figures per frame and of the clip.
@@ -150,6 +154,7 @@ def measure_clip(
     stream = None if network is None else network.stream(amp=amp, quiet=quiet)
     result = ClipResult(segment.reader.name, segment.clip.speaker, segment.crf, {}, {}, {})
     waiting: deque[Sample | None] = deque()
+    shown: dict[str, list[tuple[np.ndarray, ...]]] = {"clean": [], "decoded": [], "restored": []}
     lumas: dict[str, list[Tensor]] = {"clean": [], "decoded": [], "restored": []}
     contradictions: list[tuple[float, float]] = []
     before, after = (0, 0) if network is None else network.context
@@ -164,6 +169,13 @@ def measure_clip(
         lumas["clean"].append(frame.clean.y[0].float().cpu())
         lumas["decoded"].append(frame.decoded.y[0].float().cpu())
         lumas["restored"].append(as_codes(planes.y[0], depth).cpu())
+        if vmaf:
+            for kind, pictures in (
+                ("clean", frame.clean),
+                ("decoded", frame.decoded),
+                ("restored", _codes(planes, frame)),
+            ):
+                shown[kind].append(tuple(plane[0, 0].cpu().numpy() for plane in pictures))
         if cell != "none":
             contradictions.append(_contradictions(planes, frame, cell))
 
@@ -181,6 +193,9 @@ def measure_clip(
         result.summary[f"flicker_{kind}"] = flicker(frames, clean)
         series = torch.tensor(getattr(result, kind)["psnr_y"])
         result.summary[f"fluctuation_{kind}"] = fluctuation(series)
+    if vmaf:
+        for kind in ("decoded", "restored"):
+            getattr(result, kind).update(vmaf_and_xpsnr(shown[kind], shown["clean"]))
     if contradictions:
         count = len(contradictions)
         result.summary["inconsistent_decoded"] = sum(pair[0] for pair in contradictions) / count
@@ -217,6 +232,13 @@ class Perceptual:
                     a, b = 2 * a - 1, 2 * b - 1
                 out[name] = float(network(a, b))
         return out
+
+
+def _codes(planes: Planes, frame: Sample) -> Planes:
+    """Restored planes as what a file would hold."""
+    depths = (frame.bit_depth[0], frame.bit_depth[1], frame.bit_depth[1])
+    pairs = zip(planes, depths, frame.decoded, strict=True)
+    return Planes(*(as_codes(plane, depth).to(like.dtype) for plane, depth, like in pairs))
 
 
 def _luma_psnr(restored: Planes, frame: Sample) -> tuple[float, float]:

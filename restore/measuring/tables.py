@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from ...data.sample import Planes, Sample
@@ -18,6 +19,8 @@ PROTOCOL = (
     "the mouth is a box derived from the detected face. The neighbours that the ends of a clip "
     "lack are its first and last frame. SSIM: Gaussian window of 11, sigma 1.5."
 )
+
+DRAWS = 10000  # of the bootstrap
 
 
 @dataclasses.dataclass
@@ -48,6 +51,20 @@ class Row:
         tensor = torch.tensor(gains, dtype=torch.float64)
         error = float(tensor.std()) / len(gains) ** 0.5 if len(gains) > 1 else math.nan
         return float(tensor.mean()), error, min(gains)
+
+    def interval(self, measure: str, crf: int) -> tuple[float, float]:
+        """Where the mean gain lies with 95 % of the clips drawn again: bootstrap over clips."""
+        gains = [
+            c.mean(measure, "restored") - c.mean(measure, "decoded")
+            for c in self.clips
+            if c.crf == crf and c.restored.get(measure)
+        ]
+        if len(gains) < 2:
+            return math.nan, math.nan
+        random = np.random.default_rng(0)
+        drawn = random.choice(np.array(gains), (DRAWS, len(gains))).mean(axis=1)
+        low, high = np.quantile(drawn, (0.025, 0.975))
+        return float(low), float(high)
 
     def summary(self, name: str, crf: int) -> float:
         """Mean of a whole-clip figure over the clips of a CRF."""
@@ -106,7 +123,7 @@ def as_text(rows: Sequence[Row]) -> str:
         frames = sum(len(clip.decoded["psnr_y"]) for clip in clips)
         shown = [m for m in (*MEASURES, *EXTRA) if not math.isnan(rows[0].mean(m, crf, "decoded"))]
         lines.append(f"CRF {crf}: {len(clips)} clips, {frames} frames")
-        head = f"{'network':24}{'sound':11}{'gain Y':>8}{'+-':>7}{'least':>8}"
+        head = f"{'network':24}{'sound':11}{'gain Y':>8}{'+-':>7}{'95 % of means':>17}{'least':>8}"
         head += "".join(f"{name:>11}" for name in shown)
         head += f"{'fluct.':>9}{'flicker':>9}{'contrad.%':>10}{'params':>10}{'GMAC':>8}"
         lines.append(head)
@@ -118,10 +135,13 @@ def as_text(rows: Sequence[Row]) -> str:
 
 def _line(row: Row, crf: int, shown: list[str], kind: str) -> str:
     if kind == "decoded":
-        line = f"{'decoded':24}{'':11}{'':8}{'':7}{'':8}"
+        line = f"{'decoded':24}{'':11}{'':8}{'':7}{'':17}{'':8}"
     else:
         gain, error, least = row.gain("psnr_y", crf)
-        line = f"{row.label[:23]:24}{row.sound:11}{gain:+8.3f}{_number(error, 7, 3)}{least:+8.3f}"
+        low, high = row.interval("psnr_y", crf)
+        span = "-" if math.isnan(low) else f"{low:+.3f}..{high:+.3f}"
+        line = f"{row.label[:23]:24}{row.sound:11}{gain:+8.3f}{_number(error, 7, 3)}"
+        line += f"{span:>17}{least:+8.3f}"
     for name in shown:
         digits = 3 if name.startswith("psnr") else 4
         line += _number(row.mean(name, crf, kind), 11, digits)
@@ -172,6 +192,7 @@ def as_json(rows: Sequence[Row], settings: dict[str, object]) -> dict[str, objec
                 "mean": {
                     str(crf): {
                         "gain_psnr_y": [_null(v) for v in row.gain("psnr_y", crf)],
+                        "interval_psnr_y": [_null(v) for v in row.interval("psnr_y", crf)],
                         **{
                             f"{name}_{kind}": _null(row.mean(name, crf, kind))
                             for name in (*MEASURES, *EXTRA)
