@@ -1,7 +1,10 @@
 """Commands: arguments in, messages out; no algorithm. Here is what they share."""
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from .exits import Exit, carry_out, exit_status, explain, fatal
@@ -13,6 +16,7 @@ __all__ = [
     "exit_status",
     "explain",
     "fatal",
+    "parse",
     "refuse_dash",
     "seconds",
     "share_processors",
@@ -29,6 +33,26 @@ def share_processors() -> None:
     import os
 
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line in which names of files may begin with a dash.
+
+    What is no option of the command is a name where there is such a file, or where an option before
+    it waits for one.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = {name: action for action in parser._actions for name in action.option_strings}
+    for i, text in enumerate(given):
+        if len(text) < 2 or text[0] != "-" or text.partition("=")[0] in options:
+            continue
+        if text == "--":
+            break
+        before = options.get(given[i - 1]) if i else None
+        awaited = before is not None and before.nargs is None and before.type in (None, Path)
+        if awaited or os.path.lexists(text):
+            given[i] = os.path.join(os.curdir, text)
+    return parser.parse_args(given)
 
 
 def refuse_dash(parser: argparse.ArgumentParser, name: str, value: object) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, carry_out
+from . import Version, carry_out, parse
 
 if TYPE_CHECKING:
     from ..restore.measuring.tables import Row
@@ -70,7 +70,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = get_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parse(parser, argv)
     if (arguments.work is None) == (arguments.audit is None):
         parser.error("give a work folder, or --audit SOURCE PRIORS")
     return carry_out(

@@ -37,7 +37,7 @@ MEANINGS = {
     Exit.OUTPUT: "the output cannot be written: no space, no such folder, no permission",
     Exit.PARTLY: "some files of several could not be done; the others are",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
-    Exit.TERMINATED: "terminated (SIGTERM)",
+    Exit.TERMINATED: "terminated (SIGTERM, or SIGHUP where the terminal is closed)",
 }
 """The table, in words; docs/commands.md shows it."""
 
@@ -57,7 +57,7 @@ _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Terminated(BaseException):
-    """SIGTERM has come; raised in the main thread, so that what was begun is cleared away."""
+    """SIGTERM or SIGHUP has come; raised in the main thread: what was begun is cleared away."""
 
 
 def carry_out(
@@ -157,7 +157,10 @@ def _number(error: BaseException) -> int | None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the work as Ctrl-C does; only the main thread may ask for that."""
+    """Let SIGTERM and SIGHUP end the work as Ctrl-C does; only the main thread may ask for that.
+
+    SIGHUP stays ignored where it is, as under nohup.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -165,8 +168,15 @@ def _terminable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, stop)
+    names = (name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+    numbers = [number for name in names if _ends(number := getattr(signal, name))]
+    before = [(number, signal.signal(number, stop)) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _ends(number: int) -> bool:
+    return signal.getsignal(number) is not signal.SIG_IGN

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import Version, carry_out, refuse_dash, seconds
+from . import Version, carry_out, parse, refuse_dash, seconds
 from .progress import Bar
 
 _EXAMPLES = """\
@@ -64,6 +64,12 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-f", "--force", action="store_true", help="replace an existing file")
     part = parser.add_argument_group("which frames")
+    part.add_argument(
+        "--stream",
+        type=int,
+        metavar="N",
+        help="video stream N of the file (default: as FFmpeg)",
+    )
     part.add_argument(
         "--start", type=seconds, metavar="S", help="begin S seconds after the first frame"
     )
@@ -136,7 +142,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = get_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parse(parser, argv)
     if arguments.frames and (arguments.start is not None or arguments.end is not None):
         parser.error("--frames and --start/--end exclude each other")
     refuse_dash(parser, "video", arguments.video)
@@ -157,6 +163,7 @@ def _run(arguments: argparse.Namespace) -> None:
             summary = extract(
                 arguments.video,
                 output,
+                stream=arguments.stream,
                 start=arguments.start,
                 end=arguments.end,
                 frames=arguments.frames,

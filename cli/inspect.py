@@ -5,7 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from . import Version, carry_out, refuse_dash
+from . import Version, carry_out, parse, refuse_dash
 
 if TYPE_CHECKING:
     from davd.bitstream import Priors
@@ -48,7 +48,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = get_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parse(parser, argv)
     if arguments.output is not None and arguments.frame is None:
         parser.error("-o is for the figure of a frame: give --frame N too")
     refuse_dash(parser, "file", arguments.file)

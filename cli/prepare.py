@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Exit, carry_out, version_text
+from . import Exit, carry_out, parse, version_text
 
 if TYPE_CHECKING:
     from davd.data.work import Settings
@@ -110,7 +110,7 @@ def _settings(parser: argparse.ArgumentParser) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = get_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parse(parser, argv)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # cores are used by clips side by side
     if arguments.command is None and not arguments.version:
         parser.print_help()

@@ -14,6 +14,7 @@ from . import (
     carry_out,
     exit_status,
     explain,
+    parse,
     refuse_dash,
     seconds,
     share_processors,
@@ -123,6 +124,12 @@ def get_parser() -> argparse.ArgumentParser:
         "--strength", type=_share, default=1.0, metavar="0..1", help="share of the change made (1)"
     )
     what = parser.add_argument_group("what is written")
+    what.add_argument(
+        "--stream",
+        type=int,
+        metavar="N",
+        help="video stream N of the file (default: as FFmpeg)",
+    )
     what.add_argument("--start", type=seconds, metavar="S", help="from S seconds after the first")
     what.add_argument("--end", type=seconds, metavar="S", help="to before S seconds after it")
     what.add_argument(
@@ -149,7 +156,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = get_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parse(parser, argv)
     if bool(arguments.video) == (arguments.priors is not None):
         parser.error("give a video, or --priors FILE.h5")
     for path in (*arguments.video, arguments.priors, arguments.reference):
@@ -186,7 +193,7 @@ def _request(arguments: argparse.Namespace) -> "Request":
     source = arguments.priors or arguments.video[0]
     named = ("checkpoint", "cell", "speed", "device", "crf", "lossless", "start", "end",
              "reference", "metrics", "report", "compare", "face_only", "audio_shift", "tile",
-             "strength", "format", "resume")  # fmt: skip
+             "strength", "format", "resume", "stream")  # fmt: skip
     return Request(
         source=source,
         output=arguments.output or source.with_suffix(f".restored.{arguments.format or 'mp4'}"),

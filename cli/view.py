@@ -6,7 +6,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, carry_out, refuse_dash
+from . import Version, carry_out, parse, refuse_dash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def _frames(text: str) -> tuple[int, int | None]:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = get_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parse(parser, argv)
     for name in ("file", "other", "html"):
         refuse_dash(parser, name, getattr(arguments, name))
     if arguments.frames and not arguments.html:

@@ -26,7 +26,7 @@ from ..checkpoint import CheckpointError, find_checkpoint, load_checkpoint, ship
 from ..frame import RestoredFrame
 from ..measuring.reference import Metrics, Reference
 from ..networks.restorer import Restorer, fast_bf16
-from ..output.movie import CONTAINERS, MovieWriter, keeps_rotation
+from ..output.movie import CONTAINERS, MovieWriter
 from ..output.pieces import Pieces
 from ..output.raw import ArrayWriter, RawWriter
 from ..output.remux import source_tracks, stored_tracks
@@ -35,6 +35,7 @@ from ..projection.project import Projector
 from ..report.preview import FaceBox, Preview
 from ..report.report import Report
 from .apply import FrameSource, expected_seconds, restore_frames, spare_concealed
+from .parts import can_be_joined, restore_parts
 from .request import STDOUT, Outcome, ProgressListener, Request, check_request, is_hdf5
 from .shots import Shot, can_detect, shots_of
 from .speed import busy_share, set_speed, usual_speed
@@ -76,13 +77,19 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
             for name in ("output", "metrics", "report")
             if (file := getattr(request, name)) not in (None, STDOUT)
         }
-        priors_path, start, end = request.source, request.start, request.end
+        priors_path, start, end, choice = request.source, request.start, request.end, ""
         if not is_hdf5(request.source):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="davd-")))
-            priors_path = _extracted(request, network, folder, progress)
-            start = end = None
+            paths, choice = _extracted(request, network, folder, progress)
+            if len(paths) > 1:
+                outcome = restore_parts(run, request, paths, _all_tracks(request, paths),
+                                        parts["output"].part, progress)  # fmt: skip
+                parts["output"].commit()
+                return outcome
+            priors_path, start, end = paths[0], None, None
         priors = stack.enter_context(PriorsFile(priors_path))
         outcome = Outcome(str(request.output), checkpoint=path.name)
+        outcome.notes += filter(None, [choice])
         outcome.device = str(next(network.parameters()).device)
         outcome.cell = _set_cell(request, network, priors)
         frames = _frames(priors, start, end)
@@ -143,8 +150,6 @@ class _Work:
             notes.append(f"{count} frames are damaged and partly invented by the decoder")
         if "audio/samples" in priors and "audio/original" not in priors:
             notes.append("the priors file keeps no original sound track: written without sound")
-        if priors.attrs.get("rotation") and not keeps_rotation():
-            notes.append("this PyAV cannot write how the picture is turned; version 18 does")
         steps = np.diff(priors.column("pts")[self.frames.start : self.frames.stop])
         if self.request.kind == ".y4m" and len(set(steps.tolist())) > 1:
             notes.append("y4m knows one frame rate only: times that vary are not kept")
@@ -280,7 +285,7 @@ class _Work:
         """What a run with the same settings has left of this output."""
         request, file = self.request, self.request.source.stat()
         made_of = {"bytes": file.st_size, "time": file.st_mtime_ns, "version": __version__}
-        named = ("crf", "lossless", "compare", "start", "end", "tile", "kind")
+        named = ("crf", "lossless", "compare", "start", "end", "tile", "kind", "stream")
         asked = {name: getattr(request, name) for name in named}
         folder = request.output.with_name(request.output.name + ".pieces")
         return Pieces(folder, self._settings() | made_of | asked, resume=request.resume)
@@ -296,17 +301,31 @@ class _Work:
             if "audio/original" not in self.priors:
                 return None
             return stored_tracks(self.priors, start=start, end=end, shift=shift)
-        if self.priors.attrs["first_frame"]:
-            start = float(times[first])
+        return _all_tracks(request, [self.priors.path])
+
+
+def _all_tracks(request: Request, paths: list[Path]) -> Tracks | None:
+    """The tracks of a video, cut as its priors files are."""
+    if open_source(request.source, stream=request.stream).bare:
+        return None
+    start = end = None
+    with PriorsFile(paths[0]) as first, PriorsFile(paths[-1]) as last:
+        if first.attrs["first_frame"]:
+            start = float(first.column("time")[0])
         if request.end is not None:
-            end = float(times[stop - 1]) + float(1 / self.priors.frame_rate)
-        return source_tracks(request.source, start=start, end=end, shift=shift)
+            end = float(last.column("time")[-1]) + float(1 / last.frame_rate)
+    shift = request.audio_shift / 1000
+    return source_tracks(request.source, start=start, end=end, shift=shift)
 
 
 def _try_tracks(request: Request) -> None:
     """Refuse at once what a video's tracks have no place in."""
     kind = CONTAINERS.get(request.kind)
-    if kind and not is_hdf5(request.source) and not open_source(request.source).bare:
+    if (
+        kind
+        and not is_hdf5(request.source)
+        and not open_source(request.source, stream=request.stream).bare
+    ):
         plan(source_tracks(request.source), kind)
 
 
@@ -364,15 +383,17 @@ def _set_cell(request: Request, network: Restorer, priors: PriorsFile) -> str:
 
 def _extracted(
     request: Request, network: Restorer, folder: Path, progress: ProgressListener
-) -> Path:
-    """Priors of a video, in a folder that is thrown away."""
+) -> tuple[list[Path], str]:
+    """Priors of a video, in a folder that is thrown away, and which of its streams it is."""
     cell = request.cell or network.config.cell
     path = folder / f"{request.source.stem}.h5"
     planes = ("decoded", "prediction", "residual", "level")
     needed = 1 if cell == "none" and not network.config.priors and not request.report else 4
-    extract(
+    summary = extract(
         request.source,
         path,
+        split=can_be_joined(request),
+        stream=request.stream,
         start=request.start,
         end=request.end,
         planes=planes[:needed],
@@ -381,7 +402,7 @@ def _extracted(
         expect=lambda count: progress.stage("reading the bitstream", count),
         progress=progress.step,
     )
-    return path
+    return summary.outputs, summary.choice
 
 
 def _frames(priors: PriorsFile, start: float | None, end: float | None) -> range:

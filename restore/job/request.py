@@ -41,6 +41,7 @@ class Request:
         format: Kind of the output, of `SUFFIXES` without the dot; empty: as its suffix says.
         overwrite: Replace existing files.
         resume: Go on where a run with the same settings was stopped.
+        stream: Index of the video stream in the source; None: as FFmpeg chooses.
         is_priors: `source` is a priors file and nothing else.
     """
 
@@ -65,6 +66,7 @@ class Request:
     format: str = ""
     overwrite: bool = False
     resume: bool = False
+    stream: int | None = None
     is_priors: bool = False
 
     def __post_init__(self) -> None:

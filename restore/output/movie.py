@@ -177,9 +177,9 @@ class MovieWriter(VideoWriter):
 
     def _turn(self, video: "av.VideoStream") -> None:
         turned = self._format.turned
-        if len(turned) == 1 and keeps_rotation():
+        if len(turned) == 1:
             video.set_display_rotation(*turned)
-        elif turned and keeps_rotation():
+        elif turned:
             video.set_display_matrix(turned)
 
     def _copy(
@@ -222,8 +222,3 @@ def _steady() -> dict[str, str]:
     """
     wide = "AVX512" in torch.backends.cpu.get_cpu_capability()
     return {"x264-params": "asm=avx2"} if wide else {}
-
-
-def keeps_rotation() -> bool:
-    """Whether this PyAV can say how a player turns the picture."""
-    return hasattr(av.VideoStream, "set_display_matrix")
