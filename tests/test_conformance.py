@@ -48,7 +48,7 @@ def test_through_the_file(name: str, shared: Path) -> None:
     assert run(row, shared / "vectors", False).verdict == "exact"
 
 
-@pytest.mark.parametrize("path", sorted((FOLDER / "taps").glob("x_*.npz")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((FOLDER / "taps").glob("*.npz")), ids=lambda p: p.stem)
 def test_arrays_of_the_reference_decoder(path: Path) -> None:
     names = {"mb.type": "mb_type", "tu.y": "tu", "mb.qp_y": "qp_y", "mb.field": "field"}
     with np.load(path) as taps:
@@ -57,7 +57,8 @@ def test_arrays_of_the_reference_decoder(path: Path) -> None:
             iterate(FOLDER / "streams" / f"{path.stem}.264"), range(count), strict=False
         ):
             for group in ("decoded", "prediction", "residual", "level"):
-                for plane, name in zip(getattr(record, group), ("y", "cb", "cr"), strict=True):
+                planes = getattr(record, group)
+                for plane, name in zip(planes, ("y", "cb", "cr")[: len(planes)], strict=True):
                     np.testing.assert_array_equal(plane, taps[f"{group}.{name}"][k], f"{group} {k}")
             for key, name in names.items():
                 if key in taps:
