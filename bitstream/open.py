@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import h5py
 
@@ -10,6 +11,8 @@ from .priors.reader import PriorsFile
 from .priors.reading import Priors
 from .priors.schema import PLANE_GROUPS
 from .video import PriorsVideo
+
+_SUFFIXES = {".h5", ".hdf5"}
 
 
 def open(  # noqa: A001 - as h5py's File and Python's own
@@ -41,6 +44,6 @@ def open(  # noqa: A001 - as h5py's File and Python's own
         VideoError: neither a priors file nor a video that can be decoded.
         UnsupportedStreamError: the video needs what is not implemented; the message names it.
     """
-    if h5py.is_hdf5(path):
+    if Path(path).suffix.lower() in _SUFFIXES or h5py.is_hdf5(path):
         return PriorsFile(path)
     return PriorsVideo(path, Taps(tuple(planes), motion, modes, bits), threads=threads)
