@@ -61,12 +61,14 @@ def get_parser() -> argparse.ArgumentParser:
     _clip(every)
     _settings(every)
     every.add_argument("--crf", type=int, nargs="+", default=[42, 45], help="(42 45)")
+    _no_priors(every)
 
     run = commands.add_parser("run", help="all clips of a folder, on many cores or machines")
     run.add_argument("source", type=Path, help="folder of videos")
     run.add_argument("work", type=Path, help="folder that all workers see under this name")
     _settings(run)
     run.add_argument("--crf", type=int, nargs="+", default=[42, 45], help="(42 45)")
+    _no_priors(run)
     where = run.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, metavar="N", help="start N worker processes here (1)")
     where.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="use a running Dask cluster")
@@ -87,6 +89,14 @@ def _clip(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder to make things in")
     parser.add_argument(
         "-k", "--keep-going", action="store_true", help="exit 0 if it is the clip that is at fault"
+    )
+
+
+def _no_priors(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-priors",
+        action="store_true",
+        help="make no priors files: training decodes the coded clips as it reads them",
     )
 
 
@@ -150,6 +160,7 @@ def _run(arguments: argparse.Namespace) -> int:
             "workers": arguments.workers,
             "scheduler": arguments.scheduler,
             "retries": arguments.retries,
+            "priors": not arguments.no_priors,
         }
         scan(arguments.source, arguments.work, _chosen(arguments))
         done = run_all(arguments.work.resolve(), arguments.crf, **options)
@@ -200,7 +211,9 @@ def _one(arguments: argparse.Namespace) -> int:
     elif arguments.command == "extract":
         results = {"extract": prepare.extract_clip(work, name, arguments.crf)}
     else:
-        results = prepare.prepare_clip(source, work, name, arguments.crf, settings)
+        results = prepare.prepare_clip(
+            source, work, name, arguments.crf, settings, priors=not arguments.no_priors
+        )
     quiet = ("done",) if not arguments.keep_going else ("done", "skipped")
     failed = {s: r["reason"] for s, r in results.items() if r["status"] not in quiet}
     if not arguments.keep_going:

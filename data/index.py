@@ -76,7 +76,8 @@ class Clip:
         mouth: region of the mouth.
         audio: delay and so on.
         coded: H.264 files by rate factor.
-        priors: priors files by rate factor.
+        priors: priors files by rate factor, or the coded clips where none were made: what
+            `davd.bitstream.open` reads.
     """
 
     name: str
@@ -206,7 +207,10 @@ def _of_source(
     for crf in crfs:
         for step, kind in (("encode", "coded"), ("extract", "priors")):
             result = read_result(work / kind / f"crf{crf}" / f"{source.name}.json")
-            if result is None:
+            if result is None:  # none were made: the coded clips are decoded as they are read
+                if kind == "priors":
+                    for entry in (e for e in entries if str(crf) in e["coded"]):
+                        entry["priors"][str(crf)] = entry["coded"][str(crf)]["path"]
                 continue
             if result["status"] == "failed":
                 fault(f"{step} {crf}", "failed", result["reason"])

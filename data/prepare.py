@@ -198,9 +198,23 @@ def stale(work: Path, name: str, crfs: Iterable[int]) -> list[Path]:
 
 
 def prepare_clip(
-    source: Path, work: Path, name: str, crfs: Iterable[int], settings: Settings
+    source: Path,
+    work: Path,
+    name: str,
+    crfs: Iterable[int],
+    settings: Settings,
+    *,
+    priors: bool = True,
 ) -> dict[str, dict]:
     """Run all steps of one source that are not finished, or older than what they were made from.
+
+    Args:
+        source: The video.
+        work: The work folder.
+        name: ID of the source.
+        crfs: Rate factors.
+        settings: Of the work folder.
+        priors: Extract priors files; without, training decodes the coded clips.
 
     Returns:
         The results by step: "crop", and "encode 42", "extract 42" for every rate factor.
@@ -211,5 +225,6 @@ def prepare_clip(
     results = {"crop": crop_clip(source, work, name, settings)}
     for crf in crfs:
         results[f"encode {crf}"] = encode_clip(work, name, crf, settings)
-        results[f"extract {crf}"] = extract_clip(work, name, crf)
+        if priors:
+            results[f"extract {crf}"] = extract_clip(work, name, crf)
     return results

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..bitstream.priors.reader import PriorsFile
+from ..bitstream import open as open_priors
 from .clean import CleanVideo
 from .hearing import HOP, features
 from .motion import History, flow
@@ -49,7 +49,7 @@ class ClipReader:
     """A clip at one CRF.
 
     Args:
-        priors: The priors file.
+        priors: The priors file, or the coded video.
         clean: The video it was encoded from; None where it is not at hand.
         listen: Samples carry the sound, as the network hears it.
         delay: Seconds by which the sound is late against the picture.
@@ -86,11 +86,11 @@ class ClipReader:
 
         Raises:
             FileNotFoundError: A file that is not there.
-            ValueError: Not a priors file, or one without what is asked for, or a clean video that
-                does not belong to it.
+            ValueError: Neither a priors file nor a video, one without what is asked for, or a
+                clean video that does not belong to it.
         """
         self.name = name or priors.stem
-        self._priors = PriorsFile(priors)
+        self._priors = open_priors(priors)
         self._clean = None if clean is None else CleanVideo(clean)
         self._level = level
         self._boxes = face, mouth

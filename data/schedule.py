@@ -38,19 +38,20 @@ class Done:
     errors: dict[str, str]
 
 
-def prepare_source(work: str, name: str, crfs: tuple[int, ...]) -> str:
+def prepare_source(work: str, name: str, crfs: tuple[int, ...], priors: bool = True) -> str:
     """Run the task of one source; return "done", or why its clip cannot be used."""
     root = Path(work)
     settings = Settings(**(read_result(root / "settings.json") or {}))
     source = (root / "source" / name).resolve()
-    results = prepare_clip(source, root, name, crfs, settings)
+    results = prepare_clip(source, root, name, crfs, settings, priors=priors)
     reasons = [r["reason"] for r in results.values() if r["status"] != "done"]
     return reasons[0] if reasons else "done"
 
 
-def finished(work: Path, name: str, crfs: Iterable[int]) -> bool:
+def finished(work: Path, name: str, crfs: Iterable[int], *, priors: bool = True) -> bool:
     """Whether a source has all its results, none of them older than what it was made from."""
-    results = (work / "priors" / f"crf{crf}" / f"{name}.json" for crf in crfs)
+    last = "priors" if priors else "coded"
+    results = (work / last / f"crf{crf}" / f"{name}.json" for crf in crfs)
     return all(path.is_file() for path in results) and not stale(work, name, crfs)
 
 
@@ -61,6 +62,7 @@ def run_all(
     workers: int | None = None,
     scheduler: str | None = None,
     retries: int = 2,
+    priors: bool = True,
 ) -> Done:
     """Prepare every source that `scan` listed and that is not finished.
 
@@ -71,6 +73,7 @@ def run_all(
         scheduler: address of a running scheduler to use instead.
         retries: how often a task that raised (a full disk, a lost mount) is tried again. Tasks of
             workers that died are always run again, up to Dask's `allowed-failures` (3).
+        priors: extract priors files; without, training decodes the coded clips.
 
     Raises:
         ModuleNotFoundError: dask is not installed.
@@ -79,8 +82,8 @@ def run_all(
     from tqdm import tqdm
 
     crfs = tuple(crfs)
-    todo = [s.name for s in load_sources(work) if not finished(work, s.name, crfs)]
-    tasks = {name: (str(work), name, crfs) for name in todo}
+    todo = [s.name for s in load_sources(work) if not finished(work, s.name, crfs, priors=priors)]
+    tasks = {name: (str(work), name, crfs, priors) for name in todo}
     errors: dict[str, str] = {}
     ended = spread(prepare_source, tasks, workers=workers, scheduler=scheduler, retries=retries)
     for name, result in tqdm(ended, total=len(todo), unit="clip", disable=None):

@@ -1,5 +1,6 @@
 """Training samples: the right cut of the right frames, the same every time."""
 
+import json
 import multiprocessing
 import pickle
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clips import encode
+from davd.bitstream import extract
 from davd.bitstream.priors.reader import PriorsFile
 from davd.data.augment import Augment, contrasted, lit, mirrored
 from davd.data.clean import CleanVideo
@@ -304,3 +307,33 @@ def test_collate_gives_silence_and_the_whole_picture_where_there_is_neither() ->
     assert batch.sound[0].abs().sum() == 0 and batch.sound[1].min() == 1
     assert batch.face.tolist() == [[0, 0, 16, 16], [2, 3, 4, 5]]
     assert collate([sample(), sample()]).sound is None
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The same clips with priors files, and with nothing but the coded clips."""
+    with_files = make_work(tmp_path_factory.mktemp("files"), frames=12)
+    without = make_work(tmp_path_factory.mktemp("coded"), frames=12)
+    index = json.loads((with_files / "index.json").read_text())
+    for clip in index["clips"]:
+        video = without / "coded" / "crf42" / f"{clip['name']}.mp4"
+        video.parent.mkdir(parents=True, exist_ok=True)
+        encode(video, frames=12, size=(48, 48), options={"g": "5"})
+        extract(video, with_files / clip["priors"]["42"], motion=True, overwrite=True)
+        clip["priors"]["42"] = f"coded/crf42/{video.name}"
+    (without / "index.json").write_text(json.dumps(index))
+    return with_files, without
+
+
+@pytest.mark.parametrize("level", [False, True])
+def test_coded_clips_give_the_same_samples(coded: tuple[Path, Path], level: bool) -> None:
+    ours, theirs = (
+        PriorsDataset(
+            open_segments(work, "train", crf=[42], level=level, listen=True, motion=True),
+            length=12, crop=32, frames=5, seed=2,
+        )
+        for work in reversed(coded)
+    )  # fmt: skip
+    assert all(equal(ours[k], theirs[k]) for k in range(12))
+    loader = DataLoader(ours, num_workers=2, collate_fn=collate)
+    assert all(equal(batch, collate([theirs[k]])) for k, batch in enumerate(loader))

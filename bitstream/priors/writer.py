@@ -47,7 +47,7 @@ class PriorsWriter:
         Args:
             path: the final name.
             attributes: the root attributes of `schema.ATTRIBUTES`, without `format`,
-                `schema_version`, `codec` and `complete`.
+                `schema_version`, `codec` and `complete`; `pixels` is true unless told.
             compression: `gzip`, `blosc` or `none`.
             threads: threads that compress beside the caller's; 0 compresses in the caller's.
             overwrite: replace an existing file.
@@ -62,6 +62,7 @@ class PriorsWriter:
             known = ", ".join(COMPRESSIONS)
             raise ValueError(f"compression {compression!r}: must be one of {known}")
         check_output(self.path, overwrite=overwrite)
+        attributes = {"pixels": True, **attributes}
         wanted = set(ATTRIBUTES) - _OWN_ATTRIBUTES
         if wanted != set(attributes):
             raise ValueError(f"attributes missing or unknown: {sorted(wanted ^ set(attributes))}")
