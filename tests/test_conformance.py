@@ -4,11 +4,14 @@
 """
 
 import csv
+import io
 import os
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from bitwriter import IDR, SLICE, SPS, BitWriter, nal
 from clips import same_content
 from davd.bitstream import extract, iterate
 
@@ -90,3 +93,42 @@ def test_jobs_write_the_same(name: str, shared: Path, tmp_path: Path) -> None:
     for jobs in (1, 2):
         extract(video, tmp_path / f"{jobs}.h5", motion=True, jobs=jobs)
     same_content(tmp_path / "1.h5", tmp_path / "2.h5")
+
+
+def monochrome(data: bytes, plane: int) -> bytes:
+    """One plane of a CAVLC stream with separate_colour_plane_flag, as a 4:0:0 stream."""
+    out = b""
+    for part in data.split(b"\0\0\1")[1:]:
+        rbsp = part[1:].rstrip(b"\0").replace(b"\0\0\3", b"\0\0")
+        bits = np.unpackbits(np.frombuffer(rbsp, np.uint8)).tolist()
+        while not bits.pop():  # up to rbsp_stop_one_bit
+            pass
+        kind = part[0] & 31
+        at = 24 if kind == SPS else 0
+        for _ in range(1 if kind == SPS else 3):  # ue(v) before what is changed
+            zeros = bits.index(1, at) - at
+            at += 2 * zeros + 1
+        if kind == SPS:  # chroma_format_idc 3 and the flag become chroma_format_idc 0
+            assert bits[at : at + 6] == [0, 0, 1, 0, 0, 1]
+            bits[at : at + 6] = [1]
+        elif kind in (IDR, SLICE):
+            if bits[at : at + 2] != [plane >> 1, plane & 1]:
+                continue
+            del bits[at : at + 2]  # colour_plane_id
+        writer = BitWriter()
+        writer.bits = bits
+        out += nal(kind, writer.trailing(), part[0] >> 5)
+    return out
+
+
+@pytest.mark.parametrize("kind", ["cavlc", "p_cavlc", "mbaff_cavlc", "p_mbaff_cavlc"])
+def test_separate_colour_planes_are_monochrome_pictures(kind: str, shared: Path) -> None:
+    stream = shared / "vectors" / "streams" / f"j_high444_sep_{kind}.264"
+    decoded = [record.decoded for record, _ in iterate(stream)]
+    for plane in range(3):
+        cut = monochrome(stream.read_bytes(), plane)
+        with av.open(io.BytesIO(cut), format="h264") as container:
+            for ours, frame in zip(decoded, container.decode(video=0), strict=True):
+                theirs = frame.to_ndarray(format=frame.format.name)[: frame.height]
+                assert ours is not None
+                assert np.array_equal(ours[plane][: frame.height, : frame.width], theirs)

@@ -24,11 +24,9 @@ from bitwriter import (
 )
 from davd.bitstream._core import (
     CorruptStreamError,
-    DavdError,
     Decoder,
     Frame,
     StreamMemoryError,
-    UnsupportedStreamError,
 )
 
 
@@ -591,17 +589,29 @@ def test_a_slice_group_lost_is_concealed() -> None:
     assert (frame.decoded[0][::16, ::16] == [[0, 50], [50, 0]]).all() and frame.concealed_mbs == 2
 
 
-def test_unsupported_features_are_named() -> None:
+def test_separate_colour_planes() -> None:
     s = Sets(profile_idc=244, chroma_format_idc=3, separate_planes=1)
-    decoder = Decoder()
-    decoder.send(stream(Sets(), [Picture(idr=True)]) + stream(s, [Picture(idr=True, idr_pic_id=1)]))
-    assert decoder.receive() is not None  # what was decoded before
-    feature = "picture 1, NAL unit type 5: separate colour planes"
-    with pytest.raises(UnsupportedStreamError, match=feature) as caught:
-        decoder.receive()
-    assert isinstance(caught.value, NotImplementedError) and isinstance(caught.value, DavdError)
-    with pytest.raises(UnsupportedStreamError, match=feature):
-        decoder.send(b"\0\0\1\x09\x10")
+    planes = [Picture(idr=True, value=10 + c, colour_plane=c) for c in (2, 0, 1)]  # in any order
+    skipped = [Picture(frame_num=1, poc=2, value=None, colour_plane=c) for c in range(3)]
+    change = [
+        Picture(frame_num=2, poc=4, value=None if c else 70, colour_plane=c) for c in range(3)
+    ]
+    decoded = decode(stream(s, planes + skipped + change))
+    for frame, luma in zip(decoded, (10, 10, 70), strict=True):
+        for planes_of in (frame.decoded, frame.prediction):
+            assert [np.unique(p).tolist() for p in planes_of] == [[luma], [11], [12]]
+        assert not frame.concealed and all(not p.any() for p in frame.residual)
+    assert (decoded[1].qp_cb == 26).all() and not decoded[0].qp_cb.any()  # QP_Y of each plane
+    assert (decoded[2].mb_type == 3).all() and (decoded[1].mb_type == 4).all()
+
+
+def test_a_colour_plane_lost_is_concealed() -> None:
+    s = Sets(profile_idc=244, chroma_format_idc=3, separate_planes=1)
+    planes = [Picture(idr=True, value=10 + c, colour_plane=c) for c in range(3)]
+    kept = [Picture(frame_num=1, poc=2, value=50 + c, colour_plane=c) for c in (0, 2)]
+    _, frame = decode(stream(s, planes + kept))
+    assert [np.unique(p).tolist() for p in frame.decoded] == [[50], [11], [52]]
+    assert frame.concealed_mbs == s.mbs
 
 
 def partitions(s: Sets, picture: Picture, a: BitWriter, b: BitWriter, c: BitWriter) -> list[bytes]:

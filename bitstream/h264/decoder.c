@@ -1,17 +1,8 @@
-/* From NAL units to slices: what each unit is for, where a picture begins, and what cannot be
- * decoded. */
+/* From NAL units to slices: what each unit is for, and where a picture begins. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "stream.h"
-
-/* Name of what the slice needs and this decoder lacks; NULL: nothing. Each is looked for only where
- * its profile or the SPS allows it: elsewhere it is damage, see impossible(). */
-static const char *unsupported_feature(const sps *const s) {
-    if (s->separate_colour_plane_flag)
-        return "separate colour planes";
-    return NULL;
-}
 
 /* A.2: tools that the profile does not have. */
 static bool impossible(const sps *const s, const pps *const p, const slice_header *const h) {
@@ -62,6 +53,26 @@ static void use_partitions(const stream_state *const s, slice_ctx *const c) {
     }
 }
 
+// Only redundant slices may not be, 7.4.3
+static bool is_needed(h264_decoder *const dec) {
+    slice_ctx *const c = &dec->slice;
+    c->replaces = -1;
+    if (c->hdr.redundant_pic_cnt == 0)
+        return true;
+    return !(dec->settings.how & H264_HEADERS) &&
+           h264_redundant_slice_needed(dec, dec->stream->slice_error);
+}
+
+static void decode_macroblocks(h264_decoder *const dec) {
+    const slice_header *const h = &dec->slice.hdr;
+    h264_select_colour_plane(dec, h->colour_plane_id);
+    if (h264_decode_slice_data(dec) < 0 && h->redundant_pic_cnt == 0) {
+        dec->warnings[H264_WARN_CORRUPT_SLICE]++;
+        dec->stream->slice_error = true;
+    }
+    h264_select_colour_plane(dec, 0);
+}
+
 /* dec->stream->next is a slice of dec->cur; b stands at slice_data(). */
 static int decode_slice(h264_decoder *const dec, const bits *const b) {
     stream_state *const s = dec->stream;
@@ -84,10 +95,7 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     dec->warnings[H264_WARN_CORRUPT_SLICE] += rc == H264_CORRUPT;
     if (rc < 0)
         return h264_error(dec, rc, "slice groups do not fit the picture");
-    const bool headers = dec->settings.how & H264_HEADERS;
-    c->replaces = -1;
-    if (c->hdr.redundant_pic_cnt > 0 &&
-        (headers || !h264_redundant_slice_needed(dec, s->slice_error)))
+    if (!is_needed(dec))
         return H264_OK;
     c->slice_num = s->n_slices++;
     dec->cur->picture_type = imax(dec->cur->picture_type, picture_type[c->hdr.slice_type]);
@@ -95,12 +103,8 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     if (rc < 0)
         return rc;
     s->first_mb_seen |= s->next.first_mb_in_slice == 0;
-    if (headers)
-        return H264_OK;
-    if (h264_decode_slice_data(dec) < 0 && c->hdr.redundant_pic_cnt == 0) {
-        dec->warnings[H264_WARN_CORRUPT_SLICE]++;
-        s->slice_error = true;
-    }
+    if (!(dec->settings.how & H264_HEADERS))
+        decode_macroblocks(dec);
     return H264_OK;
 }
 
@@ -118,9 +122,6 @@ static int begin_slice(h264_decoder *const dec, nal_unit *const nal) {
             unknown == dec->warnings[H264_WARN_NO_PARAMETER_SET];
         return rc;
     }
-    const char *const feature = unsupported_feature(s->next_sps);
-    if (feature != NULL && (s->started || h264_may_start_here(s)))
-        return h264_error(dec, H264_UNSUPPORTED, "%s cannot be decoded", feature);
     if (begins_picture(dec)) {
         if (dec->cur != NULL && !s->field_open)
             h264_finish_picture(dec);

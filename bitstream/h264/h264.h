@@ -117,7 +117,8 @@ typedef struct h264_stream_info {
     int coded_width, coded_height;                    /* luma samples, multiples of 16 */
     int crop_left, crop_right, crop_top, crop_bottom; /* luma samples */
     int chroma_format_idc;                            /* 0 4:0:0, 1 4:2:0, 2 4:2:2, 3 4:4:4 */
-    int bit_depth_luma, bit_depth_chroma;             /* 8..14 */
+    int separate_colour_planes; /* 1: 4:4:4 coded as three monochrome pictures; maps are of Y */
+    int bit_depth_luma, bit_depth_chroma; /* 8..14 */
     int matrix_coefficients, colour_primaries,
         transfer_characteristics;           /* Annex E; 2 when not said */
     int video_full_range;                   /* 0 or 1 */

@@ -117,18 +117,18 @@ static const uint8_t *fetch(const ref_plane *const ref, const region *const r, c
 }
 
 // 8.4.2.3 for one plane: the first reference's prediction is in place, the second's, if there is
-// one, in `second`. `component` is the plane in the macroblock.
-static void combine(const kernels *const k, const inter_block *const b, const int component,
+// one, in `second`.
+static void combine(const kernels *const k, const inter_block *const b, const int plane,
                     uint8_t *const dst, const ptrdiff_t ds, const void *const second,
                     const ptrdiff_t ss, const region *const r, const int depth) {
-    const int denom = b->log2_denom[component];
+    const int denom = b->log2_denom[plane];
     if (!second) {
         const int list = b->ref[0] ? 0 : 1;
-        k->weight_one(dst, ds, r->w, r->h, denom, b->weight[list][component],
-                      b->offset[list][component], depth);
+        k->weight_one(dst, ds, r->w, r->h, denom, b->weight[list][plane], b->offset[list][plane],
+                      depth);
     } else if (b->weighted) {
-        const int weight[2] = {b->weight[0][component], b->weight[1][component]};
-        const int offset = (b->offset[0][component] + b->offset[1][component] + 1) >> 1;
+        const int weight[2] = {b->weight[0][plane], b->weight[1][plane]};
+        const int offset = (b->offset[0][plane] + b->offset[1][plane] + 1) >> 1;
         k->weight_two(dst, ds, second, ss, r->w, r->h, denom, weight, offset, depth);
     } else {
         k->average(dst, ds, second, ss, r->w, r->h);
@@ -151,11 +151,9 @@ static void luma_from(const h264_decoder *const dec, const ref_entry *const entr
     dec->k->inter_luma(dst, ds, src, ss, r->w, r->h, r->fx, r->fy, depth);
 }
 
-// Luma, and chroma of 4:4:4. `plane` is the plane in the picture, another than `component` where
-// colour planes are coded separately.
-static void predict_luma(const h264_decoder *const dec, const inter_block *const b,
-                         const int component, const int plane, uint8_t *const dst,
-                         const ptrdiff_t ds) {
+// Luma, and chroma of 4:4:4
+static void predict_luma(const h264_decoder *const dec, const inter_block *const b, const int plane,
+                         uint8_t *const dst, const ptrdiff_t ds) {
     const int depth = plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY;
     const bool both = b->ref[0] && b->ref[1];
     const int list = b->ref[0] ? 0 : 1;
@@ -167,7 +165,7 @@ static void predict_luma(const h264_decoder *const dec, const inter_block *const
         luma_from(dec, b->ref[1], plane, &other, (uint8_t *)second, BLOCK_STRIDE, depth);
     }
     if (both || b->weighted)
-        combine(dec->k, b, component, dst, ds, both ? second : NULL, BLOCK_STRIDE, &r, depth);
+        combine(dec->k, b, plane, dst, ds, both ? second : NULL, BLOCK_STRIDE, &r, depth);
 }
 
 // One reference's prediction of both chroma planes
@@ -203,13 +201,12 @@ static void predict_chroma(const h264_decoder *const dec, const inter_block *con
 
 void h264_inter_predict(const h264_decoder *const dec, const inter_block *const b,
                         uint8_t *const dst[3], const ptrdiff_t stride[3]) {
-    const sps *const sps = &dec->active_sps;
-    const int first = sps->separate_colour_plane_flag ? dec->slice.hdr.colour_plane_id : 0;
-    predict_luma(dec, b, 0, first, dst[0], stride[0]);
-    if (sps->ChromaArrayType == 3) {
-        predict_luma(dec, b, 1, 1, dst[1], stride[1]);
-        predict_luma(dec, b, 2, 2, dst[2], stride[2]);
-    } else if (sps->ChromaArrayType) {
+    const int type = dec->active_sps.ChromaArrayType;
+    predict_luma(dec, b, 0, dst[0], stride[0]);
+    if (type == 3) {
+        predict_luma(dec, b, 1, dst[1], stride[1]);
+        predict_luma(dec, b, 2, dst[2], stride[2]);
+    } else if (type) {
         predict_chroma(dec, b, dst + 1, stride[1]);
     }
 }

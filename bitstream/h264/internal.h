@@ -13,6 +13,11 @@
  * map: in frame macroblocks the row on screen; for a field macroblock (MBAFF field pair, or any
  * macroblock of a field picture) 2 * pair row + parity. The priors file uses the same order.
  *
+ * Note [Colour planes]. With separate_colour_plane_flag a picture is three monochrome ones, which
+ * have nothing in common but the list of references. h264_select_colour_plane() exchanges the
+ * pointers to samples, macroblocks, motion and taps, so that the macroblock layer, concealment and
+ * deblocking see one of them as luma. Between slices, luma is selected.
+ *
  * Note [Sample type]. Planes hold uint8_t when both bit depths are 8, else uint16_t. Code that
  * touches samples sits behind the function table `kernels`, compiled once per sample type; strides
  * are in bytes everywhere else.
@@ -202,7 +207,8 @@ typedef struct taps {
     uint8_t *tu, *mb_type, *cbp, *field;
     int8_t *qp[3];
     uint16_t *slice;
-    uint8_t *dirty; // [PicSizeInMbs] residual and level of the macroblock may not be all zero
+    struct taps *luma; // Note [Colour planes]: the first of three in an array, or the only one
+    uint8_t *dirty;    // [PicSizeInMbs] residual and level of the macroblock may not be all zero
     int8_t *intra_luma, *intra_chroma;
     int16_t *mv;
     int32_t *ref;
@@ -217,7 +223,11 @@ typedef struct picture {
     ptrdiff_t stride[3]; // bytes between frame rows
     mb_motion *motion;   // [PicSizeInMbs], Note [Macroblock addresses]
     uint8_t *mb_field;   // [PicSizeInMbs] 1 for field macroblocks
-    taps *taps;          // until output; NULL afterwards and in non-existing frames
+    // Note [Colour planes]: where plane[0], motion and mb_field are when none is selected
+    uint8_t *luma;
+    mb_motion *luma_motion;
+    uint8_t *luma_mb_field;
+    taps *taps;  // until output; NULL afterwards and in non-existing frames
     int32_t uid; // decode_order >= 0 of a decoded frame; <= -2 and unique for a non-existing one
     bool field_pair; // coded as (complementary) fields
     bool mbaff;
@@ -599,6 +609,7 @@ struct h264_decoder {
     int PicWidthInMbs, FrameHeightInMbs;
     int mb_width_c, mb_height_c; // MbWidthC, MbHeightC: 0, 8 or 16
     mb_info *mb;                 // [PicSizeInMbs] of the current picture
+    mb_info *luma_mb;            // Note [Colour planes]: what mb is when none is selected
     uint8_t *slice_groups;       // [PicSizeInMbs] what slice_groups.c fills
     picture *cur;                // being decoded; NULL between pictures
     slice_ctx slice;

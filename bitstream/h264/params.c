@@ -342,6 +342,7 @@ void h264_stream_info_fill(const sps *const s, h264_stream_info *const info) {
         .crop_top = s->frame_crop_top_offset * unit_y,
         .crop_bottom = s->frame_crop_bottom_offset * unit_y,
         .chroma_format_idc = s->chroma_format_idc,
+        .separate_colour_planes = s->separate_colour_plane_flag,
         .bit_depth_luma = s->BitDepthY,
         .bit_depth_chroma = s->BitDepthC,
         .matrix_coefficients = s->matrix_coefficients,

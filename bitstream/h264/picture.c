@@ -42,6 +42,30 @@ static size_t pic_size_in_mbs(const h264_decoder *const dec) {
     return (size_t)dec->PicWidthInMbs * (size_t)dec->FrameHeightInMbs;
 }
 
+// --------------------------------------------------------------------------------- colour planes
+
+int h264_colour_planes(const h264_decoder *const dec) {
+    return dec->mb_width_c == 0 && dec->width[1] > 0 ? 3 : 1;
+}
+
+void h264_select_colour_plane(h264_decoder *const dec, const int colour_plane_id) {
+    const stream_state *const s = dec->stream;
+    const size_t mbs = pic_size_in_mbs(dec) * (size_t)colour_plane_id;
+    if (H264_LIKELY(h264_colour_planes(dec) == 1))
+        return;
+    dec->mb = dec->luma_mb + mbs;
+    for (int i = 0; i < s->n_pictures; i++) {
+        picture *const pic = s->pictures[i];
+        if (pic->geometry != s->geometry)
+            continue;
+        pic->plane[0] = colour_plane_id ? pic->plane[colour_plane_id] : pic->luma;
+        pic->motion = pic->luma_motion + mbs;
+        pic->mb_field = pic->luma_mb_field + mbs;
+        if (pic->taps != NULL)
+            pic->taps = pic->taps->luma + colour_plane_id;
+    }
+}
+
 // ----------------------------------------------------------------------------------- frame slots
 
 static bool is_free(const picture *const pic) {
@@ -49,7 +73,8 @@ static bool is_free(const picture *const pic) {
 }
 
 static picture *new_picture(const h264_decoder *const dec) {
-    const size_t sample_size = (size_t)dec->k->sample_size, mbs = pic_size_in_mbs(dec);
+    const size_t sample_size = (size_t)dec->k->sample_size;
+    const size_t mbs = pic_size_in_mbs(dec) * (size_t)h264_colour_planes(dec);
     picture *const pic = calloc(1, sizeof *pic);
     if (pic == NULL)
         return NULL;
@@ -74,8 +99,9 @@ static picture *new_picture(const h264_decoder *const dec) {
     }
     for (int p = 0; p < 3; p++)
         pic->plane[p] = dec->width[p] > 0 ? base + offset[p] : NULL;
-    pic->motion = (mb_motion *)(void *)(base + motion);
-    pic->mb_field = base + mb_field;
+    pic->luma = pic->plane[0];
+    pic->motion = pic->luma_motion = (mb_motion *)(void *)(base + motion);
+    pic->mb_field = pic->luma_mb_field = base + mb_field;
     pic->geometry = dec->stream->geometry;
     return pic;
 }
@@ -89,6 +115,9 @@ static void free_picture(stream_state *const s, const int i) {
 static void reset_picture(picture *const pic) {
     picture fresh = {.motion = pic->motion,
                      .mb_field = pic->mb_field,
+                     .luma = pic->luma,
+                     .luma_motion = pic->luma_motion,
+                     .luma_mb_field = pic->luma_mb_field,
                      .memory = pic->memory,
                      .geometry = pic->geometry};
     memcpy(fresh.plane, pic->plane, sizeof fresh.plane);
@@ -166,7 +195,7 @@ void h264_picture_copy_samples(h264_decoder *const dec, picture *const to,
             set_plane(to->plane[p], to->stride[p], dec->width[p], dec->height[p],
                       dec->k->sample_size, 1 << (depth - 1));
     }
-    const size_t n = pic_size_in_mbs(dec);
+    const size_t n = pic_size_in_mbs(dec) * (size_t)h264_colour_planes(dec);
     memset(to->mb_field, 0, n);
     for (size_t i = 0; i < n; i++) {
         mb_motion *const m = &to->motion[i];
@@ -190,19 +219,11 @@ static void *carve(carver *const c, const size_t size) {
     return piece;
 }
 
-static void lay_out_taps(const h264_decoder *const dec, taps *const t, carver *const c) {
+static void lay_out_maps(const h264_decoder *const dec, taps *const t, carver *const c) {
     const unsigned want = dec->settings.taps;
-    const size_t sample_size = (size_t)dec->k->sample_size, mbs = pic_size_in_mbs(dec);
-    for (int p = 0; p < 3; p++) {
-        const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p];
-        if (n > 0 && want & H264_TAP_PREDICTION)
-            t->prediction[p] = carve(c, n * sample_size);
-        if (n > 0 && want & H264_TAP_RESIDUAL)
-            t->residual[p] = carve(c, n * sample_size * 2);
-        if (n > 0 && want & H264_TAP_LEVEL)
-            t->level[p] = carve(c, n * sample_size * 2);
+    const size_t mbs = pic_size_in_mbs(dec);
+    for (int p = 0; p < 3; p++)
         t->qp[p] = carve(c, mbs);
-    }
     t->tu = carve(c, mbs * 16);
     t->mb_type = carve(c, mbs);
     t->cbp = carve(c, mbs);
@@ -222,8 +243,30 @@ static void lay_out_taps(const h264_decoder *const dec, taps *const t, carver *c
     }
 }
 
+// t: one, or one for each colour plane
+static void lay_out_taps(const h264_decoder *const dec, taps *const t, carver *const c) {
+    const unsigned want = dec->settings.taps;
+    const size_t sample_size = (size_t)dec->k->sample_size;
+    for (int p = 0; p < 3; p++) {
+        const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p];
+        if (n > 0 && want & H264_TAP_PREDICTION)
+            t->prediction[p] = carve(c, n * sample_size);
+        if (n > 0 && want & H264_TAP_RESIDUAL)
+            t->residual[p] = carve(c, n * sample_size * 2);
+        if (n > 0 && want & H264_TAP_LEVEL)
+            t->level[p] = carve(c, n * sample_size * 2);
+    }
+    for (int p = 0; p < h264_colour_planes(dec); p++) {
+        t[p].luma = t;
+        t[p].prediction[0] = t->prediction[p];
+        t[p].residual[0] = t->residual[p];
+        t[p].level[0] = t->level[p];
+        lay_out_maps(dec, &t[p], c);
+    }
+}
+
 static taps *new_taps(const h264_decoder *const dec) {
-    taps *const t = calloc(1, sizeof *t);
+    taps *const t = calloc((size_t)h264_colour_planes(dec), sizeof *t);
     if (t == NULL)
         return NULL;
     carver c = {.base = NULL, .used = 0};
@@ -264,12 +307,12 @@ static void set_geometry(h264_decoder *const dec, const sps *const s) {
     static const int MbWidthC[4] = {0, 8, 8, 16}, MbHeightC[4] = {0, 8, 16, 16}; // Table 6-1
     dec->PicWidthInMbs = s->PicWidthInMbs;
     dec->FrameHeightInMbs = s->FrameHeightInMbs;
-    dec->mb_width_c = MbWidthC[s->chroma_format_idc];
-    dec->mb_height_c = MbHeightC[s->chroma_format_idc];
     for (int p = 0; p < 3; p++) {
-        dec->width[p] = s->PicWidthInMbs * (p == 0 ? 16 : dec->mb_width_c);
-        dec->height[p] = s->FrameHeightInMbs * (p == 0 ? 16 : dec->mb_height_c);
+        dec->width[p] = s->PicWidthInMbs * (p == 0 ? 16 : MbWidthC[s->chroma_format_idc]);
+        dec->height[p] = s->FrameHeightInMbs * (p == 0 ? 16 : MbHeightC[s->chroma_format_idc]);
     }
+    dec->mb_width_c = MbWidthC[s->ChromaArrayType];
+    dec->mb_height_c = MbHeightC[s->ChromaArrayType];
     dec->k = h264_kernels(&dec->kernel_table, s->BitDepthY > 8 || s->BitDepthC > 8 ? 2 : 1);
 }
 
@@ -277,7 +320,8 @@ bool h264_same_geometry(const sps *const a, const sps *const b) {
     const bool a16 = a->BitDepthY > 8 || a->BitDepthC > 8,
                b16 = b->BitDepthY > 8 || b->BitDepthC > 8;
     return a->PicWidthInMbs == b->PicWidthInMbs && a->FrameHeightInMbs == b->FrameHeightInMbs &&
-           a->chroma_format_idc == b->chroma_format_idc && a16 == b16 &&
+           a->chroma_format_idc == b->chroma_format_idc &&
+           a->separate_colour_plane_flag == b->separate_colour_plane_flag && a16 == b16 &&
            // what fields leave in tap buffers lies in other rows than the frames' (taps.dirty)
            a->frame_mbs_only_flag == b->frame_mbs_only_flag;
 }
@@ -293,9 +337,11 @@ int h264_set_geometry(h264_decoder *const dec, const sps *const s) {
         if (is_free(state->pictures[i]))
             free_picture(state, i);
     set_geometry(dec, s);
-    free(dec->mb);
+    free(dec->luma_mb);
     free(dec->slice_groups);
-    dec->mb = calloc(pic_size_in_mbs(dec), sizeof *dec->mb);
+    dec->luma_mb =
+        calloc(pic_size_in_mbs(dec) * (size_t)h264_colour_planes(dec), sizeof *dec->luma_mb);
+    dec->mb = dec->luma_mb;
     dec->slice_groups = calloc(pic_size_in_mbs(dec), 1);
     return dec->mb != NULL && dec->slice_groups != NULL ? H264_OK : H264_NOMEM;
 }
@@ -311,9 +357,9 @@ void h264_pictures_free(h264_decoder *const dec) {
         free_picture(s, 0);
     }
     free_pooled_taps(s);
-    free(dec->mb);
+    free(dec->luma_mb);
     free(dec->slice_groups);
-    dec->mb = NULL;
+    dec->mb = dec->luma_mb = NULL;
     dec->slice_groups = NULL;
 }
 
@@ -332,7 +378,7 @@ void h264_frame_fill(const picture *const pic, h264_frame *const f) {
         f->prediction[p] = t->prediction[p];
         f->residual[p] = t->residual[p];
         f->level[p] = t->level[p];
-        f->qp[p] = t->qp[p];
+        f->qp[p] = pic->info.separate_colour_planes ? t[p].qp[0] : t->qp[p];
         const int c = pic->info.chroma_format_idc;
         f->width[p] = p == 0   ? pic->info.coded_width
                       : c == 0 ? 0

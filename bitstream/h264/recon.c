@@ -76,10 +76,15 @@ static void bypass_levels(const mb_ctx *const m, const block_levels b, const uin
     }
 }
 
-static int scaling_list(const mb_ctx *const m, const int plane) {
-    return m->mb->is_intra
-               ? plane
-               : 3 + plane; // Table 7-2, 4x4 lists; 8x8 lists go Y intra, Y inter, Cb intra ...
+// 8.5.9: Y, Cb or Cr
+static int list_colour(const slice_ctx *const s, const int plane) {
+    return plane + s->hdr.colour_plane_id;
+}
+
+// Table 7-2: of 4x4 blocks Y, Cb, Cr intra, then inter; of 8x8 blocks Y intra, Y inter, Cb intra
+// ...
+static int scaling_list(const slice_ctx *const s, const int plane) {
+    return (s->mb.mb->is_intra ? 0 : 3) + list_colour(s, plane);
 }
 
 static int quantiser(const mb_ctx *const m, const int plane) {
@@ -105,9 +110,12 @@ static void residual_block(h264_decoder *const dec, const int plane, const int b
     const int qP = quantiser(m, plane);
     const level_scale *const ls = dec->slice.scale;
     if (n == 4)
-        scale_levels(m, b, scan, 0, ls->s4x4[scaling_list(m, plane)][qP % 6], qP, 4, m->coef);
+        scale_levels(m, b, scan, 0, ls->s4x4[scaling_list(&dec->slice, plane)][qP % 6], qP, 4,
+                     m->coef);
     else
-        scale_levels(m, b, scan, 0, ls->s8x8[2 * plane + !m->mb->is_intra][qP % 6], qP, 6, m->coef);
+        scale_levels(m, b, scan, 0,
+                     ls->s8x8[2 * list_colour(&dec->slice, plane) + !m->mb->is_intra][qP % 6], qP,
+                     6, m->coef);
     transform_block(dec, plane, x, y, n, b.count == 1 && m->scan_pos[b.first] == 0, m->coef);
 }
 
@@ -145,7 +153,7 @@ static void residual_bypass(h264_decoder *const dec, const int plane, const int 
 static void residual_i16x16(h264_decoder *const dec, const int plane) {
     mb_ctx *const m = &dec->slice.mb;
     const int field = m->mb->field, qP = quantiser(m, plane);
-    const int32_t *const scale = dec->slice.scale->s4x4[scaling_list(m, plane)][qP % 6];
+    const int32_t *const scale = dec->slice.scale->s4x4[scaling_list(&dec->slice, plane)][qP % 6];
     int32_t dc[16] = {0};
     if (!m->coded[plane])
         return;
@@ -182,7 +190,7 @@ static void residual_chroma(h264_decoder *const dec, const int plane) {
     mb_ctx *const m = &dec->slice.mb;
     const int field = m->mb->field, qP = quantiser(m, plane), n_blocks = dec->mb_height_c / 2;
     const bool is_422 = dec->mb_height_c == 16;
-    const int list = scaling_list(m, plane);
+    const int list = scaling_list(&dec->slice, plane);
     int32_t dc[8] = {0};
     if (!m->coded[plane])
         return;
@@ -232,7 +240,7 @@ static switching_quantiser quantiser_of(const slice_ctx *const s, const int plan
     return (switching_quantiser){.QP = quantiser(m, plane),
                                  .QS =
                                      plane ? h264_chroma_qp(s, s->hdr.QSY, plane - 1) : s->hdr.QSY,
-                                 .scale = s->scale->s4x4[scaling_list(m, plane)],
+                                 .scale = s->scale->s4x4[scaling_list(s, plane)],
                                  .switching = m->mb->is_SI || s->hdr.sp_for_switch_flag};
 }
 

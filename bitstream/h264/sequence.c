@@ -32,15 +32,18 @@ void h264_finish_picture(h264_decoder *const dec) {
     picture *const pic = dec->cur;
     const slice_header *const h = &s->first;
     const bool samples = !(dec->settings.how & H264_HEADERS);
-    if (samples)
+    for (int plane = 0; plane < h264_colour_planes(dec) && samples; plane++) {
+        h264_select_colour_plane(dec, plane);
         h264_conceal_picture(dec);
+        if (!(dec->settings.how & H264_NO_SAMPLES))
+            h264_deblock_picture(dec);
+    }
+    h264_select_colour_plane(dec, 0);
     // An error is seen some macroblocks after the damage: the picture is marked even if in the end
     // nothing of it is missing.
     if (s->slice_error && dec->cur->concealed_mbs == 0)
         dec->cur->concealed_mbs = 1;
     s->slice_error = false;
-    if (samples && !(dec->settings.how & H264_NO_SAMPLES))
-        h264_deblock_picture(dec);
     h264_dpb_mark(dec);
     if (h->nal_ref_idc != 0)
         s->PrevRefFrameNum = pic->mmco5 ? 0 : h->frame_num;
@@ -175,7 +178,8 @@ static int new_frame(h264_decoder *const dec) {
     pic->picture_type = H264_PICTURE_I;
     pic->pts = s->pts;
     pic->info = dec->info;
-    memset(pic->mb_field, h->field_pic_flag, (size_t)(dec->PicWidthInMbs * dec->FrameHeightInMbs));
+    memset(pic->mb_field, h->field_pic_flag,
+           (size_t)(dec->PicWidthInMbs * dec->FrameHeightInMbs * h264_colour_planes(dec)));
     dec->cur = pic;
     return H264_OK;
 }
@@ -213,9 +217,11 @@ int h264_start_picture(h264_decoder *const dec) {
     h264_poc_decode(dec, dec->cur, h);
     check_recovery(dec, dec->cur);
     s->recovery.pending = false;
-    const int step = h->field_pic_flag ? 2 : 1, n = dec->PicWidthInMbs * dec->FrameHeightInMbs;
-    for (int row = h->structure == BOTTOM_FIELD; row < dec->FrameHeightInMbs; row += step)
-        for (int i = row * dec->PicWidthInMbs; i < (row + 1) * dec->PicWidthInMbs && i < n; i++)
+    // FrameHeightInMbs is even where there are fields: the rows of colour planes alternate too
+    const int step = h->field_pic_flag ? 2 : 1, w = dec->PicWidthInMbs;
+    const int rows = dec->FrameHeightInMbs * h264_colour_planes(dec);
+    for (int row = h->structure == BOTTOM_FIELD; row < rows; row += step)
+        for (int i = row * w; i < (row + 1) * w; i++)
             dec->mb[i].slice_num = -1;
     return H264_OK;
 }

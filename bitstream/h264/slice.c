@@ -110,6 +110,8 @@ static void picture_identity(reader *const r, slice_header *const h, const sps *
                              const pps *const p) {
     if (s->separate_colour_plane_flag)
         h->colour_plane_id = (int)bits_u(r->b, 2);
+    if (h->colour_plane_id > 2)
+        r->bad = true;
     h->frame_num = (int)bits_u(r->b, s->log2_max_frame_num);
     if (!s->frame_mbs_only_flag) {
         h->field_pic_flag = bits_u1(r->b);

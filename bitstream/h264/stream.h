@@ -143,6 +143,9 @@ int h264_taps_get(h264_decoder *dec, picture *pic);
 void h264_picture_copy_samples(h264_decoder *dec, picture *to,
                                const picture *from); // NULL: mid-grey
 void h264_pictures_free(h264_decoder *dec);
+// Note [Colour planes]: colour_plane_id 0 to 2; nothing happens without separate_colour_plane_flag
+void h264_select_colour_plane(h264_decoder *dec, int colour_plane_id);
+int h264_colour_planes(const h264_decoder *dec); // 3 with separate_colour_plane_flag, else 1
 void h264_frame_fill(const picture *pic, h264_frame *f);
 
 // sequence.c: Note [Life of a picture]
