@@ -23,7 +23,7 @@ from ..demux import VideoError
 from ..open import open as open_priors
 from ..priors.reader import PriorsError
 from ..priors.reading import Priors
-from ..priors.record import record_arrays
+from ..priors.record import FrameRecord, record_arrays
 from ..priors.schema import FIELDS, PLANE_GROUPS, PLANES
 from ..video import PriorsVideo
 from .colour import coefficients
@@ -34,6 +34,7 @@ MOST_SAMPLES = 139264 * 256  # luma samples of a picture: MaxFS of level 6.2, Ta
 MOST_FRAMES = 10_000_000
 SLOW = ("concealed", "bits")  # columns that a video has only once it was decoded
 _KEPT = 96 << 20  # bytes of pictures of a plain video that are kept
+_BEHIND = 128 << 20  # bytes of frames that are decoded together on the way back
 _RESTORED = "davd-restored"
 _SHIFTS = {"4:0:0": None, "4:2:0": (2, 2), "4:2:2": (1, 2), "4:4:4": (1, 1)}
 
@@ -99,6 +100,8 @@ class PriorsMaterial:
         self._shapes = {}
         height, width = self._priors.coded_size
         _check_size(path, self.count, height, width)
+        self._last = -1
+        self._behind = max(1, min(8, _BEHIND // (9 * height * width)))  # 9 bytes a luma sample
         sizes = _plane_shapes(str(self._priors.attrs["chroma_format"]), height, width)
         for p, f in FIELDS.items():
             if f.per_frame and len(f.shape) > 1 and p in self._priors:
@@ -141,11 +144,19 @@ class PriorsMaterial:
         paths = [p for p in self._shapes if _group(p) == group]
         with self._lock:
             if isinstance(self._priors, PriorsVideo):  # all at once: each kind decodes anew
-                rows = record_arrays(self._priors[index])
+                rows = record_arrays(self._decoded(self._priors, index))
             else:
                 rows = {path: self._priors.read(path, [index])[0] for path in paths
                         if self._priors[path].shape[1:] == self._shapes[path]}  # fmt: skip
         return {p: rows[p] for p in paths if p in rows and rows[p].shape == self._shapes[p]}
+
+    def _decoded(self, video: PriorsVideo, index: int) -> FrameRecord:
+        """A frame; on the way back some before it too, in one go from their IDR picture on."""
+        if index == self._last - 1:
+            for k in range(index - index % self._behind, index):
+                video[k]
+        self._last = index
+        return video[index]
 
     def close(self) -> None:
         """See `Material`."""

@@ -30,6 +30,7 @@ class App {
     this.bitUnit = units.includes("1/256") ? 256 : 1;
     this.columns = (await this.store.read("columns/0")).arrays;
     this.otherColumns = this.files[1] ? (await this.store.read("columns/1")).arrays : {};
+    if (this.files[1]) Object.assign(DEFAULTS, { mode: "wipe", right: "other" });
     this.state = { ...DEFAULTS, frame: from, ...this.fromFragment() };
     this.mostBytes = this.columns["frames/bytes"]?.data.reduce((a, b) => Math.max(a, b), 1);
     this.strip = new Strip($("strip"), (k) => this.go(k));
@@ -370,7 +371,7 @@ function showLegend(app) {
   if (fill.scale) {
     const bar = make("i", { className: "scale" });
     bar.style.background = `linear-gradient(to right, ${SCALES[fill.scale].join(",")})`;
-    const text = (v) => Number(v.toFixed(1)).toString();
+    const text = (v) => Number((fill.shown ? fill.shown(v) : v).toFixed(1)).toString();
     legend.append(make("span", {}, text(fill.low)), bar, make("span", {}, `${text(fill.high)} ${fill.unit}`));
   } else for (const [name, colour] of fill.legend || []) legend.append(swatch(colour, name));
 }
@@ -421,6 +422,7 @@ function showWhere(app) {
 // ---- the tools
 
 function choice(box, label, entries, chosen, pick) {
+  const focused = [...box.children].indexOf(document.activeElement), scrolled = box.scrollLeft;
   box.replaceChildren(make("span", { className: "label" }, label));
   for (const [value, { title, key, off, text }] of entries) {
     const button = make("button", { title: [text, key && `key ${key}`, off].filter(Boolean).join(", ") }, title);
@@ -429,6 +431,10 @@ function choice(box, label, entries, chosen, pick) {
     button.addEventListener("click", () => pick(value));
     box.append(button);
   }
+  if (focused >= 0) box.children[focused]?.focus({ preventScroll: true });
+  box.scrollLeft = scrolled;
+  const pressed = box.querySelector('[aria-pressed="true"]'), right = pressed && pressed.offsetLeft + pressed.offsetWidth - box.offsetLeft;
+  if (pressed && (right > box.scrollLeft + box.clientWidth || pressed.offsetLeft - box.offsetLeft < box.scrollLeft)) box.scrollLeft = right - box.clientWidth + 24;
 }
 
 function buildTools(app) {
@@ -456,7 +462,8 @@ function buildTools(app) {
 
 function refreshTools(app) {
   const { state, files } = app;
-  const views = Object.entries(VIEWS).map(([name, v]) => [name, { ...v, off: stored(name, files) ? "" : "not in this file" }])
+  const title = ({ title: text }, name) => (name === "other" && files[1]?.kind === "restored" ? "Restored" : text);
+  const views = Object.entries(VIEWS).map(([name, v]) => [name, { ...v, title: title(v, name), off: stored(name, files) ? "" : "not in this file" }])
     .filter(([, v]) => !v.other || files[1]);
   choice($("views"), "View", views, (v) => v === state.view || (state.mode !== "one" && v === state.right), (v) => pickView(app, v));
   choice($("planes"), "Plane", [["colour", { title: "Colour" }], ["y", { title: "Y" }], ["cb", { title: "Cb" }], ["cr", { title: "Cr" }]]

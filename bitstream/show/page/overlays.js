@@ -149,7 +149,8 @@ function bitsFill(blocks, map, { logBits, bitUnit }) {
   const every = logBits ? (v) => Math.log2(1 + v / bitUnit) : (v) => v / bitUnit;
   let most = 1;
   for (const v of map.data) most = Math.max(most, every(v));
-  return { ...scaleFill(map.data, 0, most, "heat", logBits ? "log2(1 + bits)" : "bits", every) };
+  const shown = logBits ? (v) => 2 ** v - 1 : undefined;
+  return { ...scaleFill(map.data, 0, most, "heat", logBits ? "bits, logarithmic" : "bits", every), shown };
 }
 
 function kindFill(blocks) {
