@@ -8,7 +8,7 @@ bounded before anything is read, and an array of another shape than its field sa
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -242,7 +242,8 @@ class VideoMaterial:
 
     def _listed(self) -> list[int]:
         """Times of all frames; the container is back at its beginning."""
-        stream, times = self._container.streams.video[0], []
+        stream = self._container.streams.video[0]
+        times: list[int] = []
         for packet in self._container.demux(stream):
             if packet.size and not packet.is_discard and len(times) < MOST_FRAMES:
                 times.append(packet.pts if packet.pts is not None else packet.dts or 0)
@@ -343,9 +344,10 @@ def _named_shapes(planes: list[np.ndarray]) -> dict[str, tuple[int, ...]]:
 
 def _plane_shapes(chroma: str, height: int, width: int) -> dict[str, tuple[int, ...]]:
     """Rows and columns of each plane, chroma rounded up."""
-    steps = _SHIFTS.get(chroma)
-    small = (-(-height // steps[0]), -(-width // steps[1])) if steps else None
-    return {"y": (height, width)} | ({"cb": small, "cr": small} if small else {})
+    shapes: dict[str, tuple[int, ...]] = {"y": (height, width)}
+    if steps := _SHIFTS.get(chroma):
+        shapes["cb"] = shapes["cr"] = -(-height // steps[0]), -(-width // steps[1])
+    return shapes
 
 
 def _group(path: str) -> str:
@@ -375,7 +377,7 @@ def _check_size(path: Path, count: int, height: int, width: int) -> None:
         raise PriorsError(f"{path} has frames of {width}x{height}: more than H.264 allows")
 
 
-def _picture(attrs: "dict[str, str | int | float | bool] | dict[str, object]") -> dict[str, object]:
+def _picture(attrs: Mapping[str, object]) -> dict[str, object]:
     """What a browser has to know to show planes."""
 
     def number(name: str, default: int = 0) -> int:

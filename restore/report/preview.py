@@ -102,9 +102,8 @@ class Preview:
         self, index: int, decoded: Sequence[np.ndarray], restored: Sequence[np.ndarray]
     ) -> None:
         """Take a frame's planes as shown, before and after."""
-        halves = [self._half(planes) for planes in (decoded, restored)]
-        width, height = self.size
-        frame = av.VideoFrame.from_ndarray(_stacked(*halves, height), format="yuv420p")
+        both = _stacked(self._half(decoded), self._half(restored), self.size[1])
+        frame = av.VideoFrame.from_ndarray(both, format="yuv420p")
         base = self._format.time_base
         frame.pts = int(self._pts[index]) - int(self._first / base)
         frame.time_base = base

@@ -9,34 +9,52 @@ const tableCache = new WeakMap();
 function colourTables(file) {
   if (!tableCache.has(file)) {
     const { matrix, offset } = file.rgb;
-    tableCache.set(file, [0, 1, 2].map((plane) => {
-      const codes = 2 ** file.depth[plane ? 1 : 0];
-      const share = (v, colour) => matrix[colour][plane] * (v / (codes - 1) - offset[plane]);
-      return [0, 1, 2].map((colour) => Int32Array.from({ length: codes }, (_, v) => Math.round(64 * 255 * share(v, colour))));
-    }));
+    tableCache.set(
+      file,
+      [0, 1, 2].map((plane) => {
+        const codes = 2 ** file.depth[plane ? 1 : 0];
+        const share = (v, colour) => matrix[colour][plane] * (v / (codes - 1) - offset[plane]);
+        return [0, 1, 2].map((colour) =>
+          Int32Array.from({ length: codes }, (_, v) => Math.round(64 * 255 * share(v, colour))),
+        );
+      }),
+    );
   }
   return tableCache.get(file);
 }
 
 /** Pixels of y, cb, cr as a player would colour them; chroma samples are repeated, not smoothed. */
 function colourPixels(file, planes) {
-  const [luma, cb, cr] = planes, [height, width] = luma.shape;
-  const [ys, bs, rs] = colourTables(file), add = 64 * CLAMP + 32;
+  const [luma, cb, cr] = planes,
+    [height, width] = luma.shape;
+  const [ys, bs, rs] = colourTables(file),
+    add = 64 * CLAMP + 32;
   const out = new Uint32Array(width * height);
   if (!cb || !cr) {
     const pixels = Uint32Array.from(ys[1], (v) => grey(CLAMPED[(v + add) >> 6]));
     for (let k = 0; k < out.length; k++) out[k] = pixels[luma.data[k]];
     return out;
   }
-  const [yr, yg, yb] = ys, [br, bg, bb] = bs, [rr, rg, rb] = rs, y = luma.data;
-  const right = width / cb.shape[1] > 1.5 ? 2 : 1, down = height / cb.shape[0] > 1.5 ? 1 : 0;
+  const [yr, yg, yb] = ys,
+    [br, bg, bb] = bs,
+    [rr, rg, rb] = rs,
+    y = luma.data;
+  const right = width / cb.shape[1] > 1.5 ? 2 : 1,
+    down = height / cb.shape[0] > 1.5 ? 1 : 0;
   for (let row = 0, k = 0; row < height; row++) {
     for (let c = (row >> down) * cb.shape[1], end = (row + 1) * width; k < end; c++) {
-      const b = cb.data[c], r = cr.data[c];
-      const red = br[b] + rr[r] + add, green = bg[b] + rg[r] + add, blue = bb[b] + rb[r] + add;
+      const b = cb.data[c],
+        r = cr.data[c];
+      const red = br[b] + rr[r] + add,
+        green = bg[b] + rg[r] + add,
+        blue = bb[b] + rb[r] + add;
       for (let n = 0; n < right && k < end; n++, k++) {
         const v = y[k];
-        out[k] = 0xff000000 | (CLAMPED[(yb[v] + blue) >> 6] << 16) | (CLAMPED[(yg[v] + green) >> 6] << 8) | CLAMPED[(yr[v] + red) >> 6];
+        out[k] =
+          0xff000000 |
+          (CLAMPED[(yb[v] + blue) >> 6] << 16) |
+          (CLAMPED[(yg[v] + green) >> 6] << 8) |
+          CLAMPED[(yr[v] + red) >> 6];
       }
     }
   }
@@ -66,7 +84,8 @@ function signedPixels(data, gain) {
     });
     signedTable = { gain, pixels };
   }
-  const { pixels } = signedTable, out = new Uint32Array(data.length);
+  const { pixels } = signedTable,
+    out = new Uint32Array(data.length);
   for (let k = 0; k < out.length; k++) out[k] = pixels[data[k] & 65535];
   return out;
 }

@@ -2,8 +2,14 @@
 "use strict";
 
 const ARRAYS = {
-  u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array,
-  u4: Uint32Array, i4: Int32Array, f4: Float32Array, f8: Float64Array,
+  u1: Uint8Array,
+  i1: Int8Array,
+  u2: Uint16Array,
+  i2: Int16Array,
+  u4: Uint32Array,
+  i4: Int32Array,
+  f4: Float32Array,
+  f8: Float64Array,
 };
 
 /** What pack.py wrote: {meta, arrays: {name: {data, shape}}}. */

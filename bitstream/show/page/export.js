@@ -19,17 +19,27 @@ function savePicture() {
 
 /** Rows of numbers as CSV; text is quoted. */
 function csv(rows) {
-  const cell = (v) => (typeof v === "number" ? `${v}` : `"${String(v ?? "").replaceAll('"', '""')}"`);
-  return new Blob([rows.map((row) => `${row.map(cell).join(",")}\n`).join("")], { type: "text/csv" });
+  const cell = (v) =>
+    typeof v === "number" ? `${v}` : `"${String(v ?? "").replaceAll('"', '""')}"`;
+  return new Blob([rows.map((row) => `${row.map(cell).join(",")}\n`).join("")], {
+    type: "text/csv",
+  });
 }
 
 /** The macroblocks in sight with all that is known of each. */
 function blockRows(blocks, box) {
-  const paths = Object.keys(blocks.maps).filter((path) => blocks.maps[path].data.length === blocks.rows * blocks.columns);
+  const paths = Object.keys(blocks.maps).filter(
+    (path) => blocks.maps[path].data.length === blocks.rows * blocks.columns,
+  );
   const rows = [["frame", "column", "row", "x", "y", ...paths]];
   for (const [row, column] of seen(blocks, box)) {
-    const k = row * blocks.columns + column, [top] = blocks.span(row, 0, 16);
-    const values = paths.map((path) => (path === "mb/type" ? blocks.named(path, blocks.maps[path].data[k]) : blocks.maps[path].data[k]));
+    const k = row * blocks.columns + column,
+      [top] = blocks.span(row, 0, 16);
+    const values = paths.map((path) =>
+      path === "mb/type"
+        ? blocks.named(path, blocks.maps[path].data[k])
+        : blocks.maps[path].data[k],
+    );
     rows.push([blocks.index, column, row, column * 16, top, ...values]);
   }
   return rows;
@@ -37,21 +47,37 @@ function blockRows(blocks, box) {
 
 /** All frames with all that is known of each. */
 function frameRows() {
-  const columns = Object.entries(app.columns).map(([path, { data }]) => [path.replace("frames/", ""), data]);
+  const columns = Object.entries(app.columns).map(([path, { data }]) => [
+    path.replace("frames/", ""),
+    data,
+  ]);
   const figures = Object.entries(app.course);
   const rows = [["frame", ...columns.map(([n]) => n), ...figures.map(([n]) => n)]];
   for (let k = 0; k < app.files[0].count; k++) {
-    rows.push([k, ...columns.map(([, d]) => d[k]), ...figures.map(([, d]) => (k < app.courseDone ? d[k] : ""))]);
+    rows.push([
+      k,
+      ...columns.map(([, d]) => d[k]),
+      ...figures.map(([, d]) => (k < app.courseDone ? d[k] : "")),
+    ]);
   }
   return rows;
 }
 
 /** Samples in sight, a row of the plane a line. */
 function sampleRows(plane, [left, top, right, bottom], at, size) {
-  const down = size[0] / plane.shape[0], across = size[1] / plane.shape[1], rows = [];
-  const first = Math.max(0, Math.floor((left - at[0]) / across)), last = Math.min(plane.shape[1], Math.ceil((right - at[0]) / across));
-  for (let y = Math.max(0, Math.floor((top - at[1]) / down)); y < Math.min(plane.shape[0], (bottom - at[1]) / down); y++) {
-    rows.push(Array.from(plane.data.subarray(y * plane.shape[1] + first, y * plane.shape[1] + last)));
+  const down = size[0] / plane.shape[0],
+    across = size[1] / plane.shape[1],
+    rows = [];
+  const first = Math.max(0, Math.floor((left - at[0]) / across)),
+    last = Math.min(plane.shape[1], Math.ceil((right - at[0]) / across));
+  for (
+    let y = Math.max(0, Math.floor((top - at[1]) / down));
+    y < Math.min(plane.shape[0], (bottom - at[1]) / down);
+    y++
+  ) {
+    rows.push(
+      Array.from(plane.data.subarray(y * plane.shape[1] + first, y * plane.shape[1] + last)),
+    );
   }
   return rows;
 }

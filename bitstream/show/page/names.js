@@ -3,12 +3,47 @@
 
 const VIEWS = {
   decoded: { key: "1", title: "Decoded", needs: ["decoded"], text: "what a player shows" },
-  prediction: { key: "2", title: "Prediction", needs: ["prediction"], text: "before the residual is added" },
-  residual: { key: "3", title: "Residual", needs: ["residual"], signed: 1, text: "what was sent on top of the prediction" },
-  before: { key: "4", title: "Before deblocking", needs: ["prediction", "residual"], text: "prediction + residual, clipped" },
-  level: { key: "5", title: "Levels", needs: ["level"], signed: 16, text: "coefficients as they are coded" },
-  difference: { key: "6", title: "Difference", needs: ["decoded"], other: true, signed: 1, text: "second file less decoded" },
-  other: { key: "7", title: "Second file", needs: [], other: true, text: "the file to compare with" },
+  prediction: {
+    key: "2",
+    title: "Prediction",
+    needs: ["prediction"],
+    text: "before the residual is added",
+  },
+  residual: {
+    key: "3",
+    title: "Residual",
+    needs: ["residual"],
+    signed: 1,
+    text: "what was sent on top of the prediction",
+  },
+  before: {
+    key: "4",
+    title: "Before deblocking",
+    needs: ["prediction", "residual"],
+    text: "prediction + residual, clipped",
+  },
+  level: {
+    key: "5",
+    title: "Levels",
+    needs: ["level"],
+    signed: 16,
+    text: "coefficients as they are coded",
+  },
+  difference: {
+    key: "6",
+    title: "Difference",
+    needs: ["decoded"],
+    other: true,
+    signed: 1,
+    text: "second file less decoded",
+  },
+  other: {
+    key: "7",
+    title: "Second file",
+    needs: [],
+    other: true,
+    text: "the file to compare with",
+  },
 };
 
 // Fill: a colour per block. `from` names the map, `cell` the luma samples of one value of it.
@@ -36,24 +71,76 @@ const LINES = {
   mv1: { key: "V", title: "Vectors 1", from: "motion/mv" },
   modes: { key: "I", title: "Intra directions", from: "intra/luma" },
 };
-const BIT_KINDS = { "bits/type": "type", "bits/motion": "motion", "bits/luma": "luma", "bits/chroma": "chroma", "bits/qp": "QP" };
+const BIT_KINDS = {
+  "bits/type": "type",
+  "bits/motion": "motion",
+  "bits/luma": "luma",
+  "bits/chroma": "chroma",
+  "bits/qp": "QP",
+};
 
 const FRAME_COLOURS = { I: "#e5484d", P: "#4a8cf0", B: "#3fb68b" };
 const TYPE_COLOURS = {
-  I_4x4: "#f0484e", I_8x8: "#f58a3c", I_16x16: "#f7c843", I_PCM: "#a855f7",
-  P_Skip: "#5a6478", P_16x16: "#2f6fe0", P_16x8: "#4f95f5", P_8x16: "#57b7f7", P_8x8: "#6fe0f5",
-  B_Skip: "#4b6a5e", B_Direct: "#7a9a4a", B_16x16: "#1f9d6b", B_16x8: "#3cc48a", B_8x16: "#7adba8", B_8x8: "#c3f0cf",
+  I_4x4: "#f0484e",
+  I_8x8: "#f58a3c",
+  I_16x16: "#f7c843",
+  I_PCM: "#a855f7",
+  P_Skip: "#5a6478",
+  P_16x16: "#2f6fe0",
+  P_16x8: "#4f95f5",
+  P_8x16: "#57b7f7",
+  P_8x8: "#6fe0f5",
+  B_Skip: "#4b6a5e",
+  B_Direct: "#7a9a4a",
+  B_16x16: "#1f9d6b",
+  B_16x8: "#3cc48a",
+  B_8x16: "#7adba8",
+  B_8x8: "#c3f0cf",
 };
 const UNIT_COLOURS = { "4x4": "#ff5d8f", "8x8": "#3bceac", intra16x16: "#ffd23f", pcm: "#8b5cf6" };
-const SERIES = ["#4a8cf0", "#f58a3c", "#3fb68b", "#e5484d", "#a98bf5", "#e6c229", "#4fc4cf", "#f279b2"];
-const KIND_COLOURS = { type: "#8a94a8", motion: "#4a8cf0", luma: "#f0b429", chroma: "#d65db1", QP: "#3fb68b" };
+const SERIES = [
+  "#4a8cf0",
+  "#f58a3c",
+  "#3fb68b",
+  "#e5484d",
+  "#a98bf5",
+  "#e6c229",
+  "#4fc4cf",
+  "#f279b2",
+];
+const KIND_COLOURS = {
+  type: "#8a94a8",
+  motion: "#4a8cf0",
+  luma: "#f0b429",
+  chroma: "#d65db1",
+  QP: "#3fb68b",
+};
 
-const INTRA4 = ["vertical", "horizontal", "DC", "diagonal down left", "diagonal down right",
-  "vertical right", "horizontal down", "vertical left", "horizontal up"];
+const INTRA4 = [
+  "vertical",
+  "horizontal",
+  "DC",
+  "diagonal down left",
+  "diagonal down right",
+  "vertical right",
+  "horizontal down",
+  "vertical left",
+  "horizontal up",
+];
 const INTRA16 = ["vertical", "horizontal", "DC", "plane"];
 const INTRA_CHROMA = ["DC", "horizontal", "vertical", "plane"];
 // Direction of each 4x4 or 8x8 mode as x, y of a line through the block; null: no direction.
-const DIRECTIONS = [[0, 1], [1, 0], null, [-1, 1], [1, 1], [0.5, 1], [1, 0.5], [-0.5, 1], [1, -0.5]];
+const DIRECTIONS = [
+  [0, 1],
+  [1, 0],
+  null,
+  [-1, 1],
+  [1, 1],
+  [0.5, 1],
+  [1, 0.5],
+  [-0.5, 1],
+  [1, -0.5],
+];
 
 const SCALES = {
   heat: ["#0b1030", "#3b1d6e", "#8c2981", "#de4968", "#fe9f6d", "#fcfdbf"],
@@ -77,12 +164,15 @@ function ramp(stops) {
   return Uint32Array.from({ length: 256 }, (_, k) => {
     const place = (k / 255) * (colours.length - 1);
     const low = Math.min(Math.floor(place), colours.length - 2);
-    const mix = (c) => Math.round(colours[low][c] + (colours[low + 1][c] - colours[low][c]) * (place - low));
+    const mix = (c) =>
+      Math.round(colours[low][c] + (colours[low + 1][c] - colours[low][c]) * (place - low));
     return pixel([mix(0), mix(1), mix(2), mix(3)]);
   });
 }
 
-const RAMPS = Object.fromEntries(Object.entries(SCALES).map(([name, stops]) => [name, ramp(stops)]));
+const RAMPS = Object.fromEntries(
+  Object.entries(SCALES).map(([name, stops]) => [name, ramp(stops)]),
+);
 
 /** Colour of a reference frame: by its distance in display order, so that it stays from frame to frame. */
 function referenceColour(reference, frame) {

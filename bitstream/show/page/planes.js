@@ -26,9 +26,12 @@ function viewPlanes(view, files, groups, field) {
   const planes = (file, group) => planesOf(groups[`${file}/${group}`] || {}, group);
   const own = { at: [0, 0], file: files[0] };
   let found;
-  if (view === "before") found = sums(planes(0, "prediction"), planes(0, "residual"), files[0].depth);
-  else if (view === "level") found = planes(0, "level").map((plane) => displayRows(plane, field, files[0]));
-  else if (view === "difference") found = differences(files, planes(0, "decoded"), planes(1, "decoded"));
+  if (view === "before")
+    found = sums(planes(0, "prediction"), planes(0, "residual"), files[0].depth);
+  else if (view === "level")
+    found = planes(0, "level").map((plane) => displayRows(plane, field, files[0]));
+  else if (view === "difference")
+    found = differences(files, planes(0, "decoded"), planes(1, "decoded"));
   else if (view === "other") {
     own.file = files[1];
     own.at = [files[0].left - files[1].left, files[0].top - files[1].top];
@@ -40,8 +43,12 @@ function viewPlanes(view, files, groups, field) {
 function sums(predictions, residuals, depth) {
   if (predictions.length !== residuals.length) return null;
   return predictions.map((plane, which) => {
-    const top = 2 ** depth[which ? 1 : 0] - 1, other = residuals[which].data;
-    return { shape: plane.shape, data: plane.data.map((v, k) => Math.min(top, Math.max(0, v + other[k]))) };
+    const top = 2 ** depth[which ? 1 : 0] - 1,
+      other = residuals[which].data;
+    return {
+      shape: plane.shape,
+      data: plane.data.map((v, k) => Math.min(top, Math.max(0, v + other[k]))),
+    };
   });
 }
 
@@ -50,10 +57,14 @@ function differences(files, first, second) {
   const [one, two] = files;
   if (!two || one.width !== two.width || one.height !== two.height || !first.length) return null;
   return first.slice(0, second.length).map((plane, which) => {
-    const other = second[which], [h, w] = plane.shape, out = new Int32Array(h * w);
-    const down = one.coded[0] / h, across = one.coded[1] / w;
+    const other = second[which],
+      [h, w] = plane.shape,
+      out = new Int32Array(h * w);
+    const down = one.coded[0] / h,
+      across = one.coded[1] / w;
     const scale = 2 ** (one.depth[which ? 1 : 0] - two.depth[which ? 1 : 0]);
-    const dy = Math.round((two.top - one.top) / down), dx = Math.round((two.left - one.left) / across);
+    const dy = Math.round((two.top - one.top) / down),
+      dx = Math.round((two.left - one.left) / across);
     const [oh, ow] = other.shape;
     for (let y = 0; y < h; y++) {
       for (let x = 0; x < w; x++) {
@@ -83,7 +94,8 @@ function orderedRow(y, column, field, side) {
 function displayRows(plane, field, file) {
   if (!hasFields(field)) return plane;
   const [height, width] = plane.shape;
-  const side = 16 * (height / file.coded[0]), across = 16 * (width / file.coded[1]);
+  const side = 16 * (height / file.coded[0]),
+    across = 16 * (width / file.coded[1]);
   const data = new plane.data.constructor(plane.data.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x += across) {
@@ -100,19 +112,23 @@ function drawView(view, shown, plane, gain) {
   const one = shown.planes[Math.min(which, shown.planes.length - 1)];
   const { signed } = VIEWS[view];
   let pixels;
-  if (signed) pixels = signedPixels(one.data, (gain * signed) / 2 ** (shown.file.depth[which ? 1 : 0] - 8));
+  if (signed)
+    pixels = signedPixels(one.data, (gain * signed) / 2 ** (shown.file.depth[which ? 1 : 0] - 8));
   else if (plane === "colour") pixels = colourPixels(shown.file, shown.planes);
   else pixels = greyPixels(one, shown.file.depth[which ? 1 : 0]);
   const shape = plane === "colour" && !signed ? shown.planes[0].shape : one.shape;
   const canvas = make("canvas", { width: shape[1], height: shape[0] });
-  canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), shape[1], shape[0]), 0, 0);
+  canvas
+    .getContext("2d")
+    .putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), shape[1], shape[0]), 0, 0);
   return canvas;
 }
 
 /** The numbers of a view at a luma sample of the coded picture: [[name, value], ...]. */
 function valuesAt(shown, x, y) {
   const [height, width] = shown.planes[0].shape;
-  const lx = x - shown.at[0], ly = y - shown.at[1];
+  const lx = x - shown.at[0],
+    ly = y - shown.at[1];
   if (lx < 0 || ly < 0 || lx >= width || ly >= height) return [];
   return shown.planes.map((plane, which) => {
     const row = Math.min(plane.shape[0] - 1, Math.floor((ly * plane.shape[0]) / height));
