@@ -70,7 +70,7 @@ def written(path: Path, *, chroma: str = "4:2:0", depth: int = 8, frames: int = 
         "color_range": "limited", "color_primaries": 1, "color_transfer": 1,
         "sample_aspect_ratio": "1/1", "rotation": 0, "display_matrix": "",
         "frame_rate": "25/1", "time_base": "1/25",
-        "time_invented": False, "encoder": "", "first_frame": 0, "verified": False,
+        "time_invented": False, "encoder": "", "first_frame": 0, "verified": False, "pixels": True,
     }  # fmt: skip
     blocks = (height // 16, width // 16)
     qp = np.full(blocks, 30, np.int8)
