@@ -5,6 +5,7 @@ begin.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import BinaryIO
 
 _START = b"\0\0\1"
@@ -63,7 +64,7 @@ def split_nals(data: bytes) -> list[bytes]:
     while at >= 0:
         begins.append(at)
         at = data.find(_START, at + 3)
-    return [data[a:b] for a, b in zip(begins, begins[1:] + [len(data)], strict=True)]
+    return [data[a:b] for a, b in pairwise([*begins, len(data)])]
 
 
 def unpacked(data: bytes, length_size: int) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ._core import CorruptStreamError, StreamInfo
-from .annexb import split_nals
+from .annexb import nal_type, split_nals
 from .decode import Taps
 from .demux import Source, VideoError, open_source
 from .output import Output, OutputSettings, refuse_change
@@ -297,7 +297,7 @@ def _nothing(source: Source, summary: Summary) -> str:
             "initialisation segment of a fragmented MP4, or was cut off; join it with its media "
             "segments (cat init.mp4 segment1.m4s ... > whole.mp4)"
         )
-    if packets and not any(split_nals(packet.data) for packet in packets):
+    if packets and not any(_plausible(packet.data) for packet in packets):
         return (
             f"{source.path} says that it holds H.264, but its packets are neither NAL units behind "
             f"lengths nor behind start codes: the first begins {packets[0].data[:8].hex(' ')}; "
@@ -312,3 +312,8 @@ def _nothing(source: Source, summary: Summary) -> str:
         f"{source.path} holds no picture that can be decoded: {why}"
         f"{f' ({found})' if found else ''}; get a complete copy"
     )
+
+
+def _plausible(data: bytes) -> bool:
+    """Whether a packet has NAL units that H.264 allows."""
+    return any(nal[3:4] < b"\x80" and 0 < nal_type(nal) < 24 for nal in split_nals(data))
