@@ -95,6 +95,7 @@ conformance: setup  ## every stream of SHARED/vectors against its golden digests
 
 bench: setup  ## speed: extraction against FFmpeg, a clip of the pipeline, networks, restoring a file
 	$(BIN)/python -m benchmarks.extract
+	$(BIN)/python -m benchmarks.loader
 	$(BIN)/python -m benchmarks.prepare
 	$(BIN)/python -m benchmarks.networks
 	$(BIN)/python -m benchmarks.restore

@@ -93,9 +93,7 @@ def ffmpeg_decodes(extradata: bytes, packets: list[bytes]) -> int:
     return count + len(context.decode(None))
 
 
-def davd_decodes(
-    extradata: bytes, packets: list[bytes], taps: bool, *, pixels: bool = True
-) -> int:
+def davd_decodes(extradata: bytes, packets: list[bytes], taps: bool, *, pixels: bool = True) -> int:
     """Our decoder; with taps, all of them recorded and handed to nobody."""
     decoder = Decoder(
         extradata=extradata,
