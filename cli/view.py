@@ -76,9 +76,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from ..bitstream.show.material import open_material
+    from ..bitstream.show.material import VideoMaterial, open_material
 
-    materials = [open_material(arguments.file)]
+    materials = [open_material(arguments.file, plain=True)]
+    if isinstance(materials[0], VideoMaterial):
+        print(f"{materials[0].why}: its pictures alone are shown", file=sys.stderr)
     if arguments.other:
         materials.append(open_material(arguments.other, plain=True))
     if arguments.html:

@@ -183,6 +183,19 @@ def test_a_file_with_impossible_sizes_is_refused(folder: Path, priors: Path) -> 
         open_material(path)
 
 
+def test_a_file_that_unfolds_is_refused(folder: Path, priors: Path) -> None:
+    """A chunk of zeros is a few bytes in the file, and what it says in memory."""
+    path = folder / "bomb.h5"
+    path.write_bytes(priors.read_bytes())
+    with h5py.File(path, "r+") as file:
+        shape = file["mb/qp_y"].shape
+        del file["mb/qp_y"]
+        file.create_dataset("mb/qp_y", shape, "i1", chunks=(1 << 16, 64, 64), compression="gzip",
+                            maxshape=(None, None, None))  # fmt: skip
+    with pytest.raises(PriorsError, match="not as davd writes them"):
+        open_material(path)
+
+
 def test_an_array_of_another_shape_is_left_out(folder: Path, priors: Path) -> None:
     path = folder / "odd.h5"
     path.write_bytes(priors.read_bytes())
@@ -350,6 +363,23 @@ def test_two_files_are_compared(tab: Page, folder: Path, priors: Path) -> None:
         assert "second.mkv" in str(tab.run("$('right-tag').textContent"))
         assert tab.errors == []
     shown_other.close()
+
+
+@needs_browser
+def test_pictures_alone_are_shown_of_other_codecs(tab: Page, folder: Path) -> None:
+    path = encode(folder / "alone.mkv", frames=FRAMES, sound=False, codec="ffv1")
+    material = open_material(path, plain=True)
+    assert isinstance(material, materials.VideoMaterial) and "ffv1" in material.why
+    with Viewer([material]) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        shown(tab, server.address, "frame=3&tab=frame&lock=20,20")
+        for key in ("ArrowRight", "3", "p", "q", "w", "End"):
+            tab.key(key)
+        tab.wait(f"app.state.frame === {FRAMES - 1}")
+        assert "Pictures alone" in str(tab.run("$('panel').textContent"))
+        assert [e for e in tab.errors if "404" not in e] == []
+        server.shutdown()
+    material.close()
 
 
 @needs_browser

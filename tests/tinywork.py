@@ -95,7 +95,7 @@ def _write_priors(path: Path, clean: list[tuple[np.ndarray, ...]], *, seed: int,
         "color_primaries": 1, "color_transfer": 1, "sample_aspect_ratio": "1/1", "rotation": 0,
         "display_matrix": "",
         "frame_rate": "25/1", "time_base": "1/25", "time_invented": False, "encoder": "",
-        "first_frame": 0, "verified": False,
+        "first_frame": 0, "verified": False, "pixels": True,
     }  # fmt: skip
     with PriorsWriter(path, attributes) as writer:
         for k, planes in enumerate(clean):

@@ -5,10 +5,11 @@ Arrays are asked for by group: `maps` is everything of a frame that is not a pla
 bounded before anything is read, and an array of another shape than its field says is left out.
 """
 
+import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +22,7 @@ import numpy as np
 from .._core import DavdError
 from ..demux import VideoError
 from ..open import open as open_priors
-from ..priors.reader import PriorsError
+from ..priors.reader import PriorsError, PriorsFile
 from ..priors.reading import Priors
 from ..priors.record import FrameRecord, record_arrays
 from ..priors.schema import FIELDS, PLANE_GROUPS, PLANES
@@ -34,6 +35,7 @@ MOST_SAMPLES = 139264 * 256  # luma samples of a picture: MaxFS of level 6.2, Ta
 MOST_FRAMES = 10_000_000
 SLOW = ("concealed", "bits")  # columns that a video has only once it was decoded
 _KEPT = 96 << 20  # bytes of pictures of a plain video that are kept
+_CHUNK = 64 << 20  # bytes of the largest chunk that is read
 _BEHIND = 128 << 20  # bytes of frames that are decoded together on the way back
 _RESTORED = "davd-restored"
 _SHIFTS = {"4:0:0": None, "4:2:0": (2, 2), "4:2:2": (1, 2), "4:4:4": (1, 1)}
@@ -78,10 +80,10 @@ def open_material(path: str | os.PathLike[str], *, plain: bool = False) -> Mater
         return RestoredMaterial(path) if restored else PriorsMaterial(path)
     try:
         return PriorsMaterial(path)
-    except (VideoError, DavdError):
+    except (VideoError, DavdError) as error:
         if not plain:
             raise
-    return VideoMaterial(path)
+        return VideoMaterial(path, why=str(error))
 
 
 class PriorsMaterial:
@@ -95,6 +97,8 @@ class PriorsMaterial:
         """Open it and check its sizes."""
         self.path, self.name = path, path.name
         self._priors = open_priors(path)
+        if isinstance(self._priors, PriorsFile):
+            _check_chunks(path, [self._priors.dataset(p) for p in FIELDS if p in self._priors])
         self._lock = threading.Lock()
         self.count = len(self._priors)
         self._shapes = {}
@@ -180,6 +184,7 @@ class RestoredMaterial:
             raise PriorsError(f"{path} has no restored planes")
         self.count, *size = luma.shape
         _check_size(path, self.count, *size)
+        _check_chunks(path, self._file["restored"].values())
         self._sizes = _plane_shapes(str(self._attrs.get("chroma_format")), *size)
 
     def about(self) -> dict[str, object]:
@@ -219,11 +224,12 @@ class VideoMaterial:
 
     Args:
         path: the file.
+        why: what keeps its inside from being shown.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, why: str = "") -> None:
         """Open it, and list the times of its frames."""
-        self.path, self.name, self._lock = path, path.name, threading.Lock()
+        self.path, self.name, self.why, self._lock = path, path.name, why, threading.Lock()
         self._kept: OrderedDict[int, Arrays] = OrderedDict()
         self._frames: Iterator[av.VideoFrame] | None = None
         try:
@@ -375,6 +381,20 @@ def _check_size(path: Path, count: int, height: int, width: int) -> None:
         raise PriorsError(f"{path} has {count} frames of {width}x{height}: nothing can be shown")
     if height * width > MOST_SAMPLES:
         raise PriorsError(f"{path} has frames of {width}x{height}: more than H.264 allows")
+
+
+def _check_chunks(path: Path, datasets: Iterable[h5py.Dataset]) -> None:
+    """Refuse what would fill memory when a little of it is read.
+
+    Raises:
+        PriorsError: a dataset in chunks, or with a number of rows, that davd does not write.
+    """
+    for data in datasets:
+        chunk = math.prod(data.chunks or (1,)) * data.dtype.itemsize
+        rows = data.shape[0] if data.ndim else 0
+        if chunk > _CHUNK or (rows > MOST_FRAMES and not data.name.startswith("/audio/")):
+            raise PriorsError(f"{path}: {data.name} has chunks of {chunk} bytes, {rows} rows: "
+                              "not as davd writes them")  # fmt: skip
 
 
 def _picture(attrs: Mapping[str, object]) -> dict[str, object]:
