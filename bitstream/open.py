@@ -22,6 +22,7 @@ def open(  # noqa: A001 - as h5py's File and Python's own
     motion: bool = True,
     modes: bool = True,
     bits: bool = True,
+    stream: int | None = None,
     threads: int | None = None,
 ) -> Priors:
     """Open a priors file or a video with H.264 in it for reading its priors.
@@ -35,6 +36,7 @@ def open(  # noqa: A001 - as h5py's File and Python's own
         motion: of a video, whether there are motion vectors.
         modes: of a video, whether there are intra prediction modes.
         bits: of a video, whether there is what the bits of a macroblock were spent on.
+        stream: of a video, index of the video stream in it; None: as FFmpeg chooses.
         threads: of a video, how many pieces of it are decoded at the same time where a call asks
             for several; None: as the machine has cores, at most 4.
 
@@ -46,4 +48,6 @@ def open(  # noqa: A001 - as h5py's File and Python's own
     """
     if Path(path).suffix.lower() in _SUFFIXES or h5py.is_hdf5(path):
         return PriorsFile(path)
-    return PriorsVideo(path, Taps(tuple(planes), motion, modes, bits), threads=threads)
+    return PriorsVideo(
+        path, Taps(tuple(planes), motion, modes, bits), stream=stream, threads=threads
+    )

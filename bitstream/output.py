@@ -36,16 +36,20 @@ def _format_text(info: StreamInfo) -> str:
     return f"{info.width}x{info.height} {CHROMA_FORMATS[info.chroma_format_idc]} {depth} bit"
 
 
+class FormatChange(VideoError):
+    """A video whose picture size, chroma format or bit depth changes on the way."""
+
+
 def refuse_change(timeline: Timeline, selection: Selection) -> None:
     """Make sure that all wanted frames have one format.
 
     Raises:
-        VideoError: they have not.
+        FormatChange: they have not.
     """
     first = timeline.info(selection.first) if len(timeline) else None
     for row, info in timeline.formats:
         if selection.first < row < selection.stop and _format(info) != _format(first):
-            raise VideoError(
+            raise FormatChange(
                 f"{timeline.source.path} changes from {_format_text(first)} to "
                 f"{_format_text(info)} at {timeline.time(row):.3f} s; give --split to write one "
                 "file per part"

@@ -62,14 +62,20 @@ class PriorsVideo(Priors):
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], taps: Taps | None = None, *, threads: int | None = None
+        self,
+        path: str | os.PathLike[str],
+        taps: Taps | None = None,
+        *,
+        stream: int | None = None,
+        threads: int | None = None,
     ) -> None:
         """Go through a video, but for its slice data.
 
         Args:
             path: the video.
             taps: what there is of it; None: all.
-            threads: as for `open`.
+            stream: as for `open`.
+            threads: likewise.
 
         Raises:
             VideoError: there is no H.264 video in the file, none that can be decoded, or it
@@ -77,7 +83,8 @@ class PriorsVideo(Priors):
             UnsupportedStreamError: the stream needs what is not implemented.
         """
         self.path = Path(path)
-        self._timeline = look_through(open_source(path))
+        self._timeline = look_through(open_source(path, stream=stream))
+        self.choice = self._timeline.source.choice
         if not len(self._timeline):
             raise VideoError(f"{path} holds no picture that can be decoded: get a complete copy")
         self._selection = self._timeline.select(range(len(self._timeline)))  # all of them

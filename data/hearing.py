@@ -21,7 +21,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft, signal
 
-from ..bitstream import PriorsFile
+from ..bitstream import Priors
 from .sample import FEATURE_FRAMES
 
 RATE = 16000  # samples a second
@@ -120,7 +120,7 @@ class Hearing:
         silent: The file holds no sound.
     """
 
-    def __init__(self, priors: PriorsFile, *, shift: float = 0.0) -> None:
+    def __init__(self, priors: Priors, *, shift: float = 0.0) -> None:
         """Look at the track; nothing is read yet."""
         self._samples = priors.dataset("audio/samples") if "audio/samples" in priors else None
         self.silent = self._samples is None or not len(self._samples)

@@ -14,7 +14,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from ..bitstream import PriorsFile
+from ..bitstream import Priors
 from ..bitstream.priors.schema import LAST_INTRA
 from .sample import OLDEST
 
@@ -59,7 +59,7 @@ class History:
         priors: With motion.
     """
 
-    def __init__(self, priors: PriorsFile) -> None:
+    def __init__(self, priors: Priors) -> None:
         """Nothing is read yet."""
         self._priors = priors
         self._done: OrderedDict[int, np.ndarray] = OrderedDict()  # QP, and frame where coded

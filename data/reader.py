@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..bitstream import Priors
 from ..bitstream import open as open_priors
 from .clean import CleanVideo
 from .hearing import HOP, features
@@ -49,7 +50,7 @@ class ClipReader:
     """A clip at one CRF.
 
     Args:
-        priors: The priors file, or the coded video.
+        priors: The priors file, or a video; or what `davd.bitstream.open` gave of one.
         clean: The video it was encoded from; None where it is not at hand.
         listen: Samples carry the sound, as the network hears it.
         delay: Seconds by which the sound is late against the picture.
@@ -69,7 +70,7 @@ class ClipReader:
 
     def __init__(
         self,
-        priors: Path,
+        priors: Path | Priors,
         clean: Path | None = None,
         *,
         listen: bool = False,
@@ -89,8 +90,9 @@ class ClipReader:
             ValueError: Neither a priors file nor a video, one without what is asked for, or a
                 clean video that does not belong to it.
         """
-        self.name = name or priors.stem
-        self._priors = open_priors(priors)
+        self._priors = priors if isinstance(priors, Priors) else open_priors(priors)
+        path = self._priors.path
+        self.name = name or path.stem
         self._clean = None if clean is None else CleanVideo(clean)
         self._level = level
         self._boxes = face, mouth
@@ -99,12 +101,12 @@ class ClipReader:
         groups = ("prediction", "residual") if bitstream else ()
         self.planes = [group for group in groups if group in self._priors]
         if level and "level" not in self._priors:
-            raise ValueError(f"{priors}: levels are not stored in it; extract it with them")
+            raise ValueError(f"{path}: levels are not stored in it; extract it with them")
         if self._clean is not None and len(self._clean) != len(self):
-            raise ValueError(f"{clean} has {len(self._clean)} frames, {priors} {len(self)}")
+            raise ValueError(f"{clean} has {len(self._clean)} frames, {path} {len(self)}")
         moving = motion and "motion/mv" in self._priors
         self._history = History(self._priors) if moving else None
-        self._flat = None if cache is None else _FlatFile(self._cached(cache, priors))
+        self._flat = None if cache is None else _FlatFile(self._cached(cache, path))
 
     def __len__(self) -> int:
         """Number of frames."""

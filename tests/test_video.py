@@ -81,7 +81,7 @@ def restored(path: Path, net, **options: object) -> list[RestoredFrame]:
         frames = options.pop("frames", range(len(priors)))
         heard = Hearing(priors) if net.config.audio else None
         level = net.projector is not None
-        source = FrameSource(path, heard, prediction=net.config.priors, level=level)
+        source = FrameSource(priors, heard, prediction=net.config.priors, level=level)
         shots = options.pop("shots", None) or [Shot(0, len(priors), usual_face(priors))]
         size = priors.coded_size
         return list(restore_frames(net, source, shots, frames, size=size, **options))
@@ -172,7 +172,7 @@ def test_memory_does_not_grow_with_length(small: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Sample, "__init__", noted)
     monkeypatch.setattr(FrameSource, "read", read_whole)
     with PriorsFile(small) as priors:
-        source = FrameSource(small, None, prediction=True, level=False)
+        source = FrameSource(priors, None, prediction=True, level=False)
         shots = [Shot(0, len(priors), None)]
         net = Mean()
         most = 0

@@ -92,9 +92,11 @@ class Priors(ABC):
     Attributes:
         path: the file.
         attrs: its attributes, as `schema.ATTRIBUTES` lists them.
+        choice: which of several video streams it is, in words; empty where there is one.
     """
 
     path: Path
+    choice: str = ""
     attrs: Mapping[str, str | int | float | bool]
 
     # What a source has to say for itself

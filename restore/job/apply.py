@@ -1,6 +1,6 @@
 """A network over a video: frame after frame out of a priors file, restored, in display order.
 
-    PriorsFile --read ahead--> Sample (+ sound, face box) --cut--> one Stream per tile
+    Priors --read ahead--> Sample (+ sound, face box) --cut--> one Stream per tile
         --> kept parts of the tiles, put into the decoded picture --> RestoredFrame
 
 Every frame is read once and its features are computed once. What is held does not depend on the
@@ -12,15 +12,15 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...bitstream import Priors
 from ...data.hearing import Hearing
 from ...data.reader import ClipReader
-from ...data.sample import Planes, Sample, collate
+from ...data.sample import Planes, Sample, blinded, collate
 from ..frame import RestoredFrame
 from ..measuring.metrics import as_codes
 from ..networks.restorer import Projector, Restorer, Stream
@@ -28,6 +28,7 @@ from .shots import Shot, head
 from .tiles import Box, Tile, cut_sample, plan_tiles
 
 TRIAL = 128  # luma samples a side of the cut that the time is estimated by
+ASSUMED_QP = 36  # of videos that are not H.264; more, and fine pictures are made worse
 RAMP = 16  # luma samples over which --face-only passes from decoded to restored
 NOWHERE = (-64, -64, 1, 1)  # face box that covers nothing of any picture
 
@@ -36,29 +37,40 @@ class FrameSource:
     """Samples of single frames as a network wants them.
 
     Args:
-        path: The priors file.
+        priors: Of the video.
         hearing: Its sound; None: the network hears silence.
         prediction: Read prediction and residual, where they are stored.
         level: Read levels and all that a projection needs.
         motion: Read motion, where it is stored.
+        assumed_qp: QP of a video of which nothing but pictures is known, for networks that have
+            not learnt to do without; None: what stands for an unknown one.
     """
 
     def __init__(
         self,
-        path: Path,
+        priors: Priors,
         hearing: Hearing | None,
         *,
         prediction: bool,
         level: bool,
         motion: bool = False,
+        assumed_qp: int | None = None,
     ) -> None:
-        """Open the file."""
-        self._reader = ClipReader(path, level=level, bitstream=prediction or level, motion=motion)
+        """Nothing is read yet."""
+        self._reader = ClipReader(priors, level=level, bitstream=prediction or level, motion=motion)
+        self._blind = prediction and "prediction" not in priors
+        self._assumed_qp = assumed_qp
         self._hearing = hearing
 
     def read(self, index: int, face: Box | None) -> Sample:
         """One frame as a batch, `[1, 1, ...]`, on the CPU."""
         sample = self._reader.read(index, index + 1)
+        if self._blind:
+            sample = blinded(sample, priors=True)
+        if self._blind and self._assumed_qp is not None:
+            assert sample.qp_y is not None
+            qp = torch.full_like(sample.qp_y, self._assumed_qp)
+            sample = dataclasses.replace(sample, qp_y=qp)
         heard = None if self._hearing is None else self._hearing.around(self._reader.time(index))
         box = NOWHERE if face is None else (face.left, face.top, face.width, face.height)
         return collate([
@@ -68,10 +80,6 @@ class FrameSource:
                 face=torch.tensor(box, dtype=torch.int32),
             )
         ])  # fmt: skip
-
-    def close(self) -> None:
-        """Close the file."""
-        self._reader.close()
 
 
 def spare_concealed(projector: Projector, concealed: np.ndarray) -> Projector:

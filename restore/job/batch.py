@@ -23,7 +23,7 @@ from ..output.movie import CONTAINERS
 from .request import Outcome, ProgressListener, Request
 
 _OF_ALL = ("checkpoint", "cell", "crf", "lossless", "start", "end", "compare", "face_only",
-           "audio_shift", "strength", "format")  # fmt: skip
+           "audio_shift", "strength", "speed", "format")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """One run of davd-restore: from what was asked for to finished files.
 
-check the request -> priors (of a video: into a temporary file) -> network, cells
+check the request -> network, cells -> priors (of a video: decoded as they are read)
 -> shots and faces -> frames: restore, measure, write -> name the finished files
 """
 
@@ -17,12 +17,21 @@ import numpy as np
 import torch
 
 from ... import __version__
-from ...bitstream import PriorsFile, extract
+from ...bitstream import CodecError, Priors, PriorsFile, extract
+from ...bitstream import open as open_priors
 from ...bitstream.demux import open_source
+from ...bitstream.output import FormatChange
+from ...bitstream.pictures import PicturesVideo
 from ...bitstream.priors.record import cropped
 from ...bitstream.tracks import Tracks, plan
 from ...data.hearing import Hearing
-from ..checkpoint import CheckpointError, find_checkpoint, load_checkpoint, shipped_checkpoints
+from ..checkpoint import (
+    CheckpointError,
+    find_checkpoint,
+    load_checkpoint,
+    read_checkpoint,
+    shipped_checkpoints,
+)
 from ..frame import RestoredFrame
 from ..measuring.reference import Metrics, Reference
 from ..networks.restorer import Restorer, fast_bf16
@@ -34,11 +43,12 @@ from ..output.video import PartFile, VideoFormat, side_by_side
 from ..projection.project import Projector
 from ..report.preview import FaceBox, Preview
 from ..report.report import Report
-from .apply import FrameSource, expected_seconds, restore_frames, spare_concealed
+from .apply import ASSUMED_QP, FrameSource, expected_seconds, restore_frames, spare_concealed
 from .parts import can_be_joined, restore_parts
 from .request import STDOUT, Outcome, ProgressListener, Request, check_request, is_hdf5
 from .shots import Shot, can_detect, shots_of
 from .speed import busy_share, set_speed, usual_speed
+from .twice import trace
 
 SIDES = {"full": 256, "lite": 768}  # longest side of a tile: some 1 GB of working memory
 
@@ -77,25 +87,28 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
             for name in ("output", "metrics", "report")
             if (file := getattr(request, name)) not in (None, STDOUT)
         }
-        priors_path, start, end, choice = request.source, request.start, request.end, ""
-        if not is_hdf5(request.source):
+        progress.stage("reading the bitstream", None)
+        start, end = request.start, request.end
+        try:
+            priors = stack.enter_context(_opened(request, network))
+        except FormatChange:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="davd-")))
-            paths, choice = _extracted(request, network, folder, progress)
+            paths = _extracted(request, network, folder, progress)
             if len(paths) > 1:
                 outcome = restore_parts(run, request, paths, _all_tracks(request, paths),
                                         parts["output"].part, progress)  # fmt: skip
                 parts["output"].commit()
                 return outcome
-            priors_path, start, end = paths[0], None, None
-        priors = stack.enter_context(PriorsFile(priors_path))
+            priors, start, end = stack.enter_context(PriorsFile(paths[0])), None, None
         outcome = Outcome(str(request.output), checkpoint=path.name)
-        outcome.notes += filter(None, [choice])
+        outcome.notes += filter(None, [priors.choice])
         outcome.device = str(next(network.parameters()).device)
         outcome.cell = _set_cell(request, network, priors)
         frames = _frames(priors, start, end)
         height, width = priors.coded_size
         outcome.speed = request.speed or usual_speed(outcome.device, len(frames) * height * width)
-        work = _Work(request, priors, network, frames, outcome, stack, parts)
+        blind = read_checkpoint(path).config.data.blind > 0
+        work = _Work(request, priors, network, frames, blind, outcome, stack, parts)
         work.run(progress)
         for part in parts.values():
             part.commit()
@@ -108,15 +121,17 @@ class _Work:
     def __init__(
         self,
         request: Request,
-        priors: PriorsFile,
+        priors: Priors,
         network: Restorer,
         frames: range,
+        blind: bool,
         outcome: Outcome,
         stack: contextlib.ExitStack,
         parts: dict[str, PartFile],
     ) -> None:
         self.request, self.priors, self.network = request, priors, network
         self.frames, self.outcome, self.parts = frames, outcome, parts
+        self.blind = blind  # the weights have learnt to do without priors
         self.hearing = Hearing(priors, shift=request.audio_shift / 1000)
         self.reference = (
             stack.enter_context(Reference(request.reference, priors)) if request.reference else None
@@ -142,10 +157,18 @@ class _Work:
             notes.append(
                 "opencv is not installed: faces are not looked for, the picture's centre is taken"
             )
-        if self.outcome.speed == "fast" and "motion/mv" not in priors:
+        if isinstance(priors, PicturesVideo):
+            notes.append(
+                f"{priors.codec} is restored by its pictures alone, without what its bitstream says"
+                + ("" if self.blind else "; these weights never learnt to do without")
+            )
+        elif self.outcome.speed == "fast" and "motion/mv" not in priors:
             notes.append(
                 "the priors hold no motion: every frame is computed (davd-extract --motion)"
             )
+        found = trace(priors, self.frames)
+        if found is not None and found.text():
+            notes.append(found.text())
         if count := int(priors.column("concealed")[self.frames.start : self.frames.stop].sum()):
             notes.append(f"{count} frames are damaged and partly invented by the decoder")
         if "audio/samples" in priors and "audio/original" not in priors:
@@ -174,11 +197,12 @@ class _Work:
         )
         quiet = set_speed(network, self.outcome.speed)
         source = FrameSource(
-            priors.path,
+            priors,
             self.hearing if config.audio else None,
             prediction=config.priors,
             level=level,
             motion=config.motion or quiet > 0,
+            assumed_qp=None if self.blind else ASSUMED_QP,
         )
         side = SIDES[config.width] if request.tile is None else request.tile
         how: _How = {
@@ -187,7 +211,7 @@ class _Work:
             "face_only": request.face_only,
             "amp": fast_bf16(self.outcome.device),
         }
-        with contextlib.closing(source), self._writer() as (write, kept):
+        with self._writer() as (write, kept):
             self.outcome.frames = self.outcome.kept = kept
             left = self.frames[kept:]
             seconds = expected_seconds(network, source, shots, left, **how)
@@ -301,12 +325,16 @@ class _Work:
             if "audio/original" not in self.priors:
                 return None
             return stored_tracks(self.priors, start=start, end=end, shift=shift)
+        if not isinstance(self.priors, PriorsFile):
+            if _is_bare(request):
+                return None
+            return source_tracks(request.source, start=start, end=end, shift=shift)
         return _all_tracks(request, [self.priors.path])
 
 
 def _all_tracks(request: Request, paths: list[Path]) -> Tracks | None:
     """The tracks of a video, cut as its priors files are."""
-    if open_source(request.source, stream=request.stream).bare:
+    if _is_bare(request):
         return None
     start = end = None
     with PriorsFile(paths[0]) as first, PriorsFile(paths[-1]) as last:
@@ -318,18 +346,21 @@ def _all_tracks(request: Request, paths: list[Path]) -> Tracks | None:
     return source_tracks(request.source, start=start, end=end, shift=shift)
 
 
+def _is_bare(request: Request) -> bool:
+    """Whether the source is a stream without a container."""
+    with contextlib.suppress(CodecError):  # of another codec, and so in a container
+        return open_source(request.source, stream=request.stream).bare
+    return False
+
+
 def _try_tracks(request: Request) -> None:
     """Refuse at once what a video's tracks have no place in."""
     kind = CONTAINERS.get(request.kind)
-    if (
-        kind
-        and not is_hdf5(request.source)
-        and not open_source(request.source, stream=request.stream).bare
-    ):
+    if kind and not is_hdf5(request.source) and not _is_bare(request):
         plan(source_tracks(request.source), kind)
 
 
-def _faces(shots: Sequence[Shot], priors: PriorsFile) -> list[FaceBox]:
+def _faces(shots: Sequence[Shot], priors: Priors) -> list[FaceBox]:
     """The faces of the shots in what is shown."""
     rows, columns = priors.crop
     return [
@@ -354,7 +385,7 @@ def _network(request: Request) -> tuple[Restorer, Path]:
     return load_checkpoint(path, device=device), path
 
 
-def _set_cell(request: Request, network: Restorer, priors: PriorsFile) -> str:
+def _set_cell(request: Request, network: Restorer, priors: Priors) -> str:
     """Give the network its projector, and check that the priors file has what is read.
 
     Returns:
@@ -364,6 +395,8 @@ def _set_cell(request: Request, network: Restorer, priors: PriorsFile) -> str:
     groups = {"decoded"} | ({"prediction", "residual"} if network.config.priors else set())
     if cell != "none":
         groups |= {"prediction", "residual", "level"}
+    if isinstance(priors, PicturesVideo):
+        groups = {"decoded"}
     for group in ("decoded", "prediction", "residual", "level"):
         if group in groups and group not in priors:
             hint = " (or choose --cell none)" if group == "level" else ""
@@ -383,8 +416,8 @@ def _set_cell(request: Request, network: Restorer, priors: PriorsFile) -> str:
 
 def _extracted(
     request: Request, network: Restorer, folder: Path, progress: ProgressListener
-) -> tuple[list[Path], str]:
-    """Priors of a video, in a folder that is thrown away, and which of its streams it is."""
+) -> list[Path]:
+    """Priors of a video whose format changes, in a folder that is thrown away."""
     cell = request.cell or network.config.cell
     path = folder / f"{request.source.stem}.h5"
     planes = ("decoded", "prediction", "residual", "level")
@@ -402,10 +435,24 @@ def _extracted(
         expect=lambda count: progress.stage("reading the bitstream", count),
         progress=progress.step,
     )
-    return summary.outputs, summary.choice
+    return summary.outputs
 
 
-def _frames(priors: PriorsFile, start: float | None, end: float | None) -> range:
+def _opened(request: Request, network: Restorer) -> Priors:
+    """The priors of the source; of a video they are decoded as they are read.
+
+    Raises:
+        CodecError: A video that is not H.264, and a projection is asked for.
+    """
+    try:
+        return open_priors(request.source, modes=False, stream=request.stream)
+    except CodecError as error:
+        if (request.cell or network.config.cell) != "none":
+            raise CodecError(f"{error}; --cell none restores by the pictures alone") from None
+    return PicturesVideo(request.source)
+
+
+def _frames(priors: Priors, start: float | None, end: float | None) -> range:
     """Frames from `start` to before `end`, seconds after the first one."""
     times = priors.column("time") - priors.column("time")[0]
     first = 0 if start is None else int((times < start - 1e-6).sum())

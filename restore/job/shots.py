@@ -16,7 +16,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from ...bitstream import PriorsFile
+from ...bitstream import Priors
 from ...data import faces
 from ...data.faces import CROP_FACTOR, LOOKS_A_SECOND, RAISE, SHORT_SIDE, cuts, detect, steadiest
 from .tiles import Box
@@ -46,7 +46,7 @@ def can_detect() -> bool:
 
 
 def shots_of(
-    priors: PriorsFile,
+    priors: Priors,
     frames: range,
     *,
     look: bool = True,
@@ -88,7 +88,7 @@ def shots_of(
     return shots
 
 
-def usual_face(priors: PriorsFile) -> Box:
+def usual_face(priors: Priors) -> Box:
     """Where the face is by rule, for want of a look: as in the training crops."""
     rows, columns = priors.crop
     height, width = rows.stop - rows.start, columns.stop - columns.start
@@ -104,14 +104,14 @@ def head(face: Box, size: tuple[int, int]) -> Box:
     return Box(round(top), round(left), round(side), round(side)).on_grid(size)
 
 
-def is_portrait(priors: PriorsFile) -> bool:
+def is_portrait(priors: Priors) -> bool:
     """Whether the picture looks like a crop around one face: small and nearly square."""
     rows, columns = priors.crop
     height, width = rows.stop - rows.start, columns.stop - columns.start
     return max(height, width) <= min(PORTRAIT, 1.25 * min(height, width))
 
 
-def _face(priors: PriorsFile, looks: Sequence[list[Box]]) -> Box | None:
+def _face(priors: Priors, looks: Sequence[list[Box]]) -> Box | None:
     """The face of a shot from the boxes of its looks."""
     # `steadiest` takes x, y, width, height
     boxes = steadiest([[(b.left, b.top, b.width, b.height) for b in boxes] for boxes in looks])
@@ -121,7 +121,7 @@ def _face(priors: PriorsFile, looks: Sequence[list[Box]]) -> Box | None:
     return usual_face(priors) if is_portrait(priors) else None
 
 
-def _small(priors: PriorsFile, frame: int) -> tuple[np.ndarray, int]:
+def _small(priors: Priors, frame: int) -> tuple[np.ndarray, int]:
     """Luma of the shown picture, uint8, each side divided by the whole number returned."""
     luma = priors.read("decoded/y", [frame])[0][priors.crop]
     depth = int(priors.attrs["bit_depth_luma"])
@@ -133,7 +133,7 @@ def _small(priors: PriorsFile, frame: int) -> tuple[np.ndarray, int]:
     return np.ascontiguousarray((luma / (1 << (depth - 8))).astype(np.uint8)), scale
 
 
-def _to_coded(priors: PriorsFile, box: tuple[int, int, int, int], scale: int) -> Box:
+def _to_coded(priors: Priors, box: tuple[int, int, int, int], scale: int) -> Box:
     """A detector's x, y, width, height in the small picture as a box of the coded one."""
     rows, columns = priors.crop
     x, y, width, height = (n * scale for n in box)
@@ -152,7 +152,7 @@ def _change(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.abs(second - first).mean())
 
 
-def _cut_frame(priors: PriorsFile, before: int, after: int) -> int:
+def _cut_frame(priors: Priors, before: int, after: int) -> int:
     """The first frame of the new shot, between two looks that differ."""
     blocks = [_blocks(_small(priors, k)[0]) for k in range(before, after + 1)]
     jumps = [_change(a, b) for a, b in zip(blocks, blocks[1:], strict=False)]

@@ -13,7 +13,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from ...bitstream import PriorsFile
+from ...bitstream import Priors
 from ..networks.moving import quiet_share
 from ..networks.restorer import Restorer
 
@@ -70,7 +70,7 @@ def set_speed(network: Restorer, name: str) -> float:
     return SPEEDS[name].quiet
 
 
-def busy_share(priors: PriorsFile, frames: range, quiet: float) -> float:
+def busy_share(priors: Priors, frames: range, quiet: float) -> float:
     """Share of the frames that are computed, by the types of their macroblocks."""
     if not quiet or "motion/mv" not in priors or not len(frames):
         return 1.0

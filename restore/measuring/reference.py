@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from av.video.plane import VideoPlane
 
-from ...bitstream import PriorsFile
+from ...bitstream import Priors
 from ...bitstream.priors.record import cropped
 from ..output.video import VideoFormat
 from .metrics import psnr, ssim
@@ -33,7 +33,7 @@ class Reference:
         format: Of the pictures handed out.
     """
 
-    def __init__(self, path: Path, priors: PriorsFile) -> None:
+    def __init__(self, path: Path, priors: Priors) -> None:
         """Open it.
 
         Raises:
@@ -102,7 +102,7 @@ class Reference:
 class Metrics:
     """Luma PSNR and SSIM per frame, as `--metrics` writes them."""
 
-    def __init__(self, priors: PriorsFile) -> None:
+    def __init__(self, priors: Priors) -> None:
         """Begin without frames."""
         self._priors = priors
         self._top = float((1 << int(priors.attrs["bit_depth_luma"])) - 1)

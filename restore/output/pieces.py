@@ -37,14 +37,13 @@ class Pieces:
     def __init__(
         self, folder: Path, settings: Mapping[str, object] | None = None, *, resume: bool = False
     ) -> None:
-        """Make the folder, or take it over."""
+        """Look what is there; the folder is made with the first piece."""
         self.folder = folder
-        text = json.dumps({"length": LENGTH, **(settings or {})}, indent=1, sort_keys=True)
-        note = folder / "settings.json"
-        if not (resume and note.is_file() and note.read_text(encoding="utf-8") == text):
+        self._note = folder / "settings.json"
+        self._text = json.dumps({"length": LENGTH, **(settings or {})}, indent=1, sort_keys=True)
+        known = self._note.is_file() and self._note.read_text(encoding="utf-8") == self._text
+        if not (resume and known):
             self.remove()
-        folder.mkdir(exist_ok=True)
-        note.write_text(text, encoding="utf-8")
         self.whole = 0
         while self.path(self.whole).is_file():
             self.whole += 1
@@ -55,11 +54,14 @@ class Pieces:
 
     def begin(self) -> Path:
         """Where the next piece is written until it is finished."""
+        if not self.whole:
+            self.folder.mkdir(exist_ok=True)
+            self._note.write_text(self._text, encoding="utf-8")
         return self.folder / "piece.part"
 
     def finish(self) -> None:
         """The piece that was begun is whole."""
-        self.begin().rename(self.path(self.whole))
+        (self.folder / "piece.part").rename(self.path(self.whole))
         self.whole += 1
 
     def remove(self) -> None:
@@ -68,7 +70,7 @@ class Pieces:
 
     def close(self) -> None:
         """Leave the finished ones for another run; where there are none, nothing."""
-        self.begin().unlink(missing_ok=True)
+        (self.folder / "piece.part").unlink(missing_ok=True)
         if not self.whole:
             self.remove()
 

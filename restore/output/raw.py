@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ...bitstream import PriorsFile
+from ...bitstream import Priors
 from .video import CHROMA_NAMES, VideoFormat, VideoWriter
 
 FORMAT = "davd-restored"
@@ -71,7 +71,7 @@ class ArrayWriter:
         settings: What is written down of how it was made.
     """
 
-    def __init__(self, path: Path, priors: PriorsFile, settings: Mapping[str, object]) -> None:
+    def __init__(self, path: Path, priors: Priors, settings: Mapping[str, object]) -> None:
         """Make the datasets."""
         self._priors = priors
         self._file = h5py.File(path, "w")

@@ -8,7 +8,7 @@ import av
 import av.error
 import h5py
 
-from ...bitstream import PriorsFile
+from ...bitstream import Priors
 from ...bitstream.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _Bytes(io.RawIOBase):
 
 
 def stored_tracks(
-    priors: PriorsFile,
+    priors: Priors,
     *,
     start: float | None = None,
     end: float | None = None,

@@ -18,7 +18,7 @@ from typing import Self
 
 import numpy as np
 
-from ...bitstream import PriorsFile
+from ...bitstream import Priors
 from ...bitstream.demux import turn
 from ...bitstream.priors.part import check_output, make_part
 
@@ -59,7 +59,7 @@ class VideoFormat:
     time_base: Fraction
 
     @classmethod
-    def of(cls, priors: PriorsFile) -> "VideoFormat":
+    def of(cls, priors: Priors) -> "VideoFormat":
         """The format of a priors file's pictures, cropped.
 
         Raises:

@@ -15,7 +15,7 @@ from typing import Self
 import av
 import numpy as np
 
-from ...bitstream import PriorsFile
+from ...bitstream import Priors
 from ...bitstream.priors.part import check_output, make_part
 from ...bitstream.priors.schema import COLOR_MATRICES
 from ...bitstream.show.colour import to_rgb
@@ -58,7 +58,7 @@ class Preview:
     def __init__(
         self,
         page: Path,
-        priors: PriorsFile,
+        priors: Priors,
         frames: range,
         *,
         shift: float = 0.0,
@@ -179,7 +179,7 @@ def _shown_size(format: VideoFormat) -> tuple[tuple[int, int], int]:
     return (max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))), turns
 
 
-def _sound(priors: PriorsFile, frames: range, shift: float) -> Tracks | None:
+def _sound(priors: Priors, frames: range, shift: float) -> Tracks | None:
     """The original track, cut to the frames."""
     if "audio/original" not in priors:
         return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ...bitstream import PriorsFile
+from ...bitstream import Priors
 from ...bitstream.priors.record import cropped
 from ...bitstream.priors.schema import PICTURE_TYPES, TU_TYPES
 from ...bitstream.show.colour import to_rgb
@@ -63,7 +63,7 @@ class Report:
 
     def __init__(
         self,
-        priors: PriorsFile,
+        priors: Priors,
         hearing: Hearing,
         frames: range,
         network: Restorer,

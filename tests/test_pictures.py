@@ -1,0 +1,114 @@
+"""Videos that are not H.264: read by their pictures, and restored by those alone."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import encode
+from davd.bitstream import VideoError
+from davd.bitstream.pictures import PicturesVideo
+from davd.cli import restore as command
+from davd.cli.exits import Exit
+from restoring import checkpoint
+
+SIZE = (72, 56)  # filled up to 80x64
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("other") / "talk.mp4"
+    return encode(path, codec="mpeg4", frames=14, size=SIZE, options={"bf": "0", "g": "5"})
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint(tmp_path_factory.mktemp("w"))
+
+
+def pictures(video: Path) -> list[np.ndarray]:
+    with av.open(str(video)) as file:
+        return [frame.to_ndarray()[: SIZE[1], : SIZE[0]] for frame in file.decode(video=0)]
+
+
+def test_pictures_are_ffmpegs_in_any_order(video: Path) -> None:
+    wanted = pictures(video)
+    with PicturesVideo(video) as priors:
+        assert len(priors) == 14 and priors.codec == "mpeg4" and priors.coded_size == (64, 80)
+        for k in (3, 0, 13, 7, 7, 2):
+            luma = priors.read("decoded/y", [k])[0]
+            np.testing.assert_array_equal(luma[priors.crop], wanted[k])
+            np.testing.assert_array_equal(luma[56:], np.repeat(luma[55:56], 8, axis=0))
+        assert priors.read("decoded/cb", [1]).shape == (1, 32, 40)
+        assert priors.column("time").tolist() == [k / 25 for k in range(14)]
+        assert priors.column("picture_type").tolist()[:2] == [2, 0]
+        assert "prediction" not in priors and "decoded" in priors and "mb/qp_y" not in priors
+        sound = priors.audio()
+        assert sound is not None and sound[1] == 16000 and len(sound[0]) > 8000
+        with pytest.raises(NotImplementedError, match="no records"):
+            priors[0]
+
+
+def test_what_is_no_video_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("this is no video\n" * 99)
+    with pytest.raises(VideoError, match="cannot be decoded"):
+        PicturesVideo(tmp_path / "a.mp4")
+
+
+def test_it_is_restored_and_said_so(
+    tmp_path: Path, video: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.mkv"
+    line = [str(video), "--checkpoint", str(weights), "--lossless", "-o", str(out)]
+    assert command.main(line) == Exit.DONE
+    assert "mpeg4 is restored by its pictures alone" in capsys.readouterr().err
+    before, after = pictures(video), pictures(out)
+    assert len(after) == 14 and after[0].shape == before[0].shape
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
+    with av.open(str(out)) as file, av.open(str(video)) as source:
+        sound = [[bytes(p) for p in f.demux(f.streams.audio[0]) if p.size] for f in (file, source)]
+    assert sound[0] == sound[1]
+
+
+def test_a_projection_needs_h264(
+    tmp_path: Path, video: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = [str(video), "--checkpoint", str(weights), "-o", str(tmp_path / "o.mp4")]
+    assert command.main([*line, "--cell", "paper"]) == Exit.UNSUPPORTED
+    assert "--cell none restores by the pictures alone" in capsys.readouterr().err
+
+
+def test_a_video_encoded_twice_is_noticed(tmp_path: Path) -> None:
+    """The same pictures, encoded finely once, and finely after coarsely; and coarsely alone."""
+    import davd.bitstream
+    from davd.restore.job.twice import trace
+
+    size, x264 = (128, 128), {"threads": "1", "preset": "veryfast"}
+
+    def coded(path: Path, frames: list[np.ndarray], crf: str) -> Path:
+        with av.open(str(path), "w") as out:
+            video = out.add_stream("libx264", rate=25, options=x264 | {"crf": crf})
+            video.width, video.height = size
+            for planes in frames:
+                out.mux(video.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
+            out.mux(video.encode(None))
+        return path
+
+    random = np.random.default_rng(1)
+    ground = random.normal(size=(192 + 8, 128 + 8)).cumsum(0).cumsum(1)
+    ground = 128 + 60 * (ground - ground.mean()) / ground.std() + random.normal(0, 6, ground.shape)
+    pixels = ground.clip(16, 235).astype(np.uint8)
+    frames = [np.ascontiguousarray(pixels[k : k + 192, k : k + 128]) for k in range(8)]
+    once = coded(tmp_path / "once.mp4", frames, "20")
+    coarse = coded(tmp_path / "coarse.mp4", frames, "42")
+    with av.open(str(coarse)) as file:
+        again = [frame.to_ndarray(format="yuv420p") for frame in file.decode(video=0)]
+    twice = coded(tmp_path / "twice.mp4", again, "20")
+    said = {}
+    for path in (once, coarse, twice):
+        with davd.bitstream.open(path) as priors:
+            found = trace(priors, range(len(priors)))
+            assert found is not None
+            said[path.stem] = found.text()
+    assert said["once"] == said["coarse"] == ""
+    assert "encoded before, more coarsely" in said["twice"]
