@@ -5,11 +5,11 @@ Planes are filled up to whole macroblocks by repeating their last row and column
 """
 
 import os
+import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, KeysView
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 
 import av
@@ -21,8 +21,9 @@ from .demux import INVENTED_RATE, Source, VideoError, codec_name, open_container
 from .priors.reading import Priors, Stack
 from .priors.record import FrameRecord
 from .priors.schema import CHROMA_FORMATS, COLOR_MATRICES, FIELDS, FORMAT, SCHEMA_VERSION, Field
-from .sound import SAMPLE_RATE, Sound, copy_track
+from .sound import SAMPLE_RATE, Sound
 from .stamps import increasing, usual_step
+from .tracks import Tracks, copy_tracks
 
 _KEPT = 64  # decoded frames that are kept
 _PIXELS = {
@@ -191,9 +192,10 @@ class PicturesVideo(Priors):
         """The video's own sound track, if any: a Matroska file, and its first packet's time."""
         if self._source.sound < 0:
             return None
-        file = BytesIO()
-        start = copy_track(self._source, file)
-        return None if start is None else (file.getvalue(), start)
+        with tempfile.TemporaryDirectory(prefix="davd-") as folder:
+            file = Path(folder) / "tracks.mka"
+            start = copy_tracks(Tracks(self.path), file)
+            return None if start is None else (file.read_bytes(), start)
 
     def close(self) -> None:
         """Drop decoded frames and the decoder."""

@@ -17,18 +17,19 @@ run() {  # print the command as one would type it, then do it
 }
 
 mkdir -p "$out"
-run davd-extract "$video" -o "$priors" --force --verify
-run davd-inspect "$priors"
-run davd-inspect "$priors" --frame 0 -o "$out/$name.frame.png"
-run davd-restore --priors "$priors" -o "$out/$name.restored.mp4" --force \
+if run davd-extract "$video" -o "$priors" --force --verify; then
+    run davd-inspect "$priors"
+    run davd-inspect "$priors" --frame 0 -o "$out/$name.frame.png"
+elif [ $? -ne 3 ]; then # 3: not H.264; restored by its pictures alone
+    exit 1
+fi
+run davd-restore "$video" -o "$out/$name.restored.mp4" --force \
     ${REFERENCE:+--reference "$REFERENCE"} --report "$out/$name.html"
-run davd-restore --priors "$priors" -o "$out/$name.compare.mp4" --force --compare --end 5
 
 cat <<END
 
 Where to look:
-  $out/$name.html            the report: open it in a browser and move the slider
+  $out/$name.html            the report: open it in a browser; before and after play side by side
   $out/$name.restored.mp4    the restored video, with the sound it had
-  $out/$name.compare.mp4     before and after, side by side (the first five seconds)
   $out/$name.frame.png       what the bitstream says about the first frame
 END

@@ -310,9 +310,10 @@ class _Work:
         request, file = self.request, self.request.source.stat()
         made_of = {"bytes": file.st_size, "time": file.st_mtime_ns, "version": __version__}
         named = ("crf", "lossless", "compare", "start", "end", "tile", "kind", "stream")
-        asked = {name: getattr(request, name) for name in named}
         folder = request.output.with_name(request.output.name + ".pieces")
-        return Pieces(folder, self._settings() | made_of | asked, resume=request.resume)
+        made_of |= {name: getattr(request, name) for name in named}
+        settings = self._settings() | made_of | {"speed": self.outcome.speed}
+        return Pieces(folder, settings, resume=request.resume)
 
     def _tracks(self) -> Tracks | None:
         """Sound, subtitles and chapters, cut to the frames that are written."""
