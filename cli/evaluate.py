@@ -18,6 +18,8 @@ _EXAMPLES = """\
 examples:
   davd-eval work --checkpoint generic runs/vpb/davd-lite-0123abcd.safetensors --crf 42 45
   davd-eval work --checkpoint generic --sound right,silent,exchanged,shifted --csv sound.csv
+  davd-eval work --checkpoint generic --files other=outputs/ --crf 42
+                                                     beside the files that another tool made
   davd-eval work --crf 42                            the decoded frames alone
   davd-eval --audit clean.mkv priors.h5              how far may the projection be trusted?
 """
@@ -33,6 +35,11 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("work", nargs="?", help="work folder made by davd-prepare")
     parser.add_argument("--checkpoint", nargs="+", default=[], metavar="NAME|PATH")
+    parser.add_argument(
+        "--files", action="append", default=[], metavar="NAME=FOLDER", type=_named_folder,
+        help="measure the output files of another tool, FOLDER/CLIP.* or FOLDER/crfNN/CLIP.*; "
+        "repeatable",
+    )  # fmt: skip
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
     parser.add_argument("--crf", nargs="+", type=int, default=[42, 45])
     parser.add_argument(
@@ -85,6 +92,13 @@ def _sounds(text: str) -> list[str]:
     return names
 
 
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not (name and equals and Path(folder).is_dir()):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be NAME=FOLDER, a folder there is")
+    return name, Path(folder)
+
+
 def _audit(arguments: argparse.Namespace) -> None:
     from ..restore.projection.audit import audit_files, source_frames
 
@@ -109,11 +123,8 @@ def _tables(arguments: argparse.Namespace) -> None:
     if arguments.csv:
         arguments.csv.write_text(as_csv(rows))
     if arguments.json:
-        settings = {
-            key: str(value) if isinstance(value, Path) else value
-            for key, value in vars(arguments).items()
-        }
-        arguments.json.write_text(json.dumps(as_json(rows, settings), indent=1) + "\n")
+        text = json.dumps(as_json(rows, vars(arguments)), indent=1, default=str)
+        arguments.json.write_text(text + "\n")
 
 
 def _measured(arguments: argparse.Namespace) -> "list[Row]":
@@ -123,6 +134,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
     from ..restore.checkpoint import find_checkpoint, load_checkpoint
     from ..restore.job.speed import set_speed
     from ..restore.measuring.evaluate import Perceptual, measure_clip
+    from ..restore.measuring.others import OtherOutput
     from ..restore.measuring.tables import Row, multiply_adds
     from ..restore.networks.restorer import fast_bf16
     from ..restore.projection.project import Projector
@@ -147,7 +159,18 @@ def _measured(arguments: argparse.Namespace) -> "list[Row]":
             listen=True, speakers=arguments.speaker,
             motion=quiet > 0 or any(net.config.motion for _, net in networks),
         )  # fmt: skip
-        alone: list[tuple[str, Restorer | None]] = [] if networks else [("decoded", None)]
+        given = arguments.files if sound == arguments.sound[0] else []
+        for label, folder in given:
+            rows.append(Row(label, "", [
+                measure_clip(
+                    None, segment, limit=arguments.limit, cell=arguments.cell,
+                    perceptual=perceptual, vmaf=arguments.vmaf, other=OtherOutput(folder, segment),
+                )
+                for segment in segments
+            ]))  # fmt: skip
+        alone: list[tuple[str, Restorer | None]] = [("decoded", None)]
+        if networks or arguments.files:
+            alone = []
         for label, chosen in [*hearing] or alone:
             clips = []
             for number, segment in enumerate(segments):

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from .augment import Augment
 from .index import Clip, load_index
 from .reader import ClipReader
-from .sample import Sample
+from .sample import Sample, collate
 
 SHIFT = 1.0  # seconds by which "shifted" sound is late
 
@@ -203,3 +204,10 @@ class PriorsDataset(Dataset[Sample]):
             where = f"{part.reader.name} at CRF {part.crf}, frame {start}"
             raise RuntimeError(f"cannot read {where}: {error}") from error
         return self._augment(sample, random) if self._augment else sample
+
+
+def _collated(samples: Sequence[Sample], *, collate_fn_map: object = None) -> Sample:
+    return collate(samples)
+
+
+default_collate_fn_map[Sample] = _collated  # so that a `DataLoader` stacks samples by itself

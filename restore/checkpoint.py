@@ -14,6 +14,7 @@ import json
 import os
 import re
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -62,10 +63,12 @@ def build_network(config: NetworkConfig) -> Restorer:
     Projection is set where `config.cell` asks for it, `auto` and `calibrated` as far as that goes
     without the encoder's text and a table.
     """
-    if config.name == "davd":
+    if ":" in config.name:
+        network: Restorer = _own_network(config)
+    elif config.name == "davd":
         from .networks.davd import DavdNet
 
-        network: Restorer = DavdNet(config)
+        network = DavdNet(config)
     elif config.name == "recurrent":
         from .networks.recurrent import RecurrentNet
 
@@ -77,6 +80,24 @@ def build_network(config: NetworkConfig) -> Restorer:
     if config.cell not in ("none", "calibrated"):
         network.projector = Projector(config.cell)
     return network
+
+
+def _own_network(config: NetworkConfig) -> Restorer:
+    """A network by the place of its class, `package.module:Class`.
+
+    Raises:
+        ValueError: There is no such class, or it is no `Restorer`.
+    """
+    place, _, name = config.name.partition(":")
+    try:
+        kind = getattr(import_module(place), name, None)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"network.name = {config.name!r}: {error}; PYTHONPATH names the folders to look in"
+        ) from None
+    if not (isinstance(kind, type) and issubclass(kind, Restorer)):
+        raise ValueError(f"network.name = {config.name!r}: {place} has no Restorer called {name!r}")
+    return kind(config)
 
 
 def save_checkpoint(

@@ -20,7 +20,7 @@ CELLS = ("none", "paper", "coded", "deadzone", "trellis", "auto", "calibrated")
 class NetworkConfig:
     """Which network, and which of its parts."""
 
-    name: str = "davd"  # one of NETWORKS; the others are the comparison group
+    name: str = "davd"  # one of NETWORKS, or one of your own: "package.module:Class"
     width: str = "lite"  # "full": the paper's, at full resolution; "lite": ours, for CPUs
     channels: int = 64  # features of the picture branch ("DAVD-Net, 4.2": 64)
     radius: int = 2  # frames used on each side ("DAVD-Net, 4.2": a window of 5)
@@ -193,7 +193,6 @@ def _literal(text: str) -> Any:
 def _check(config: Config) -> None:
     network, data, train = config.network, config.data, config.train
     allowed = {
-        "network.name": (network.name, NETWORKS),
         "network.width": (network.width, ("full", "lite")),
         "network.colour": (network.colour, ("rgb", "ycbcr")),
         "network.carry": (network.carry, CARRIES),
@@ -203,6 +202,8 @@ def _check(config: Config) -> None:
         "train.schedule": (train.schedule, ("constant", "cosine")),
         "train.loss": (train.loss, ("l1", "rms", "log", "charbonnier")),
     }
+    if ":" not in network.name:
+        allowed["network.name"] = (network.name, (*NETWORKS, "package.module:Class"))
     for name, (value, choices) in allowed.items():
         if value not in choices:
             raise ValueError(f"{name} = {value!r}: expected one of {', '.join(choices)}")

@@ -19,6 +19,7 @@ from ..networks.picture import normal
 from ..networks.restorer import Restorer
 from ..projection.project import PriorsTensors, consistency, make_cells
 from .metrics import as_codes, flicker, fluctuation, psnr, rgb_codes, rgb_psnr, ssim
+from .others import OtherOutput
 from .vmaf import vmaf_and_xpsnr
 
 MEASURES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "psnr_mouth", "ssim_mouth")
@@ -130,6 +131,7 @@ def measure_clip(
     cell: str = "none",
     perceptual: "Perceptual | None" = None,
     vmaf: bool = False,
+    other: OtherOutput | None = None,
 ) -> ClipResult:
     """Restore a clip frame by frame and measure it.
 
@@ -142,6 +144,7 @@ def measure_clip(
         cell: Cell that the consistency figure refers to; "none" leaves it out.
         perceptual: LPIPS and DISTS.
         vmaf: VMAF and XPSNR.
+        other: What another tool has made of the clip, measured instead of a network's.
 
     Returns:
         Figures per frame and of the clip.
@@ -183,7 +186,7 @@ def measure_clip(
         frame = collate([segment.reader.read(k, k + 1)]).to(device)
         waiting.append(frame if start <= k < stop else None)
         if stream is None:
-            take(normal(frame.decoded, frame.bit_depth))
+            take(other.planes(k) if other else normal(frame.decoded, frame.bit_depth))
         elif (restored := stream.push(frame)) is not None:
             take(restored)
     for restored in [] if stream is None else stream.flush():
