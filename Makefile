@@ -27,7 +27,7 @@ CHECKED := $(patsubst bitstream/%.c,build/checked/%.o,$(filter %.c,$(CORE)))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check-c portable fuzz lint docs types conformance bench dataset wheel clean
+.PHONY: help setup demo test check-c portable fuzz lint docs types conformance bench dataset wheel lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -107,6 +107,9 @@ wheel: setup  ## source distribution and wheel in dist/
 	@mkdir -p build && rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist . >build/wheel.log 2>&1 || (cat build/wheel.log; exit 1)
 	@ls -l dist
+
+lock: setup  ## requirements.lock: the exact versions that are installed here
+	$(BIN)/python docs/lock.py > requirements.lock
 
 clean:  ## what was built, not the virtual environment
 	rm -rf build dist *.egg-info bitstream/_*.c bitstream/_*.so .pytest_cache .ruff_cache .mypy_cache

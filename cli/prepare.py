@@ -141,6 +141,8 @@ def _run(arguments: argparse.Namespace) -> int:
     """Carry out one subcommand."""
     if arguments.version:
         return _version()
+    if arguments.command in ("crop", "encode", "all", "run"):
+        import ffmpeg  # noqa: F401 what is missing is said before anything is begun
     from davd.data.index import build_index, load_index
     from davd.data.sources import scan
     from davd.data.work import forget_failed
@@ -165,6 +167,8 @@ def _run(arguments: argparse.Namespace) -> int:
         scan(arguments.source, arguments.work, _chosen(arguments))
         done = run_all(arguments.work.resolve(), arguments.crf, **options)
         index = load_index(build_index(arguments.work))
+        for name, fault in done.errors.items():
+            print(f"davd-prepare: {name}: {fault}", file=sys.stderr)
         print(f"{done.finished} sources, {done.lost} lost; {_told(index.failed)}")
         faulty = done.lost or any(row["kind"] in ("failed", "missing") for row in index.failed)
         return Exit.PARTLY if faulty else Exit.DONE

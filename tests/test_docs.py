@@ -47,7 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
 
 def runnable(text: str) -> str:
     """A block's commands without those that set up an environment or train for minutes."""
-    lines = [line for line in text.splitlines() if not re.match(r"make |\. \.venv", line)]
+    lines = [line for line in text.splitlines() if not re.match(r"make |pip |\. \.venv", line)]
     return "\n".join(line for line in lines if "../" not in line)
 
 

@@ -245,8 +245,14 @@ def test_face_only_keeps_the_corners(
     out = tmp_path / "out.mkv"
     line = refused(capsys, "--priors", priors, "--checkpoint", weights, "--face-only", "-o", out)
     assert "no face was found" in line and not out.exists()
-    for module in (job, shots):  # without opencv the centre is taken
-        monkeypatch.setattr(module, "can_detect", lambda: False)
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "can_detect", lambda: False)
+        common = ["--priors", priors, "--checkpoint", weights, "-o", out]
+        line = refused(capsys, *common, "--face-only")
+    assert "pip install 'opencv-python-headless<5'" in line
+    with PriorsFile(priors) as file:
+        seen = [shots.Shot(0, len(file), shots.usual_face(file))]
+    monkeypatch.setattr(job, "shots_of", lambda *_, **__: seen)
     command.main(["--priors", str(priors), "--checkpoint", str(weights), "--lossless", "-q", "-o",
                   str(out), "--face-only"])  # fmt: skip
     changed = (planes(out) != shown(priors)).any(0)

@@ -181,6 +181,8 @@ class _Work:
         """Restore, measure and write all frames."""
         request, priors, network = self.request, self.priors, self.network
         config = network.config
+        if request.face_only and not can_detect():
+            raise ModuleNotFoundError("--face-only looks for faces", name="cv2")
         progress.stage("looking for cuts and faces", len(self.frames))
         shots = shots_of(
             priors,
