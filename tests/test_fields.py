@@ -106,6 +106,17 @@ def test_a_field_without_its_second_fills_the_frame(parity: tuple[int, int]) -> 
     assert not any(plane.any() for plane in frames[1].residual)
 
 
+def test_a_field_without_its_second_in_separate_colour_planes() -> None:
+    s = Sets(frame_mbs_only=0, profile_idc=244, chroma_format_idc=3, separate_planes=1)
+    alone = [field(TOP, 30 + c, idr=True, colour_plane=c) for c in range(3)]
+    whole = [Picture(frame_num=1, poc=4, value=40 + c, colour_plane=c) for c in range(3)]
+    frames, warnings = decode(s, [*alone, *whole])
+    for frame, value in zip(frames, (30, 40), strict=True):
+        assert all((plane == value + c).all() for c, plane in enumerate(frame.decoded))
+        assert all((plane == value + c).all() for c, plane in enumerate(frame.prediction))
+    assert warnings["unpaired_fields"] == 1
+
+
 def test_two_fields_of_one_parity_are_two_frames() -> None:
     frames, warnings = decode(FIELDS, [FIRST[0], field(TOP, 30, 1), field(BOTTOM, 40, 1)])
     assert [rows(frame) for frame in frames] == [(10, 10), (30, 40)]

@@ -4,16 +4,24 @@
 
 // -------------------------------------------------------------------------------- end of a picture
 
-/* The frame (or the field that stays without its second) goes to the buffer, unless nobody will
- * ever want it. */
+// A field that stays without its second
+static void fill_frame(h264_decoder *const dec) {
+    dec->warnings[H264_WARN_UNPAIRED_FIELD]++;
+    for (int plane = 0; plane < h264_colour_planes(dec); plane++) {
+        if (dec->settings.how & H264_HEADERS)
+            break;
+        h264_select_colour_plane(dec, plane);
+        h264_conceal_field(dec, dec->cur->fields_decoded ^ FRAME);
+    }
+    h264_select_colour_plane(dec, 0);
+}
+
+/* The frame goes to the buffer, unless nobody will ever want it. */
 static void complete_frame(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     picture *const pic = dec->cur;
-    if (pic->fields_decoded != FRAME) {
-        dec->warnings[H264_WARN_UNPAIRED_FIELD]++;
-        if (!(dec->settings.how & H264_HEADERS))
-            h264_conceal_field(dec, pic->fields_decoded ^ FRAME);
-    }
+    if (pic->fields_decoded != FRAME)
+        fill_frame(dec);
     dec->cur = NULL;
     s->field_open = false;
     pic->current = false;
