@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .decode import Taps
+from .pieces import CodedVideo
 from .priors.record import FrameRecord
 
 KEPT = 256 << 20  # bytes of decoded frames that a process keeps
+CODED = 64 << 20  # bytes of coded videos that it keeps; longer ones are read anew each time
 RESTING = 4  # decoders that a process keeps for going on where they stopped
 
 
@@ -40,6 +42,7 @@ class Store:
         self._frames: OrderedDict[tuple[int, int], KeptFrame] = OrderedDict()
         self._walks: list[tuple[int, Walk]] = []
         self._bytes = 0
+        self._coded: OrderedDict[int, CodedVideo] = OrderedDict()
 
     def get(self, video: int, row: int, taps: Taps) -> FrameRecord | None:
         """A frame that is kept with all of the taps."""
@@ -58,6 +61,21 @@ class Store:
             self._frames[video, row] = frame
             while self._bytes > KEPT and len(self._frames) > 1:
                 self._bytes -= self._frames.popitem(last=False)[1].size
+
+    def coded(self, video: int) -> CodedVideo | None:
+        """A coded video that is kept."""
+        with self._lock:
+            found = self._coded.get(video)
+            if found is not None:
+                self._coded.move_to_end(video)
+            return found
+
+    def put_coded(self, video: int, coded: CodedVideo) -> None:
+        """Keep a coded video; those that were not used for longest go."""
+        with self._lock:
+            self._coded[video] = coded
+            while sum(item.size for item in self._coded.values()) > CODED:
+                self._coded.popitem(last=False)
 
     def take_walk(self, video: int, first: int, last: int, taps: Taps) -> Walk | None:
         """A decoder that comes to row `last` next after row `first`, or stands between them."""
@@ -81,6 +99,7 @@ class Store:
             for key in [key for key in self._frames if key[0] == video]:
                 self._bytes -= self._frames.pop(key).size
             self._walks = [item for item in self._walks if item[0] != video]
+            self._coded.pop(video, None)
 
 
 _shared = Store()

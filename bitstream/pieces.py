@@ -90,6 +90,33 @@ def packets_from(
     return packets, sets
 
 
+class CodedVideo(NamedTuple):
+    """All packets of a video, and what came before each place where decoding may begin.
+
+    Attributes:
+        packets: in decoding order.
+        sets: parameter sets sent before an entry, by the number of its packet.
+        size: bytes.
+    """
+
+    packets: list[Packet]
+    sets: dict[int, list[bytes]]
+    size: int
+
+
+def read_whole(timeline: Timeline) -> CodedVideo:
+    """Read all packets of a video."""
+    packets = list(timeline.source.packets({}))
+    entries = {0, *(entry.packet for entry in timeline.entries)}
+    sets: dict[bytes, None] = {}
+    before: dict[int, list[bytes]] = {}
+    for number, packet in enumerate(packets):
+        if number in entries:
+            before[number] = list(sets)
+        _collect(packet, sets)
+    return CodedVideo(packets, before, sum(len(packet.data) for packet in packets))
+
+
 def _collect(packet: Packet, sets: dict[bytes, None]) -> None:
     """Remember the parameter sets of a packet, the newest last."""
     for nal in split_nals(packet.data):

@@ -8,8 +8,9 @@ read in order are decoded once, and so are those of overlapping windows.
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ import numpy as np
 
 from ._core import StreamInfo
 from .decode import Run, Taps
-from .demux import VideoError, open_source
-from .kept import KeptFrame, Walk, store
+from .demux import Packet, VideoError, open_source
+from .kept import CODED, KeptFrame, Walk, store
 from .output import attributes, refuse_change, sha256
-from .pieces import one_by_one, packets_from, several_at_once
+from .pieces import one_by_one, packets_from, read_whole, several_at_once
 from .priors.reading import Priors, Stack
-from .priors.record import FrameRecord, record_arrays
+from .priors.record import FrameRecord, record_array, record_arrays
 from .priors.schema import FIELDS, FORMAT, SCHEMA_VERSION, Field
 from .sound import SAMPLE_RATE, Sound
 from .timeline import Entry, look_through
@@ -91,6 +92,7 @@ class PriorsVideo(Priors):
         refuse_change(self._timeline, self._selection)
         self._info = self._timeline.info(0)
         self._all = taps or Taps(motion=True, modes=True, bits=True)
+        self._names: dict[str, None] = {}
         self._wanted = Taps(())  # grows with what is asked for
         self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
         self._columns: dict[str, np.ndarray] = {}
@@ -119,7 +121,9 @@ class PriorsVideo(Priors):
 
     def keys(self) -> KeysView[str]:
         """Names of the datasets that can be had."""
-        return {path: None for path in FIELDS if self._has(FIELDS[path])}.keys()
+        if not self._names:
+            self._names = {path: None for path in FIELDS if self._has(FIELDS[path])}
+        return self._names.keys()
 
     def _has(self, field: Field) -> bool:
         group, _, name = field.path.partition("/")
@@ -271,8 +275,7 @@ class PriorsVideo(Priors):
     def _rows(self, field: Field, frames: list[int], where: tuple[slice, ...]) -> np.ndarray:
         self._wanted = self._wanted.with_tap(field.tap)
         records = self._fetched(frames, self._wanted)
-        first = field.path
-        return np.stack([record_arrays(records[k])[first][where] for k in frames])
+        return np.stack([record_array(records[k], field.path)[where] for k in frames])
 
     def _fetched(self, rows: Sequence[int], taps: Taps) -> dict[int, FrameRecord]:
         """Frames by row, from those that are kept or decoded now."""
@@ -299,19 +302,32 @@ class PriorsVideo(Priors):
         if walk is None:
             walk = Walk(self._walk(entry, rows[0], taps), rows[0], taps)
         found: dict[int, FrameRecord] = {}
+        size = 0
         while walk.row <= rows[-1]:
             record = next(walk.records)
             found[walk.row] = record
-            store().put(self._number, walk.row, KeptFrame(record, walk.taps, _size(record)))
+            size = size or _size(record)  # all frames are alike
+            store().put(self._number, walk.row, KeptFrame(record, walk.taps, size))
             walk.row += 1
         if walk.row < len(self):
             store().put_walk(self._number, walk)
         return found
 
+    def _packets(self, entry: Entry) -> tuple[Iterable[tuple[int, Packet]], Iterable[bytes]]:
+        """Packets from an entry on, with their numbers, and the parameter sets before them."""
+        coded = store().coded(self._number)
+        if coded is None:
+            if self.path.stat().st_size > CODED // 4:
+                return packets_from(self._timeline, entry, {})
+            coded = read_whole(self._timeline)
+            store().put_coded(self._number, coded)
+        packets = islice(enumerate(coded.packets), entry.packet, None)
+        return packets, coded.sets[entry.packet]
+
     def _walk(self, entry: Entry, first: int, taps: Taps) -> Iterator[FrameRecord]:
         """All frames from `first` on, decoded from an entry on."""
         timeline = self._timeline
-        packets, sets = packets_from(timeline, entry, {})
+        packets, sets = self._packets(entry)
         run = Run(timeline, taps, self._selection, begin=first)
         for record, _ in run.records(packets, entry, sets):
             yield record

@@ -94,6 +94,16 @@ _PLACES = [  # name, attribute of a record and number of the plane, of all datas
 ]
 
 
+_PLACE_OF = {path: (name, plane) for path, name, plane in _PLACES}
+
+
+def record_array(record: FrameRecord, path: str) -> np.ndarray:
+    """The array of a frame record that belongs to a dataset, which must be recorded."""
+    name, plane = _PLACE_OF[path]
+    value = getattr(record, name)
+    return value if plane is None else value[plane]
+
+
 def record_arrays(record: FrameRecord) -> dict[str, np.ndarray]:
     """The arrays of a frame record under the names of their datasets, those that it has."""
     arrays: dict[str, np.ndarray] = {}
