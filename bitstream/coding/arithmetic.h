@@ -1,0 +1,96 @@
+/* The arithmetic decoding engine of CABAC, which H.264 (9.3.3.2) and H.265 (9.3.4.3) share.
+ *
+ * ivlOffset (codIOffset) is kept with up to 55 further bits of the stream below it: `value` <
+ * `range` << `shift`. Renormalisation then only moves `shift`; the stream is read six bytes at a
+ * time, when `shift` runs low. The data must be followed by 16 readable bytes. */
+#ifndef DAVD_CODING_ARITHMETIC_H
+#define DAVD_CODING_ARITHMETIC_H
+
+#include <stdint.h>
+
+#include "../h264/bits.h"
+
+typedef struct cabac_engine {
+    uint64_t value;
+    uint32_t range; // 256..510
+    int shift;
+    const uint8_t *next, *end;
+} cabac_engine;
+
+// rangeTabLps by qRangeIdx, then pStateIdx << 1 | valMps
+extern const uint8_t coding_rangeTabLps[4][128];
+// next state: [128 + s] after an MPS, [127 - s] after an LPS
+extern const uint8_t coding_transIdx[256];
+
+// Bytes beyond the end read as the padding; `next` stops there.
+static inline void cabac_refill(cabac_engine *const e) {
+    uint64_t v = 0;
+    for (int i = 0; i < 8; i++)
+        v = v << 8 | e->next[i];
+    e->value = e->value << 48 | v >> 16;
+    e->shift += 48;
+    e->next += e->next < e->end + 2 ? 6 : 0;
+}
+
+static inline void cabac_start(cabac_engine *const e, const uint8_t *const data,
+                               const uint8_t *const end) {
+    e->next = data;
+    e->end = end;
+    e->range = 510;
+    e->value = 0;
+    e->shift = -9;
+    cabac_refill(e);
+}
+
+// First byte after the bin that ended a run of bins, alignment included.
+static inline const uint8_t *cabac_position(const cabac_engine *const e) {
+    return e->next - e->shift / 8;
+}
+
+static inline int cabac_decision(cabac_engine *const e, uint8_t *const state) {
+    const uint32_t s = *state;
+    const uint32_t lps = coding_rangeTabLps[e->range >> 6 & 3][s];
+    const uint32_t mps = e->range - lps;
+    const uint64_t scaled = (uint64_t)mps << e->shift;
+    const uint64_t is_lps = e->value >= scaled ? ~UINT64_C(0) : 0;
+    e->value -= scaled & is_lps;
+    const uint32_t range = mps + ((lps - mps) & (uint32_t)is_lps);
+    const uint32_t t = s ^ (uint32_t)is_lps; // s, or ~s
+    *state = coding_transIdx[(int32_t)t + 128];
+    const int n = bits_leading_zeros(range) - 23;
+    e->range = range << n;
+    e->shift -= n;
+    if (e->shift < 8)
+        cabac_refill(e);
+    return (int)(t & 1);
+}
+
+static inline int cabac_bypass(cabac_engine *const e) {
+    const uint64_t scaled = (uint64_t)e->range << --e->shift;
+    const uint64_t one = e->value >= scaled ? ~UINT64_C(0) : 0;
+    e->value -= scaled & one;
+    if (e->shift < 8)
+        cabac_refill(e);
+    return (int)(one & 1);
+}
+
+static inline uint32_t cabac_bypass_bits(cabac_engine *const e, const int n) {
+    uint32_t v = 0;
+    for (int i = 0; i < n; i++)
+        v = v << 1 | (uint32_t)cabac_bypass(e);
+    return v;
+}
+
+static inline int cabac_terminate(cabac_engine *const e) {
+    e->range -= 2;
+    if (e->value >= (uint64_t)e->range << e->shift)
+        return 1;
+    const int n = e->range < 256;
+    e->range <<= n;
+    e->shift -= n;
+    if (e->shift < 8)
+        cabac_refill(e);
+    return 0;
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* Packets to NAL units to raw byte sequence payloads, which H.264 (7.3.1, Annex B) and H.265
+ * (7.3.1, Annex B) share: start codes, lengths, emulation prevention. */
+#ifndef DAVD_CODING_NAL_H
+#define DAVD_CODING_NAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The next NAL unit of a byte stream from *pos on, without start code; false: none left.
+bool nal_next_byte_stream(const uint8_t *data, size_t size, size_t *pos, const uint8_t **nal,
+                          size_t *nal_size);
+
+// The same behind lengths of n bytes. *cut: the unit is longer than the packet; what there is of it
+// is given.
+bool nal_next_length_prefixed(const uint8_t *data, size_t size, int n, size_t *pos,
+                              const uint8_t **nal, size_t *nal_size, bool *cut);
+
+// Drops every emulation_prevention_three_byte; dst has room for size bytes. Bytes written.
+size_t nal_unescape(const uint8_t *src, size_t size, uint8_t *dst);
+
+#endif

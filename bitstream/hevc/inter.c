@@ -1,0 +1,74 @@
+/* 8.5.3.3: inter sample prediction of one prediction unit, from references with clamped
+ * coordinates. */
+#include "internal.h"
+
+enum {
+    PATCH = 64 + 8 // samples of a side with what the filters reach beyond
+};
+
+static void fetch(hevc_decoder *const dec, const picture *const ref, const int cIdx, const int x,
+                  const int y, const int w, const int h, const int fx, const int fy,
+                  int16_t *const to) {
+    uint16_t patch[PATCH * PATCH];
+    const int taps = cIdx == 0 ? 8 : 4, before = taps / 2 - 1, size = dec->k->sample_size;
+    const int width = dec->width[cIdx], height = dec->height[cIdx];
+    const int depth = hevc_depth(&dec->active_sps, cIdx);
+    const void *src;
+    ptrdiff_t stride = ref->stride[cIdx];
+    if (x < before || y < before || x + w + taps / 2 > width || y + h + taps / 2 > height) {
+        dec->k->patch(patch, PATCH * size, ref->plane[cIdx], ref->stride[cIdx], width, height,
+                      x - before, y - before, w + taps - 1, h + taps - 1);
+        src = (const uint8_t *)patch + before * (PATCH * size) + before * size;
+        stride = PATCH * size;
+    } else {
+        src = hevc_sample(dec, ref, cIdx, x, y);
+    }
+    if (cIdx == 0)
+        dec->k->luma(to, src, stride, w, h, fx, fy, depth);
+    else
+        dec->k->chroma(to, src, stride, w, h, fx, fy, depth);
+}
+
+static void component(hevc_decoder *const dec, const pu_ctx *const pu, const motion *const m,
+                      const int cIdx) {
+    const slice_ctx *const c = &dec->slice;
+    const sps *const s = c->sps;
+    const int sx = cIdx == 0 ? 0 : s->sub_x, sy = cIdx == 0 ? 0 : s->sub_y;
+    const int x = pu->x >> sx, y = pu->y >> sy, w = pu->w >> sx, h = pu->h >> sy;
+    const int depth = hevc_depth(s, cIdx);
+    int16_t pred[2][64 * 64];
+    const int16_t *used[2] = {NULL, NULL};
+    weights wt = {.log2WD =
+                      (cIdx == 0 ? c->hdr.luma_log2_weight_denom : c->hdr.ChromaLog2WeightDenom) +
+                      14 - depth};
+    wt.explicit_flag =
+        c->hdr.slice_type == SLICE_P ? c->pps->weighted_pred_flag : c->pps->weighted_bipred_flag;
+    int n = 0;
+    for (int X = 0; X < 2; X++) {
+        if (!(m->flags >> X & 1))
+            continue;
+        const int refIdx = m->ref_idx[X];
+        const int bx = 2 + sx, by = 2 + sy; // bits of a fraction
+        const int xi = iclip(x + (m->mv[X][0] >> bx), -PATCH * 2, dec->width[cIdx] + PATCH);
+        const int yi = iclip(y + (m->mv[X][1] >> by), -PATCH * 2, dec->height[cIdx] + PATCH);
+        int fx = m->mv[X][0] & ((1 << bx) - 1), fy = m->mv[X][1] & ((1 << by) - 1);
+        if (cIdx > 0) { // eighths
+            fx <<= 1 - sx;
+            fy <<= 1 - sy;
+        }
+        fetch(dec, c->list[X].pic[refIdx], cIdx, xi, yi, w, h, fx, fy, pred[n]);
+        wt.w[n] = c->hdr.weight[X][refIdx][cIdx];
+        wt.o[n] = c->hdr.offset[X][refIdx][cIdx];
+        used[n] = pred[n];
+        n++;
+    }
+    dec->k->weigh(hevc_sample(dec, dec->cur, cIdx, x, y), dec->cur->stride[cIdx], used[0], used[1],
+                  w, h, &wt, depth);
+    hevc_tap_prediction(dec, cIdx, x, y, w, h);
+}
+
+void hevc_predict_inter(hevc_decoder *const dec, const pu_ctx *const pu, const motion *const m) {
+    const int planes = dec->active_sps.ChromaArrayType == 0 ? 1 : 3;
+    for (int cIdx = 0; cIdx < planes; cIdx++)
+        component(dec, pu, m, cIdx);
+}

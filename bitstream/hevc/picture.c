@@ -1,0 +1,358 @@
+/* Frame slots, tap buffers and what belongs to the current picture; activation of a sequence
+ * parameter set. All buffers of a pool have the size that the active set asks for; when another
+ * changes it, `geometry` counts on and what is still out is freed when it comes back. */
+#include <stdlib.h>
+
+#include "internal.h"
+
+enum {
+    ALIGN = 64,
+    PLANE_GUARD = 64, // bytes around each plane that may be read, not written
+};
+
+static size_t aligned(const size_t size) {
+    return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+typedef struct carver { // hands out pieces of a block; with base NULL it only adds up
+    uint8_t *base;
+    size_t used;
+} carver;
+
+static void *carve(carver *const c, const size_t size) {
+    void *const piece = c->base == NULL ? NULL : c->base + c->used;
+    c->used += aligned(size);
+    return piece;
+}
+
+static uint8_t *block(const size_t size, void **const memory) {
+    *memory = calloc(1, size + ALIGN);
+    return *memory == NULL ? NULL
+                           : (uint8_t *)*memory + (ALIGN - (uintptr_t)*memory % ALIGN) % ALIGN;
+}
+
+static size_t map_size(const hevc_decoder *const dec) {
+    return (size_t)dec->map_stride * (size_t)dec->map_height;
+}
+
+// ------------------------------------------------------------------------------------ frame slots
+
+static bool is_free(const picture *const pic) {
+    return !pic->current && !pic->in_dpb && !pic->queued && !pic->locked;
+}
+
+static void lay_out_picture(const hevc_decoder *const dec, picture *const pic, carver *const c) {
+    for (int p = 0; p < 3; p++) {
+        pic->stride[p] = (ptrdiff_t)aligned((size_t)(dec->width[p] * dec->k->sample_size));
+        pic->plane[p] = NULL;
+        if (dec->width[p] == 0)
+            continue;
+        uint8_t *const at =
+            carve(c, (size_t)pic->stride[p] * (size_t)dec->height[p] + 2 * PLANE_GUARD);
+        pic->plane[p] = at == NULL ? NULL : at + PLANE_GUARD;
+    }
+    pic->motion = carve(c, map_size(dec) * sizeof(motion));
+}
+
+static picture *new_picture(const hevc_decoder *const dec) {
+    picture *const pic = calloc(1, sizeof *pic);
+    if (pic == NULL)
+        return NULL;
+    carver c = {.base = NULL, .used = 0};
+    lay_out_picture(dec, pic, &c);
+    c.base = block(c.used, &pic->memory);
+    c.used = 0;
+    if (c.base == NULL) {
+        free(pic);
+        return NULL;
+    }
+    lay_out_picture(dec, pic, &c);
+    pic->geometry = dec->geometry;
+    return pic;
+}
+
+static void free_picture(hevc_decoder *const dec, const int i) {
+    free(dec->pictures[i]->memory);
+    free(dec->pictures[i]);
+    dec->pictures[i] = dec->pictures[--dec->n_pictures];
+}
+
+static void reset_picture(picture *const pic) {
+    picture fresh = {.motion = pic->motion, .memory = pic->memory, .geometry = pic->geometry};
+    memcpy(fresh.plane, pic->plane, sizeof fresh.plane);
+    memcpy(fresh.stride, pic->stride, sizeof fresh.stride);
+    *pic = fresh;
+    pic->pts = INT64_MIN;
+    pic->picture_type = 0;
+}
+
+picture *hevc_picture_get(hevc_decoder *const dec) {
+    for (int i = 0; i < dec->n_pictures; i++) {
+        if (is_free(dec->pictures[i]) && dec->pictures[i]->geometry == dec->geometry) {
+            reset_picture(dec->pictures[i]);
+            return dec->pictures[i];
+        }
+    }
+    if (dec->n_pictures == MAX_PICTURES)
+        return NULL;
+    picture *const pic = new_picture(dec);
+    if (pic == NULL)
+        return NULL;
+    dec->pictures[dec->n_pictures++] = pic;
+    reset_picture(pic);
+    return pic;
+}
+
+static void give_back_taps(hevc_decoder *const dec, picture *const pic) {
+    taps *const t = pic->taps;
+    pic->taps = NULL;
+    if (t == NULL)
+        return;
+    if (pic->geometry == dec->geometry) {
+        t->next = dec->free_taps;
+        dec->free_taps = t;
+    } else {
+        free(t->memory);
+        free(t);
+    }
+}
+
+void hevc_picture_release(hevc_decoder *const dec, picture *const pic) {
+    if (!pic->current && !pic->needed_for_output && !pic->queued && !pic->locked)
+        give_back_taps(dec, pic);
+    if (!is_free(pic) || pic->geometry == dec->geometry)
+        return;
+    for (int i = 0; i < dec->n_pictures; i++) {
+        if (dec->pictures[i] == pic) {
+            free_picture(dec, i);
+            return;
+        }
+    }
+}
+
+/* Mid-grey, as if intra coded (8.3.3.2). */
+void hevc_picture_grey(hevc_decoder *const dec, picture *const pic) {
+    for (int p = 0; p < 3; p++) {
+        const int value = 1 << (hevc_depth(&dec->active_sps, p) - 1);
+        for (int y = 0; y < dec->height[p]; y++) {
+            uint8_t *const row = pic->plane[p] + y * pic->stride[p];
+            if (dec->k->sample_size == 1)
+                memset(row, value, (size_t)dec->width[p]);
+            else
+                for (int x = 0; x < dec->width[p]; x++)
+                    ((uint16_t *)(void *)row)[x] = (uint16_t)value;
+        }
+    }
+    for (size_t i = 0; i < map_size(dec); i++)
+        pic->motion[i] = (motion){.poc = {NO_POC, NO_POC}, .ref_idx = {-1, -1}};
+}
+
+// ------------------------------------------------------------------------------------ tap buffers
+
+static void lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *const c) {
+    const unsigned want = dec->settings.taps;
+    const size_t maps = map_size(dec);
+    for (int p = 0; p < 3; p++) {
+        const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p];
+        t->prediction[p] =
+            n > 0 && want & HEVC_TAP_PREDICTION ? carve(c, n * (size_t)dec->k->sample_size) : NULL;
+        t->residual[p] = n > 0 && want & HEVC_TAP_RESIDUAL ? carve(c, n * sizeof(int32_t)) : NULL;
+        t->level[p] = n > 0 && want & HEVC_TAP_LEVEL ? carve(c, n * sizeof(int32_t)) : NULL;
+        t->qp[p] = carve(c, maps);
+    }
+    uint8_t **const of_bytes[] = {&t->cu_size, &t->mode,  &t->part,       &t->bypass,
+                                  &t->tu_size, &t->merge, &t->intra_luma, &t->intra_chroma};
+    for (size_t i = 0; i < sizeof of_bytes / sizeof *of_bytes; i++)
+        *of_bytes[i] = carve(c, maps);
+    t->mv = carve(c, maps * 4 * sizeof *t->mv);
+    t->ref_poc = carve(c, maps * 2 * sizeof *t->ref_poc);
+}
+
+static taps *new_taps(const hevc_decoder *const dec) {
+    taps *const t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return NULL;
+    carver c = {.base = NULL, .used = 0};
+    lay_out_taps(dec, t, &c);
+    t->size = c.used;
+    c.base = block(c.used, &t->memory);
+    c.used = 0;
+    if (c.base == NULL) {
+        free(t);
+        return NULL;
+    }
+    lay_out_taps(dec, t, &c);
+    return t;
+}
+
+int hevc_taps_get(hevc_decoder *const dec, picture *const pic) {
+    pic->taps = dec->free_taps;
+    if (pic->taps != NULL)
+        dec->free_taps = pic->taps->next;
+    else
+        pic->taps = new_taps(dec);
+    if (pic->taps == NULL)
+        return HEVC_NOMEM;
+    taps *const t = pic->taps;
+    for (int p = 0; p < 3; p++) {
+        const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p] * sizeof(int32_t);
+        if (t->residual[p] != NULL)
+            memset(t->residual[p], 0, n);
+        if (t->level[p] != NULL)
+            memset(t->level[p], 0, n);
+    }
+    return HEVC_OK;
+}
+
+static void free_pooled_taps(hevc_decoder *const dec) {
+    while (dec->free_taps != NULL) {
+        taps *const t = dec->free_taps;
+        dec->free_taps = t->next;
+        free(t->memory);
+        free(t);
+    }
+}
+
+// ------------------------------------------------------------------------------------- activation
+
+static void fill_info(const sps *const s, hevc_stream_info *const info) {
+    *info = (hevc_stream_info){.profile_idc = s->profile_idc,
+                               .level_idc = s->level_idc,
+                               .coded_width = s->width,
+                               .coded_height = s->height,
+                               .crop_left = s->conf_win_left_offset,
+                               .crop_right = s->conf_win_right_offset,
+                               .crop_top = s->conf_win_top_offset,
+                               .crop_bottom = s->conf_win_bottom_offset,
+                               .chroma_format_idc = s->chroma_format_idc,
+                               .bit_depth_luma = s->BitDepthY,
+                               .bit_depth_chroma = s->BitDepthC,
+                               .matrix_coefficients = s->matrix_coeffs,
+                               .colour_primaries = s->colour_primaries,
+                               .transfer_characteristics = s->transfer_characteristics,
+                               .video_full_range = s->video_full_range_flag,
+                               .sar_width = s->sar_width,
+                               .sar_height = s->sar_height,
+                               .num_units_in_tick = s->num_units_in_tick,
+                               .time_scale = s->time_scale,
+                               .field_seq = s->field_seq_flag};
+}
+
+static void lay_out_current(hevc_decoder *const dec, const sps *const s, carver *const c) {
+    const size_t ctbs = (size_t)s->PicWidthInCtbs * (size_t)s->PicHeightInCtbs;
+    dec->edges = carve(c, map_size(dec));
+    dec->sao = carve(c, ctbs * sizeof *dec->sao);
+    dec->ctb_slice = carve(c, ctbs * sizeof *dec->ctb_slice);
+    size_t most = 0;
+    for (int p = 0; p < 3; p++) {
+        const size_t n =
+            (aligned((size_t)(dec->width[p] * dec->k->sample_size))) * (size_t)dec->height[p] +
+            2 * PLANE_GUARD;
+        most = n > most ? n : most;
+    }
+    dec->deblocked_ = carve(c, most);
+}
+
+static int change_geometry(hevc_decoder *const dec, const sps *const s) {
+    dec->geometry++;
+    free_pooled_taps(dec);
+    for (int i = dec->n_pictures - 1; i >= 0; i--)
+        if (is_free(dec->pictures[i]))
+            free_picture(dec, i);
+    const bool wide = s->BitDepthY > 8 || s->BitDepthC > 8;
+    if (wide)
+        hevc_kernels_16(&dec->kernels);
+    else
+        hevc_kernels_8(&dec->kernels);
+    dec->k = &dec->kernels;
+    for (int p = 0; p < 3; p++) {
+        const bool none = p > 0 && s->chroma_format_idc == 0;
+        dec->width[p] = none ? 0 : p == 0 ? s->width : s->width >> s->sub_x;
+        dec->height[p] = none ? 0 : p == 0 ? s->height : s->height >> s->sub_y;
+    }
+    dec->map_stride = s->width >> 2;
+    dec->map_height = s->height >> 2;
+    free(dec->picture_memory);
+    dec->picture_memory = NULL;
+    carver c = {.base = NULL, .used = 0};
+    lay_out_current(dec, s, &c);
+    c.base = block(c.used, &dec->picture_memory);
+    c.used = 0;
+    if (c.base == NULL)
+        return HEVC_NOMEM;
+    lay_out_current(dec, s, &c);
+    return HEVC_OK;
+}
+
+int hevc_activate(hevc_decoder *const dec, const sps *const s) {
+    const sps *const a = &dec->active_sps;
+    if ((uint64_t)s->width * (uint64_t)s->height > dec->settings.max_pixels)
+        return hevc_error(dec, HEVC_NOMEM,
+                          "picture of %dx%d samples is larger than the limit of %u", s->width,
+                          s->height, dec->settings.max_pixels);
+    const bool wide = s->BitDepthY > 8 || s->BitDepthC > 8;
+    const bool same = a->valid && a->width == s->width && a->height == s->height &&
+                      a->chroma_format_idc == s->chroma_format_idc &&
+                      a->CtbLog2SizeY == s->CtbLog2SizeY &&
+                      (a->BitDepthY > 8 || a->BitDepthC > 8) == wide;
+    dec->active_sps.valid = false; // until all is allocated
+    if (!same)
+        hevc_dpb_flush(dec, true); // nothing of another size is ever referred to
+    if (!same && change_geometry(dec, s) < 0)
+        return hevc_error(dec, HEVC_NOMEM, "no memory for pictures of %dx%d samples", s->width,
+                          s->height);
+    dec->active_sps = *s;
+    fill_info(s, &dec->info);
+    return HEVC_OK;
+}
+
+void hevc_pictures_free(hevc_decoder *const dec) {
+    while (dec->n_pictures > 0) {
+        taps *const t = dec->pictures[0]->taps;
+        if (t != NULL) {
+            free(t->memory);
+            free(t);
+        }
+        free_picture(dec, 0);
+    }
+    free_pooled_taps(dec);
+    free(dec->picture_memory);
+    free(dec->lay.memory);
+    free(dec->filters);
+}
+
+// ----------------------------------------------------------------------------------------- output
+
+void hevc_frame_fill(const picture *const pic, hevc_frame *const f) {
+    const taps *const t = pic->taps;
+    const int c = pic->info.chroma_format_idc;
+    memset(f, 0, sizeof *f);
+    f->info = pic->info;
+    for (int p = 0; p < 3; p++) {
+        f->decoded[p] = pic->plane[p];
+        f->decoded_stride[p] = pic->stride[p];
+        f->prediction[p] = t->prediction[p];
+        f->residual[p] = t->residual[p];
+        f->level[p] = t->level[p];
+        f->qp[p] = t->qp[p];
+        const bool none = p > 0 && c == 0;
+        f->width[p] = none ? 0 : pic->info.coded_width >> (p > 0 && (c == 1 || c == 2));
+        f->height[p] = none ? 0 : pic->info.coded_height >> (p > 0 && c == 1);
+    }
+    f->cu_size = t->cu_size;
+    f->mode = t->mode;
+    f->part = t->part;
+    f->bypass = t->bypass;
+    f->tu_size = t->tu_size;
+    f->merge = t->merge;
+    f->intra_luma = t->intra_luma;
+    f->intra_chroma = t->intra_chroma;
+    f->mv = t->mv;
+    f->ref_poc = t->ref_poc;
+    f->decode_order = pic->decode_order;
+    f->poc = pic->poc;
+    f->picture_type = pic->picture_type;
+    f->keyframe = pic->keyframe;
+    f->concealed_ctus = pic->concealed_ctus;
+    f->pts = pic->pts;
+}
