@@ -22,6 +22,8 @@ extern const uint8_t coding_rangeTabLps[4][128];
 // next state: [128 + s] after an MPS, [127 - s] after an LPS
 extern const uint8_t coding_transIdx[256];
 
+extern const uint8_t coding_range_cost[256];
+
 // Bytes beyond the end read as the padding; `next` stops there.
 static inline void cabac_refill(cabac_engine *const e) {
     uint64_t v = 0;
@@ -45,6 +47,15 @@ static inline void cabac_start(cabac_engine *const e, const uint8_t *const data,
 // First byte after the bin that ended a run of bins, alignment included.
 static inline const uint8_t *cabac_position(const cabac_engine *const e) {
     return e->next - e->shift / 8;
+}
+
+// How far the engine has come since `data`, in 1/256 bit. It stands between bits: a range of R has
+// log2(510 / R) bits behind it of what has been shifted in, and nine are in the offset when nothing
+// has been decoded yet. ended: after a terminating bin of 1, when all bits count but the last.
+static inline uint64_t cabac_cost(const cabac_engine *const e, const uint8_t *const data,
+                                  const int ended) {
+    const uint64_t read = (uint64_t)(e->next - data) * 8 - (uint64_t)e->shift;
+    return ended ? (read - 1) * 256 : (read - 9) * 256 + coding_range_cost[e->range & 255];
 }
 
 static inline int cabac_decision(cabac_engine *const e, uint8_t *const state) {

@@ -19,6 +19,11 @@ static void decode_packet(hevc_decoder *const dec, const uint8_t *const data, co
         int rc = hevc_nal_parse(dec, unit, unit_size, &nal);
         if (rc == HEVC_OK)
             rc = hevc_decode_nal(dec, &nal);
+        dec->pending_bytes += (uint32_t)unit_size;
+        if (dec->cur != NULL) { // units before a picture are of the access unit that it begins
+            dec->cur->bytes += dec->pending_bytes;
+            dec->pending_bytes = 0;
+        }
         *usable += rc == HEVC_OK;
         if (rc == HEVC_UNSUPPORTED || rc == HEVC_NOMEM) {
             dec->failure = rc;

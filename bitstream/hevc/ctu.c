@@ -178,6 +178,12 @@ static void luma_block(hevc_decoder *const dec, const tu_ctx *const t) {
     }
     residual_block r = {.cIdx = 0, .log2 = t->log2, .x = t->x, .y = t->y, .intra_mode = mode};
     hevc_residual_coding(dec, &r, t->cbf_luma, 0);
+    if (t->cbf_luma)
+        hevc_map_fill(dec, dec->cur->taps->tu_kind, t->x, t->y, n, n,
+                      c->cu.bypass            ? HEVC_TU_BYPASS
+                      : r.transform_skip_flag ? HEVC_TU_SKIP
+                      : c->cu.intra && n == 4 ? HEVC_TU_DST
+                                              : HEVC_TU_DCT);
     if (c->pps->cross_component_prediction_enabled_flag && t->cbf_luma)
         memcpy(c->luma_residual, c->residual, (size_t)(n * n) * sizeof *c->residual);
 }
@@ -811,8 +817,6 @@ static void coding_tree_unit(hevc_decoder *const dec) {
 }
 
 static bool next_subset(slice_ctx *const c) {
-    if (!cabac_terminate(&c->engine)) // end_of_subset_one_bit
-        return false;
     const uint8_t *const at = cabac_position(&c->engine);
     if (at >= c->engine.end)
         return false;
@@ -820,10 +824,24 @@ static bool next_subset(slice_ctx *const c) {
     return true;
 }
 
+/* The bins after a coding tree unit, and what it cost. *end: the slice segment ends. */
+static bool end_of_unit(hevc_decoder *const dec, const int next_ts, const uint8_t *const data,
+                        const uint64_t mark, bool *const end) {
+    slice_ctx *const c = &dec->slice;
+    *end = cabac_terminate(&c->engine); // end_of_slice_segment_flag
+    const bool inside = next_ts < c->sps->PicWidthInCtbs * c->sps->PicHeightInCtbs;
+    const bool subset = !*end && inside && begins_subset(dec, next_ts);
+    if (subset && !cabac_terminate(&c->engine)) // end_of_subset_one_bit
+        return false;
+    const uint32_t cost = (uint32_t)(cabac_cost(&c->engine, data, *end || subset) - mark);
+    dec->cur->taps->ctu_bits[c->CtbAddrInRs] = cost;
+    dec->cur->cost += cost;
+    return *end || (inside && (!subset || next_subset(c)));
+}
+
 void hevc_decode_slice_data(hevc_decoder *const dec, const bits *const b) {
     slice_ctx *const c = &dec->slice;
     const sps *const s = c->sps;
-    const int ctbs = s->PicWidthInCtbs * s->PicHeightInCtbs;
     c->error = b->pos >= b->end;
     if (c->error)
         return;
@@ -840,6 +858,7 @@ void hevc_decode_slice_data(hevc_decoder *const dec, const bits *const b) {
         dec->ctb_slice[c->CtbAddrInRs] = c->slice_index;
         if (start || begins_subset(dec, ts))
             synchronise(dec, start);
+        const uint64_t mark = cabac_cost(&c->engine, b->data, 0);
         coding_tree_unit(dec);
         if (c->error || c->engine.next > c->engine.end + 8) {
             c->error = true;
@@ -849,14 +868,14 @@ void hevc_decode_slice_data(hevc_decoder *const dec, const bits *const b) {
         if (c->pps->entropy_coding_sync_enabled_flag &&
             (first_in_row(dec, rs) ? s->PicWidthInCtbs == 1 : first_in_row(dec, rs - 1)))
             c->wpp = c->ctx;
-        const bool end = cabac_terminate(&c->engine); // end_of_slice_segment_flag
+        bool end;
         ts++;
-        if (end) {
-            c->ds = c->ctx;
+        if (!end_of_unit(dec, ts, b->data, mark, &end)) {
+            c->error = true;
             return;
         }
-        if (ts >= ctbs || (begins_subset(dec, ts) && !next_subset(c))) {
-            c->error = true;
+        if (end) {
+            c->ds = c->ctx;
             return;
         }
     }

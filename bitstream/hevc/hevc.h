@@ -36,10 +36,19 @@ enum {
 
 /* frame.mode */
 enum {
+    HEVC_MODE_SKIP,
     HEVC_MODE_INTER,
     HEVC_MODE_INTRA,
-    HEVC_MODE_SKIP,
     HEVC_MODE_PCM
+};
+
+/* frame.tu_kind: what turned the levels of a luma block into its residual */
+enum {
+    HEVC_TU_NONE, /* no levels */
+    HEVC_TU_DCT,
+    HEVC_TU_DST,
+    HEVC_TU_SKIP,
+    HEVC_TU_BYPASS
 };
 
 /* frame.part: PartMode, 7.4.9.5 */
@@ -87,6 +96,8 @@ typedef struct hevc_stream_info {
     int sar_width, sar_height;              /* 0: not said */
     uint32_t num_units_in_tick, time_scale; /* 0: not said; a picture lasts a tick */
     int field_seq;                          /* every picture is a field */
+    int ctu_size;                           /* luma samples */
+    int ctu_width, ctu_height;              /* of the picture, coding tree units */
 } hevc_stream_info;
 
 /* One picture in output order. Pointers stay valid until the next call with the same decoder.
@@ -104,17 +115,27 @@ typedef struct hevc_frame {
     const uint8_t *part;         /* PartMode; 0 in skipped units */
     const uint8_t *bypass;       /* cu_transquant_bypass_flag */
     const uint8_t *tu_size;      /* log2 of the luma transform block's size; 0: no transform tree */
+    const uint8_t *tu_kind;      /* HEVC_TU_* of the luma transform block */
     const uint8_t *merge;        /* merge_flag */
     const int8_t *qp[3];         /* QpY, QpCb, QpCr without QpBdOffset */
     const uint8_t *intra_luma;   /* IntraPredModeY; 255 where there is none */
     const uint8_t *intra_chroma; /* IntraPredModeC; 255 where there is none */
     const int16_t *mv;           /* [2][h/4][w/4][2] quarter samples, x y; 0 where unused */
     const int32_t *ref_poc;      /* [2][h/4][w/4] PicOrderCntVal of the reference; INT32_MIN none */
+    const int32_t *ref;          /* the same: its decode_order; -1 none, -2 a generated picture */
+    /* per coding tree unit, rows of info.ctu_width */
+    const uint32_t *ctu_bits;  /* cost in the slice data, 1/256 bit */
+    const uint16_t *ctu_slice; /* number of its slice segment in the picture */
+    const uint16_t *ctu_tile;
+    const int16_t *ctu_sao; /* [3 planes][6]: type (0 none, 1 band, 2 edge), band position or edge
+                               class, four offsets */
     int32_t decode_order, poc;
     int picture_type; /* 0 I, 1 P, 2 B: the most general slice type */
     int keyframe;     /* IRAP picture */
     int concealed_ctus;
-    int64_t pts; /* as given to hevc_send() with the first slice; INT64_MIN when none */
+    uint32_t bits;  /* slice data */
+    uint32_t bytes; /* NAL units of the access unit, without start codes or lengths */
+    int64_t pts;    /* as given to hevc_send() with the first slice; INT64_MIN when none */
 } hevc_frame;
 
 /* Opens a decoder. HEVC_OK, HEVC_NOMEM, HEVC_BADARG. The caller closes it. */

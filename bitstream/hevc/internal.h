@@ -256,10 +256,13 @@ typedef struct motion { // of a 4x4 luma block
 typedef struct taps {
     void *prediction[3];
     int32_t *residual[3], *level[3];
-    uint8_t *cu_size, *mode, *part, *bypass, *tu_size, *merge, *intra_luma, *intra_chroma;
+    uint8_t *cu_size, *mode, *part, *bypass, *tu_size, *tu_kind, *merge, *intra_luma, *intra_chroma;
     int8_t *qp[3];
     int16_t *mv;
-    int32_t *ref_poc;
+    int32_t *ref_poc, *ref;
+    uint32_t *ctu_bits;
+    uint16_t *ctu_slice, *ctu_tile;
+    int16_t *ctu_sao;
     void *memory;
     size_t size;
     struct taps *next;
@@ -281,6 +284,8 @@ typedef struct picture {
     bool needed_for_output, in_dpb, current, queued, locked, keyframe;
     int latency; // pictures that followed it in decoding order
     int picture_type, concealed_ctus;
+    uint64_t cost; // of its slice data, 1/256 bit
+    uint32_t bytes;
     uint32_t geometry;
     int64_t pts;
     void *memory;
@@ -427,6 +432,7 @@ struct hevc_decoder {
     uint32_t geometry;
     int width[3], height[3]; // planes, samples
     int map_stride, map_height;
+    size_t ctbs; // PicSizeInCtbsY
     // of the current picture
     picture *cur;
     uint8_t *edges;      // Note [Maps]
@@ -443,6 +449,7 @@ struct hevc_decoder {
     uint8_t *rest;
     size_t rest_pos, rest_size, rest_capacity;
     int64_t pts;
+    uint32_t pending_bytes; // of NAL units before a picture begins
     int nal_unit_type;
     int failure;
     bool flushing;
@@ -552,7 +559,8 @@ void hevc_predict_inter(hevc_decoder *dec, const pu_ctx *pu, const motion *m);
 void hevc_predict_intra(hevc_decoder *dec, int cIdx, int x, int y, int log2, int mode);
 
 // taps.c
-void hevc_tap_motion(const hevc_decoder *dec); // mv and ref_poc of the whole picture
+void hevc_tap_picture(
+    const hevc_decoder *dec); // motion, and what there is of each coding tree unit
 void hevc_tap_prediction(const hevc_decoder *dec, int cIdx, int x, int y, int w, int h);
 void hevc_tap_residual(const hevc_decoder *dec, int cIdx, int x, int y, int n, const int32_t *r);
 void hevc_tap_level(const hevc_decoder *dec, int cIdx, int x, int y, int n, const int32_t *level);

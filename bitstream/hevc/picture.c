@@ -160,12 +160,18 @@ static void lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *c
         t->level[p] = n > 0 && want & HEVC_TAP_LEVEL ? carve(c, n * sizeof(int32_t)) : NULL;
         t->qp[p] = carve(c, maps);
     }
-    uint8_t **const of_bytes[] = {&t->cu_size, &t->mode,  &t->part,       &t->bypass,
-                                  &t->tu_size, &t->merge, &t->intra_luma, &t->intra_chroma};
+    uint8_t **const of_bytes[] = {&t->cu_size, &t->mode,       &t->part,
+                                  &t->bypass,  &t->tu_size,    &t->tu_kind,
+                                  &t->merge,   &t->intra_luma, &t->intra_chroma};
     for (size_t i = 0; i < sizeof of_bytes / sizeof *of_bytes; i++)
         *of_bytes[i] = carve(c, maps);
     t->mv = carve(c, maps * 4 * sizeof *t->mv);
     t->ref_poc = carve(c, maps * 2 * sizeof *t->ref_poc);
+    t->ref = carve(c, maps * 2 * sizeof *t->ref);
+    t->ctu_bits = carve(c, dec->ctbs * sizeof *t->ctu_bits);
+    t->ctu_slice = carve(c, dec->ctbs * sizeof *t->ctu_slice);
+    t->ctu_tile = carve(c, dec->ctbs * sizeof *t->ctu_tile);
+    t->ctu_sao = carve(c, dec->ctbs * 3 * 6 * sizeof *t->ctu_sao);
 }
 
 static taps *new_taps(const hevc_decoder *const dec) {
@@ -194,6 +200,7 @@ int hevc_taps_get(hevc_decoder *const dec, picture *const pic) {
     if (pic->taps == NULL)
         return HEVC_NOMEM;
     taps *const t = pic->taps;
+    memset(t->ctu_bits, 0, dec->ctbs * sizeof *t->ctu_bits);
     for (int p = 0; p < 3; p++) {
         const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p] * sizeof(int32_t);
         if (t->residual[p] != NULL)
@@ -235,7 +242,10 @@ static void fill_info(const sps *const s, hevc_stream_info *const info) {
                                .sar_height = s->sar_height,
                                .num_units_in_tick = s->num_units_in_tick,
                                .time_scale = s->time_scale,
-                               .field_seq = s->field_seq_flag};
+                               .field_seq = s->field_seq_flag,
+                               .ctu_size = 1 << s->CtbLog2SizeY,
+                               .ctu_width = s->PicWidthInCtbs,
+                               .ctu_height = s->PicHeightInCtbs};
 }
 
 static void lay_out_current(hevc_decoder *const dec, const sps *const s, carver *const c) {
@@ -272,6 +282,7 @@ static int change_geometry(hevc_decoder *const dec, const sps *const s) {
     }
     dec->map_stride = s->width >> 2;
     dec->map_height = s->height >> 2;
+    dec->ctbs = (size_t)s->PicWidthInCtbs * (size_t)s->PicHeightInCtbs;
     free(dec->picture_memory);
     dec->picture_memory = NULL;
     carver c = {.base = NULL, .used = 0};
@@ -344,11 +355,19 @@ void hevc_frame_fill(const picture *const pic, hevc_frame *const f) {
     f->part = t->part;
     f->bypass = t->bypass;
     f->tu_size = t->tu_size;
+    f->tu_kind = t->tu_kind;
     f->merge = t->merge;
     f->intra_luma = t->intra_luma;
     f->intra_chroma = t->intra_chroma;
     f->mv = t->mv;
     f->ref_poc = t->ref_poc;
+    f->ref = t->ref;
+    f->ctu_bits = t->ctu_bits;
+    f->ctu_slice = t->ctu_slice;
+    f->ctu_tile = t->ctu_tile;
+    f->ctu_sao = t->ctu_sao;
+    f->bits = (uint32_t)((pic->cost + 128) >> 8);
+    f->bytes = pic->bytes;
     f->decode_order = pic->decode_order;
     f->poc = pic->poc;
     f->picture_type = pic->picture_type;

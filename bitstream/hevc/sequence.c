@@ -16,7 +16,7 @@ void hevc_finish_picture(hevc_decoder *const dec) {
     hevc_deblock_picture(dec);
     hevc_sao_picture(dec);
     hevc_check_hash(dec, pic);
-    hevc_tap_motion(dec);
+    hevc_tap_picture(dec);
     pic->current = false;
     hevc_dpb_after(dec);
     dec->cur = NULL;
@@ -75,6 +75,7 @@ static int new_frame(hevc_decoder *const dec, const slice_header *const h) {
     pic->info = dec->info;
     memset(dec->edges, 0, map);
     memset(t->tu_size, 0, map);
+    memset(t->tu_kind, HEVC_TU_NONE, map);
     memset(t->merge, 0, map);
     memset(t->intra_luma, NO_MODE, map);
     memset(t->intra_chroma, NO_MODE, map);

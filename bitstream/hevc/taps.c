@@ -30,13 +30,52 @@ void hevc_tap_level(const hevc_decoder *const dec, const int cIdx, const int x, 
         put(dec->cur->taps->level[cIdx], dec->width[cIdx], x, y, n, level);
 }
 
-void hevc_tap_motion(const hevc_decoder *const dec) {
+// decode_order of a reference, by its PicOrderCntVal
+static int32_t order_of(const hevc_decoder *const dec, const int32_t poc) {
+    for (int i = 0; i < dec->n_dpb; i++)
+        if (dec->dpb[i]->poc == poc && dec->dpb[i] != dec->cur)
+            return dec->dpb[i]->decode_order < 0 ? -2 : dec->dpb[i]->decode_order;
+    return -2;
+}
+
+static void tap_motion(const hevc_decoder *const dec) {
     const picture *const pic = dec->cur;
     const size_t n = (size_t)dec->map_stride * (size_t)dec->map_height;
-    for (size_t list = 0; list < 2; list++)
+    for (size_t list = 0; list < 2; list++) {
+        int32_t poc = NO_POC, order = -1;
         for (size_t i = 0; i < n; i++) {
             const motion *const m = &pic->motion[i];
             memcpy(&pic->taps->mv[2 * (list * n + i)], m->mv[list], sizeof m->mv[list]);
             pic->taps->ref_poc[list * n + i] = m->poc[list];
+            if (m->poc[list] != poc) {
+                poc = m->poc[list];
+                order = poc == NO_POC ? -1 : order_of(dec, poc);
+            }
+            pic->taps->ref[list * n + i] = order;
         }
+    }
+}
+
+static void tap_units(const hevc_decoder *const dec) {
+    taps *const t = dec->cur->taps;
+    for (size_t i = 0; i < dec->ctbs; i++) {
+        const sao *const s = &dec->sao[i];
+        t->ctu_slice[i] = (uint16_t)imin(dec->ctb_slice[i], UINT16_MAX);
+        if (dec->ctb_slice[i] < 0)
+            t->ctu_slice[i] = 0;
+        t->ctu_tile[i] = (uint16_t)dec->lay.TileId[dec->lay.CtbAddrRsToTs[i]];
+        for (size_t c = 0; c < 3; c++) {
+            int16_t *const to = &t->ctu_sao[6 * (3 * i + c)];
+            const bool used = s->type[c] != 0;
+            to[0] = s->type[c];
+            to[1] = s->type[c] == 1 ? s->band_position[c] : used ? s->eo_class[c] : 0;
+            for (int k = 0; k < 4; k++)
+                to[2 + k] = used ? s->offset[c][k] : 0;
+        }
+    }
+}
+
+void hevc_tap_picture(const hevc_decoder *const dec) {
+    tap_motion(dec);
+    tap_units(dec);
 }
