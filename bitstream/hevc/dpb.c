@@ -38,9 +38,14 @@ static void bump(hevc_decoder *const dec) {
     remove_unneeded(dec);
 }
 
+// How many frames may wait for others
+static int most_waiting(const hevc_decoder *const dec) {
+    return dec->settings.how & HEVC_PATIENT ? MAX_REFS : dec->active_sps.max_num_reorder_pics;
+}
+
 static bool too_late(const hevc_decoder *const dec) {
     const sps *const s = &dec->active_sps;
-    if (s->max_latency_increase_plus1 == 0)
+    if (s->max_latency_increase_plus1 == 0 || dec->settings.how & HEVC_PATIENT)
         return false;
     const int most = s->max_num_reorder_pics + s->max_latency_increase_plus1 - 1;
     for (int i = 0; i < dec->n_dpb; i++)
@@ -62,15 +67,15 @@ void hevc_dpb_flush(hevc_decoder *const dec, const bool output) {
 }
 
 void hevc_dpb_before(hevc_decoder *const dec) {
-    const sps *const s = &dec->active_sps;
+    const int size =
+        dec->settings.how & HEVC_PATIENT ? MAX_PICTURES / 2 : dec->active_sps.max_dec_pic_buffering;
     remove_unneeded(dec);
-    while (waiting(dec) > 0 && (waiting(dec) > s->max_num_reorder_pics || too_late(dec) ||
-                                dec->n_dpb >= s->max_dec_pic_buffering))
+    while (waiting(dec) > 0 &&
+           (waiting(dec) > most_waiting(dec) || too_late(dec) || dec->n_dpb >= size))
         bump(dec);
 }
 
 void hevc_dpb_after(hevc_decoder *const dec) {
-    const sps *const s = &dec->active_sps;
     picture *const pic = dec->cur;
     if (pic->needed_for_output) {
         for (int i = 0; i < dec->n_dpb; i++)
@@ -78,6 +83,6 @@ void hevc_dpb_after(hevc_decoder *const dec) {
                 dec->dpb[i]->latency++;
         pic->latency = 0;
     }
-    while (waiting(dec) > s->max_num_reorder_pics || too_late(dec))
+    while (waiting(dec) > most_waiting(dec) || too_late(dec))
         bump(dec);
 }

@@ -34,6 +34,14 @@ enum {
     HEVC_TAP_LEVEL = 4,
 };
 
+/* How to decode. */
+enum {
+    HEVC_HEADERS =
+        1, /* no slice data: frames come in order with their facts, arrays mean nothing */
+    HEVC_PATIENT = 2, /* frames wait for others as long as the buffer may be large, whatever the
+                         stream promises */
+};
+
 /* frame.mode */
 enum {
     HEVC_MODE_SKIP,
@@ -81,6 +89,7 @@ typedef struct hevc_decoder hevc_decoder;
 
 typedef struct hevc_settings {
     unsigned taps;       /* HEVC_TAP_* or-ed */
+    unsigned how;        /* HEVC_HEADERS, HEVC_PATIENT or-ed */
     uint32_t max_pixels; /* luma samples of the largest picture accepted; 0: level 6.2 */
 } hevc_settings;
 

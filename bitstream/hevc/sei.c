@@ -37,6 +37,7 @@ static void user_data(hevc_decoder *const dec, bits *const b, const uint32_t siz
 static void picture_hash(hevc_decoder *const dec, bits *const b) {
     static const int bytes[3] = {16, 2, 4};
     hash_sei *const h = &dec->hash;
+    h->present = false;
     h->type = (int)bits_u(b, 8);
     if (h->type > 2)
         return;

@@ -9,14 +9,16 @@ void hevc_finish_picture(hevc_decoder *const dec) {
     picture *const pic = dec->cur;
     if (pic == NULL)
         return;
-    hevc_conceal_picture(dec);
-    if (dec->slice_error)
-        pic->concealed_ctus = imax(pic->concealed_ctus, 1);
+    if (!(dec->settings.how & HEVC_HEADERS)) {
+        hevc_conceal_picture(dec);
+        if (dec->slice_error)
+            pic->concealed_ctus = imax(pic->concealed_ctus, 1);
+        hevc_deblock_picture(dec);
+        hevc_sao_picture(dec);
+        hevc_check_hash(dec, pic);
+        hevc_tap_picture(dec);
+    }
     dec->slice_error = false;
-    hevc_deblock_picture(dec);
-    hevc_sao_picture(dec);
-    hevc_check_hash(dec, pic);
-    hevc_tap_picture(dec);
     pic->current = false;
     hevc_dpb_after(dec);
     dec->cur = NULL;
@@ -166,6 +168,8 @@ static int decode_slice(hevc_decoder *const dec, const bits *const b) {
         rc = hevc_ref_lists(dec);
     if (rc < 0)
         return rc;
+    if (dec->settings.how & HEVC_HEADERS)
+        return HEVC_OK;
     hevc_decode_slice_data(dec, b);
     if (c->error) {
         dec->warnings[HEVC_WARN_CORRUPT_SLICE]++;
