@@ -19,27 +19,36 @@ static const uint32_t md5_sines[64] = {
     0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
     0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
 
+// Sixteen steps of one round; f is the round's function of b, c, d, k the order of the words
+#define ROUND(f, first, k, s0, s1, s2, s3)                                                         \
+    for (int i = 0; i < 16; i += 4) {                                                              \
+        a = b + turn(a + (f(b, c, d)) + md5_sines[first + i] + x[(k(i)) & 15], s0);                \
+        d = a + turn(d + (f(a, b, c)) + md5_sines[first + i + 1] + x[(k(i + 1)) & 15], s1);        \
+        c = d + turn(c + (f(d, a, b)) + md5_sines[first + i + 2] + x[(k(i + 2)) & 15], s2);        \
+        b = c + turn(b + (f(c, d, a)) + md5_sines[first + i + 3] + x[(k(i + 3)) & 15], s3);        \
+    }
+#define F(b, c, d) ((d) ^ ((b) & ((c) ^ (d))))
+#define G(b, c, d) ((c) ^ ((d) & ((b) ^ (c))))
+#define H(b, c, d) ((b) ^ (c) ^ (d))
+#define I(b, c, d) ((c) ^ ((b) | ~(d)))
+#define K_F(i) (i)
+#define K_G(i) (5 * (i) + 1)
+#define K_H(i) (3 * (i) + 5)
+#define K_I(i) (7 * (i))
+
+static inline uint32_t turn(const uint32_t v, const int n) {
+    return v << n | v >> (32 - n);
+}
+
 static void md5_block(md5 *const m, const uint8_t *const data) {
-    static const uint8_t turns[4][4] = {
-        {7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
-    static const int step[4] = {1, 5, 3, 7}, start[4] = {0, 1, 5, 0};
     uint32_t a = m->state[0], b = m->state[1], c = m->state[2], d = m->state[3], x[16];
     for (int i = 0; i < 16; i++)
         x[i] = (uint32_t)data[4 * i] | (uint32_t)data[4 * i + 1] << 8 |
                (uint32_t)data[4 * i + 2] << 16 | (uint32_t)data[4 * i + 3] << 24;
-    for (int i = 0; i < 64; i++) {
-        const int round = i / 16;
-        const uint32_t f = round == 0   ? (b & c) | (~b & d)
-                           : round == 1 ? (d & b) | (~d & c)
-                           : round == 2 ? b ^ c ^ d
-                                        : c ^ (b | ~d);
-        const uint32_t sum = a + f + md5_sines[i] + x[(step[round] * i + start[round]) % 16];
-        const int turn = turns[round][i % 4];
-        a = d;
-        d = c;
-        c = b;
-        b += sum << turn | sum >> (32 - turn);
-    }
+    ROUND(F, 0, K_F, 7, 12, 17, 22)
+    ROUND(G, 16, K_G, 5, 9, 14, 20)
+    ROUND(H, 32, K_H, 4, 11, 16, 23)
+    ROUND(I, 48, K_I, 6, 10, 15, 21)
     m->state[0] += a;
     m->state[1] += b;
     m->state[2] += c;
@@ -50,6 +59,12 @@ static void md5_add(md5 *const m, const uint8_t *data, size_t size) {
     size_t have = m->size % 64;
     m->size += size;
     while (size > 0) {
+        if (have == 0 && size >= 64) {
+            md5_block(m, data);
+            data += 64;
+            size -= 64;
+            continue;
+        }
         const size_t n = size < 64 - have ? size : 64 - have;
         memcpy(m->block + have, data, n);
         data += n;

@@ -6,27 +6,20 @@ enum {
     PATCH = 64 + 8 // samples of a side with what the filters reach beyond
 };
 
-static void fetch(hevc_decoder *const dec, const picture *const ref, const int cIdx, const int x,
-                  const int y, const int w, const int h, const int fx, const int fy,
-                  int16_t *const to) {
-    uint16_t patch[PATCH * PATCH];
+typedef struct block { // samples of a reference that a prediction needs
+    const uint8_t *at;
+    ptrdiff_t stride;
+} block;
+
+static block reach(const hevc_decoder *const dec, const picture *const ref, const int cIdx,
+                   const int x, const int y, const int w, const int h, uint16_t *const patch) {
     const int taps = cIdx == 0 ? 8 : 4, before = taps / 2 - 1, size = dec->k->sample_size;
     const int width = dec->width[cIdx], height = dec->height[cIdx];
-    const int depth = hevc_depth(&dec->active_sps, cIdx);
-    const void *src;
-    ptrdiff_t stride = ref->stride[cIdx];
-    if (x < before || y < before || x + w + taps / 2 > width || y + h + taps / 2 > height) {
-        dec->k->patch(patch, PATCH * size, ref->plane[cIdx], ref->stride[cIdx], width, height,
-                      x - before, y - before, w + taps - 1, h + taps - 1);
-        src = (const uint8_t *)patch + before * (PATCH * size) + before * size;
-        stride = PATCH * size;
-    } else {
-        src = hevc_sample(dec, ref, cIdx, x, y);
-    }
-    if (cIdx == 0)
-        dec->k->luma(to, src, stride, w, h, fx, fy, depth);
-    else
-        dec->k->chroma(to, src, stride, w, h, fx, fy, depth);
+    if (x >= before && y >= before && x + w + taps / 2 <= width && y + h + taps / 2 <= height)
+        return (block){hevc_sample(dec, ref, cIdx, x, y), ref->stride[cIdx]};
+    dec->k->patch(patch, PATCH * size, ref->plane[cIdx], ref->stride[cIdx], width, height,
+                  x - before, y - before, w + taps - 1, h + taps - 1);
+    return (block){(const uint8_t *)patch + before * (PATCH + 1) * size, PATCH * size};
 }
 
 static void component(hevc_decoder *const dec, const pu_ctx *const pu, const motion *const m,
@@ -43,6 +36,8 @@ static void component(hevc_decoder *const dec, const pu_ctx *const pu, const mot
                       14 - depth};
     wt.explicit_flag =
         c->hdr.slice_type == SLICE_P ? c->pps->weighted_pred_flag : c->pps->weighted_bipred_flag;
+    uint16_t patch[PATCH * PATCH];
+    const bool alone = m->flags >> 1 & 1 ? !(m->flags & 1) : true;
     int n = 0;
     for (int X = 0; X < 2; X++) {
         if (!(m->flags >> X & 1))
@@ -56,7 +51,14 @@ static void component(hevc_decoder *const dec, const pu_ctx *const pu, const mot
             fx <<= 1 - sx;
             fy <<= 1 - sy;
         }
-        fetch(dec, c->list[X].pic[refIdx], cIdx, xi, yi, w, h, fx, fy, pred[n]);
+        const block b = reach(dec, c->list[X].pic[refIdx], cIdx, xi, yi, w, h, patch);
+        if (alone && !wt.explicit_flag && fx == 0 && fy == 0) {
+            dec->k->copy(hevc_sample(dec, dec->cur, cIdx, x, y), dec->cur->stride[cIdx], b.at,
+                         b.stride, w, h);
+            hevc_tap_prediction(dec, cIdx, x, y, w, h);
+            return;
+        }
+        (cIdx == 0 ? dec->k->luma : dec->k->chroma)(pred[n], b.at, b.stride, w, h, fx, fy, depth);
         wt.w[n] = c->hdr.weight[X][refIdx][cIdx];
         wt.o[n] = c->hdr.offset[X][refIdx][cIdx];
         used[n] = pred[n];

@@ -390,6 +390,8 @@ typedef struct kernels {
                  int depth);
     void (*chroma)(int16_t *to, const void *src, ptrdiff_t stride, int w, int h, int fx, int fy,
                    int depth);
+    // w x h samples as they are
+    void (*copy)(void *dst, ptrdiff_t stride, const void *src, ptrdiff_t src_stride, int w, int h);
     // 8.5.3.3.4: from one or two predictions (b NULL: one) to samples
     void (*weigh)(void *dst, ptrdiff_t stride, const int16_t *a, const int16_t *b, int w, int h,
                   const weights *wt, int depth);
@@ -572,8 +574,9 @@ void hevc_sao_picture(hevc_decoder *dec);
 // conceal.c
 void hevc_conceal_picture(hevc_decoder *dec);
 
-void hevc_kernels_8(kernels *k);
-void hevc_kernels_16(kernels *k);
+// kernels.c; simd/kernels_avx2.c: false where the processor lacks it
+void hevc_kernels(kernels *k, int sample_size);
+bool hevc_kernels_avx2(kernels *k, int sample_size);
 
 static inline uint8_t *hevc_sample(const hevc_decoder *const dec, const picture *const pic,
                                    const int cIdx, const int x, const int y) {

@@ -107,88 +107,113 @@ static void FN(add)(void *const dst, const ptrdiff_t stride, const int32_t *cons
 
 // ------------------------------------------------------------------------------------------ inter
 
-static void FN(interpolate)(int16_t *const to, const void *const src, const ptrdiff_t stride,
-                            const int w, const int h, const int8_t *const cx,
-                            const int8_t *const cy, const int n, const int depth) {
-    const int shift1 = DEPTH(depth) - 8, before = n / 2 - 1;
-    int16_t rows[(64 + 7) * 64];
-    if (cx == NULL && cy == NULL) {
-        for (int y = 0; y < h; y++)
-            for (int x = 0; x < w; x++)
-                to[y * w + x] = (int16_t)(AT(src, stride, x, y) << (14 - DEPTH(depth)));
-        return;
+// One filter along one axis, `step` samples apart; n is a constant to the compiler
+#define FILTER(name, SOURCE, n)                                                                    \
+    static inline void FN(name)(int16_t *const to, const SOURCE *src, const ptrdiff_t stride,      \
+                                const ptrdiff_t step, const int w, const int h,                    \
+                                const int8_t *const c, const int shift) {                          \
+        for (int y = 0; y < h; y++, src += stride)                                                 \
+            for (int x = 0; x < w; x++) {                                                          \
+                int sum = 0;                                                                       \
+                for (int k = 0; k < (n); k++)                                                      \
+                    sum += c[k] * src[x + (k - ((n) / 2 - 1)) * step];                             \
+                to[y * w + x] = (int16_t)(sum >> shift);                                           \
+            }                                                                                      \
     }
-    if (cy == NULL || cx == NULL) {
-        const int8_t *const c = cx != NULL ? cx : cy;
-        const ptrdiff_t dx = cx != NULL ? 1 : 0, dy = cx != NULL ? 0 : 1;
-        for (int y = 0; y < h; y++)
-            for (int x = 0; x < w; x++) {
-                int sum = 0;
-                for (int k = 0; k < n; k++)
-                    sum += c[k] * AT(src, stride, x + (k - before) * dx, y + (k - before) * dy);
-                to[y * w + x] = (int16_t)(sum >> shift1);
-            }
-        return;
-    }
-    for (int y = 0; y < h + n - 1; y++)
-        for (int x = 0; x < w; x++) {
-            int sum = 0;
-            for (int k = 0; k < n; k++)
-                sum += cx[k] * AT(src, stride, x + k - before, y - before);
-            rows[y * w + x] = (int16_t)(sum >> shift1);
-        }
-    for (int y = 0; y < h; y++)
-        for (int x = 0; x < w; x++) {
-            int sum = 0;
-            for (int k = 0; k < n; k++)
-                sum += cy[k] * rows[(y + k) * w + x];
-            to[y * w + x] = (int16_t)(sum >> 6);
-        }
+FILTER(filter8, SAMPLE, 8)
+FILTER(filter4, SAMPLE, 4)
+FILTER(filter8_rows, int16_t, 8)
+FILTER(filter4_rows, int16_t, 4)
+#undef FILTER
+
+static void FN(widen)(int16_t *const to, const SAMPLE *src, const ptrdiff_t stride, const int w,
+                      const int h, const int shift) {
+    for (int y = 0; y < h; y++, src += stride)
+        for (int x = 0; x < w; x++)
+            to[y * w + x] = (int16_t)(src[x] << shift);
 }
 
-static void FN(luma)(int16_t *const to, const void *const src, const ptrdiff_t stride, const int w,
+static void FN(luma)(int16_t *const to, const void *const from, const ptrdiff_t bytes, const int w,
                      const int h, const int fx, const int fy, const int depth) {
-    FN(interpolate)(to, src, stride, w, h, fx ? luma_taps[fx] : NULL, fy ? luma_taps[fy] : NULL, 8,
-                    depth);
+    const SAMPLE *const src = from;
+    const ptrdiff_t stride = bytes / (ptrdiff_t)sizeof(SAMPLE);
+    const int shift = DEPTH(depth) - 8;
+    int16_t rows[(64 + 7) * 64];
+    if (fx == 0 && fy == 0) {
+        FN(widen)(to, src, stride, w, h, 14 - DEPTH(depth));
+    } else if (fy == 0) {
+        FN(filter8)(to, src, stride, 1, w, h, luma_taps[fx], shift);
+    } else if (fx == 0) {
+        FN(filter8)(to, src, stride, stride, w, h, luma_taps[fy], shift);
+    } else {
+        FN(filter8)(rows, src - 3 * stride, stride, 1, w, h + 7, luma_taps[fx], shift);
+        FN(filter8_rows)(to, rows + 3 * w, w, w, w, h, luma_taps[fy], 6);
+    }
 }
 
-static void FN(chroma)(int16_t *const to, const void *const src, const ptrdiff_t stride,
+static void FN(chroma)(int16_t *const to, const void *const from, const ptrdiff_t bytes,
                        const int w, const int h, const int fx, const int fy, const int depth) {
-    FN(interpolate)(to, src, stride, w, h, fx ? chroma_taps[fx] : NULL, fy ? chroma_taps[fy] : NULL,
-                    4, depth);
+    const SAMPLE *const src = from;
+    const ptrdiff_t stride = bytes / (ptrdiff_t)sizeof(SAMPLE);
+    const int shift = DEPTH(depth) - 8;
+    int16_t rows[(64 + 3) * 64];
+    if (fx == 0 && fy == 0) {
+        FN(widen)(to, src, stride, w, h, 14 - DEPTH(depth));
+    } else if (fy == 0) {
+        FN(filter4)(to, src, stride, 1, w, h, chroma_taps[fx], shift);
+    } else if (fx == 0) {
+        FN(filter4)(to, src, stride, stride, w, h, chroma_taps[fy], shift);
+    } else {
+        FN(filter4)(rows, src - stride, stride, 1, w, h + 3, chroma_taps[fx], shift);
+        FN(filter4_rows)(to, rows + w, w, w, w, h, chroma_taps[fy], 6);
+    }
 }
 
-static void FN(weigh)(void *const dst, const ptrdiff_t stride, const int16_t *const a,
+// A prediction that is the reference itself
+static void FN(copy)(void *const dst, const ptrdiff_t stride, const void *const src,
+                     const ptrdiff_t src_stride, const int w, const int h) {
+    for (int y = 0; y < h; y++)
+        memcpy((uint8_t *)dst + y * stride, (const uint8_t *)src + y * src_stride,
+               (size_t)w * sizeof(SAMPLE));
+}
+
+static void FN(weigh)(void *const to, const ptrdiff_t bytes, const int16_t *const a,
                       const int16_t *const b, const int w, const int h, const weights *const wt,
                       const int depth) {
-    const int shift = 14 - DEPTH(depth);
-    for (int y = 0; y < h; y++)
-        for (int x = 0; x < w; x++) {
-            const int i = y * w + x;
-            int v;
-            if (!wt->explicit_flag) {
-                v = b == NULL ? (shift > 0 ? (a[i] + (1 << shift >> 1)) >> shift : a[i])
-                              : (a[i] + b[i] + (1 << shift)) >> (shift + 1);
-            } else if (b == NULL) {
-                v = wt->log2WD >= 1
-                        ? ((a[i] * wt->w[0] + (1 << (wt->log2WD - 1))) >> wt->log2WD) + wt->o[0]
-                        : a[i] * wt->w[0] + wt->o[0];
-            } else {
-                v = (a[i] * wt->w[0] + b[i] * wt->w[1] +
-                     ((wt->o[0] + wt->o[1] + 1) * (1 << wt->log2WD))) >>
-                    (wt->log2WD + 1);
-            }
-            AT(dst, stride, x, y) = FN(clip1)(v, depth);
-        }
+    const int shift = 14 - DEPTH(depth), log2WD = wt->log2WD, w0 = wt->w[0], w1 = wt->w[1];
+    const int o0 = wt->o[0], o = (wt->o[0] + wt->o[1] + 1) * (1 << log2WD);
+    for (int y = 0; y < h; y++) {
+        SAMPLE *const dst = (SAMPLE *)(void *)((uint8_t *)to + y * bytes);
+        const int16_t *const p = a + y * w, *const q = b == NULL ? p : b + y * w;
+        if (!wt->explicit_flag && b == NULL)
+            for (int x = 0; x < w; x++)
+                dst[x] = FN(clip1)((p[x] + (1 << shift >> 1)) >> shift, depth);
+        else if (!wt->explicit_flag)
+            for (int x = 0; x < w; x++)
+                dst[x] = FN(clip1)((p[x] + q[x] + (1 << shift)) >> (shift + 1), depth);
+        else if (b == NULL) // log2WD is 2 at least
+            for (int x = 0; x < w; x++)
+                dst[x] = FN(clip1)(((p[x] * w0 + (1 << (log2WD - 1))) >> log2WD) + o0, depth);
+        else
+            for (int x = 0; x < w; x++)
+                dst[x] = FN(clip1)((p[x] * w0 + q[x] * w1 + o) >> (log2WD + 1), depth);
+    }
 }
 
 static void FN(patch)(void *const to, const ptrdiff_t to_stride, const void *const plane,
                       const ptrdiff_t stride, const int width, const int height, const int x,
                       const int y, const int w, const int h) {
+    const int before = iclip(-x, 0, w), after = iclip(x + w - width, 0, w - before);
+    const int inside = w - before - after;
     for (int r = 0; r < h; r++) {
-        const int row = iclip(y + r, 0, height - 1);
-        for (int i = 0; i < w; i++)
-            AT(to, to_stride, i, r) = AT(plane, stride, iclip(x + i, 0, width - 1), row);
+        const SAMPLE *const line = &AT(plane, stride, 0, iclip(y + r, 0, height - 1));
+        SAMPLE *const out = &AT(to, to_stride, 0, r);
+        for (int i = 0; i < before; i++)
+            out[i] = line[0];
+        memcpy(out + before, line + iclip(x + before, 0, width - 1),
+               (size_t)inside * sizeof(SAMPLE));
+        for (int i = w - after; i < w; i++)
+            out[i] = line[width - 1];
     }
 }
 
@@ -296,18 +321,12 @@ static void FN(sao_edge)(void *const dst, const void *const src, const ptrdiff_t
     }
 }
 
-#undef FILL
-#if SAMPLE_SIZE == 1
-#define FILL hevc_kernels_8
-#else
-#define FILL hevc_kernels_16
-#endif
-
-void FILL(kernels *const k) {
+static void FN(fill)(kernels *const k) {
     *k = (kernels){.sample_size = SAMPLE_SIZE,
                    .intra = FN(intra),
                    .gather = FN(gather),
                    .add = FN(add),
+                   .copy = FN(copy),
                    .luma = FN(luma),
                    .chroma = FN(chroma),
                    .weigh = FN(weigh),

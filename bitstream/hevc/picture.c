@@ -270,10 +270,7 @@ static int change_geometry(hevc_decoder *const dec, const sps *const s) {
         if (is_free(dec->pictures[i]))
             free_picture(dec, i);
     const bool wide = s->BitDepthY > 8 || s->BitDepthC > 8;
-    if (wide)
-        hevc_kernels_16(&dec->kernels);
-    else
-        hevc_kernels_8(&dec->kernels);
+    hevc_kernels(&dec->kernels, wide ? 2 : 1);
     dec->k = &dec->kernels;
     for (int p = 0; p < 3; p++) {
         const bool none = p > 0 && s->chroma_format_idc == 0;

@@ -35,16 +35,23 @@ void hevc_end_sequence(hevc_decoder *const dec) {
 // picture
 
 static int activate(hevc_decoder *const dec, const sps *const s, const pps *const p) {
-    if (!dec->active_sps.valid || memcmp(&dec->active_sps, s, sizeof *s) != 0) {
+    const bool changed = !dec->active_sps.valid || memcmp(&dec->active_sps, s, sizeof *s) != 0;
+    if (changed) {
         const int rc = hevc_activate(dec, s);
         if (rc < 0)
             return rc;
     }
+    const bool same =
+        !changed && dec->lay.memory != NULL && memcmp(&dec->active_pps, p, sizeof *p) == 0;
     dec->active_pps = *p;
     if (p->diff_cu_qp_delta_depth > s->CtbLog2SizeY - s->MinCbLog2SizeY ||
         p->Log2ParMrgLevel > s->CtbLog2SizeY)
         return hevc_error(dec, HEVC_CORRUPT, "picture parameter set does not fit the sequence");
+    if (same)
+        return HEVC_OK;
     const int rc = hevc_layout_init(&dec->lay, s, p);
+    if (rc < 0)
+        dec->active_pps.valid = false;
     if (rc == HEVC_CORRUPT)
         return hevc_error(dec, rc, "tiles do not fit the picture");
     return rc;
