@@ -1,8 +1,7 @@
-"""Build of the one extension module, davd.bitstream._core.
+"""Build of the extension modules, davd.bitstream._core (H.264) and davd.bitstream._hevc.
 
-Everything static is in pyproject.toml. Here is only what it cannot say: the C core is every C file
-in the folders of bitstream/, compiled into the skin with it, so that there is no library to find
-at run time.
+Everything static is in pyproject.toml. Here is only what it cannot say: each skin is compiled
+together with every C file of its core's folders, so that there is no library to find at run time.
 """
 
 import sys
@@ -12,14 +11,26 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-core = sorted(str(p) for p in Path("bitstream").glob("*/**/*.c"))
-flags = ["/O2", "/std:c11"] if sys.platform == "win32" else ["-O3", "-std=c11", "-fno-math-errno"]
-extension = Extension(
-    "davd.bitstream._core",
-    ["bitstream/_core.pyx", *core],
-    include_dirs=["bitstream/h264", "bitstream/priors", numpy.get_include()],
-    depends=sorted(str(p) for p in Path("bitstream").rglob("*.h")),
-    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-    extra_compile_args=flags,
+FLAGS = ["/O2", "/std:c11"] if sys.platform == "win32" else ["-O3", "-std=c11", "-fno-math-errno"]
+FOLDER = Path("bitstream")
+
+
+def extension(name: str, *folders: str) -> Extension:
+    """A skin with the C files of some folders, and of the folders in them."""
+    core = [path for folder in folders for path in (FOLDER / folder).rglob("*.c")]
+    return Extension(
+        f"davd.bitstream.{name}",
+        [f"bitstream/{name}.pyx", *sorted(map(str, core))],
+        include_dirs=[*(f"bitstream/{folder}" for folder in folders), numpy.get_include()],
+        depends=sorted(map(str, FOLDER.rglob("*.h"))),
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        extra_compile_args=FLAGS,
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension("_core", "h264", "coding", "priors"), extension("_hevc", "hevc", "coding")],
+        language_level=3,
+    )
 )
-setup(ext_modules=cythonize([extension], language_level=3))

@@ -30,7 +30,7 @@ static void test_fixed_length(void) {
         const size_t size = random_bytes(data);
         memset(data + size, 0, BITS_PADDING);
         bits b;
-        h264_bits_init(&b, data, size);
+        bits_init(&b, data, size);
         for (size_t at = 0; at < size * 8 + 40;) {
             const int n = 1 + rnd(32);
             uint32_t want = 0;
@@ -72,7 +72,7 @@ static void test_exp_golomb(void) {
         }
         data[at / 8] = (uint8_t)(data[at / 8] | 1 << (7 - at % 8));
         bits b;
-        h264_bits_init(&b, data, sizeof data - BITS_PADDING);
+        bits_init(&b, data, sizeof data - BITS_PADDING);
         bits_skip(&b, (uint32_t)start);
         for (int i = 0; i < 6; i++) {
             bits again = b;
@@ -88,17 +88,17 @@ static void test_exp_golomb(void) {
 static void test_beyond_the_end(void) {
     const uint8_t data[6 + BITS_PADDING] = {0, 0, 1, 0, 0, 1};
     bits b;
-    h264_bits_init(&b, data, 3);
+    bits_init(&b, data, 3);
     bits_ue(&b);
     check_true("a code that ends beyond the data", bits_overrun(&b));
-    h264_bits_init(&b, data + 3, 3);
+    bits_init(&b, data + 3, 3);
     bits_skip(&b, 24);
     check_true("no code at all", bits_ue(&b) > 1u << 31 && bits_overrun(&b));
     for (int i = 0; i < 100; i++)
         bits_u(&b, 32);
     check_true("the reader stands still", b.pos == b.limit && bits_u1(&b) == 0);
-    h264_bits_init(&b, data + 3, 2);
-    check_true("nothing but zeros is nothing", !h264_bits_more_rbsp_data(&b) && b.end == 0);
+    bits_init(&b, data + 3, 2);
+    check_true("nothing but zeros is nothing", !bits_more_rbsp_data(&b) && b.end == 0);
 }
 
 static void test_more_rbsp_data(void) {
@@ -112,9 +112,9 @@ static void test_more_rbsp_data(void) {
             if (bit_at(data, size, i))
                 last = i + 1;
         bits b;
-        h264_bits_init(&b, data, size);
+        bits_init(&b, data, size);
         for (size_t at = 0; at < size * 8 && at <= last; at++, bits_skip(&b, 1))
-            same &= h264_bits_more_rbsp_data(&b) == (at + 1 < last);
+            same &= bits_more_rbsp_data(&b) == (at + 1 < last);
     }
     check_true("more_rbsp_data", same);
 }

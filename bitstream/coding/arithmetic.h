@@ -1,4 +1,4 @@
-/* The arithmetic decoding engine of CABAC, which H.264 (9.3.3.2) and H.265 (9.3.4.3) share.
+/* An arithmetic decoding engine of CABAC (9.3.4.3 of H.265, 9.3.3.2 of H.264), kept in one piece.
  *
  * ivlOffset (codIOffset) is kept with up to 55 further bits of the stream below it: `value` <
  * `range` << `shift`. Renormalisation then only moves `shift`; the stream is read six bytes at a
@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-#include "../h264/bits.h"
+#include "bits.h"
+#include "cabac_tables.h"
 
 typedef struct cabac_engine {
     uint64_t value;
@@ -16,13 +17,6 @@ typedef struct cabac_engine {
     int shift;
     const uint8_t *next, *end;
 } cabac_engine;
-
-// rangeTabLps by qRangeIdx, then pStateIdx << 1 | valMps
-extern const uint8_t coding_rangeTabLps[4][128];
-// next state: [128 + s] after an MPS, [127 - s] after an LPS
-extern const uint8_t coding_transIdx[256];
-
-extern const uint8_t coding_range_cost[256];
 
 // Bytes beyond the end read as the padding; `next` stops there.
 static inline void cabac_refill(cabac_engine *const e) {

@@ -6,12 +6,8 @@
 #ifndef DAVD_CABAC_H
 #define DAVD_CABAC_H
 
+#include "../coding/cabac_tables.h"
 #include "internal.h"
-
-extern const uint8_t
-    h264_rangeTabLPS[4][128]; // Table 9-44 by qCodIRangeIdx, then pStateIdx << 1 | valMPS
-extern const uint8_t
-    h264_transIdx[256]; // next state: [128 + s] after an MPS, [127 - s] after an LPS
 
 typedef struct cabac_engine {
     uint64_t value;
@@ -43,14 +39,14 @@ H264_INLINE void cabac_store(cabac *const c, const cabac_engine e) {
 // stream is dense.
 H264_INLINE int cabac_decision(cabac *const c, cabac_engine *const e, uint8_t *const state) {
     const uint32_t s = *state;
-    const uint32_t lps = h264_rangeTabLPS[e->range >> 6 & 3][s];
+    const uint32_t lps = coding_rangeTabLps[e->range >> 6 & 3][s];
     const uint32_t mps = e->range - lps;
     const uint64_t scaled = (uint64_t)mps << e->shift;
     const uint64_t is_lps = e->value >= scaled ? ~UINT64_C(0) : 0;
     e->value -= scaled & is_lps;
     const uint32_t range = mps + ((lps - mps) & (uint32_t)is_lps);
     const uint32_t t = s ^ (uint32_t)is_lps; // s, or ~s
-    *state = h264_transIdx[(int32_t)t + 128];
+    *state = coding_transIdx[(int32_t)t + 128];
     const int n = bits_leading_zeros(range) - 23;
     e->range = range << n;
     e->shift -= n;

@@ -1,7 +1,7 @@
 /* Sample filters of 8.7.2.3 and 8.7.2.4 for one sample type; see deblock.c. alpha, beta and tC0 are
  * those of the tables; here they are scaled to the bit depth. `across` steps over the edge, `along`
  * follows it, both in samples. */
-#include "sample.h"
+#include "../coding/sample.h"
 
 // 8.7.2.3 for one line of samples: bS < 4
 H264_INLINE void FN(filter_line)(SAMPLE *const q, const ptrdiff_t across, const int alpha,

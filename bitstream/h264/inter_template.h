@@ -1,6 +1,6 @@
 /* 8.4.2.2 and 8.4.2.3 for one sample type, in plain C; see inter.c, and inter_simd.c for the fast
  * twins of the 8-bit set. Strides are in bytes at the entry of each kernel, in samples inside. */
-#include "sample.h"
+#include "../coding/sample.h"
 
 #undef MID
 #if SAMPLE_SIZE == 1

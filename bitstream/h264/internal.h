@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bits.h"
+#include "../coding/bits.h"
 #include "h264.h"
 
 #if defined(__GNUC__)

@@ -5,7 +5,7 @@
  * p[-1, y], edge[n + 1 + x] is p[x, -1]. In it the directional modes are stencils of two or three
  * adjacent entries, and each row of the prediction is a window that slides along the row of
  * results. Blocks of 4x4 and 8x8 share these formulas (8.3.1.2, 8.3.2.2). */
-#include "sample.h"
+#include "../coding/sample.h"
 
 H264_INLINE int FN(smooth2)(const int *const e) {
     return (e[0] + e[1] + 1) >> 1;

@@ -420,7 +420,7 @@ static void read_extension(bits b, pps_extension *const e, const int n_8x8) {
 
 /* The SPS may come later, or be replaced: what depends on it is read in both ways. */
 static bool extensions(const bits *const b, pps *const p) {
-    if (!h264_bits_more_rbsp_data(b)) {
+    if (!bits_more_rbsp_data(b)) {
         for (int i = 0; i < 2; i++)
             p->extension[i] = (pps_extension){
                 .valid = true, .second_chroma_qp_index_offset = p->chroma_qp_index_offset[0]};

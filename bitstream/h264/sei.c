@@ -47,7 +47,7 @@ static uint32_t ff_coded(bits *const b) {
 }
 
 void h264_parse_sei(h264_decoder *const dec, bits *const b) {
-    while (h264_bits_more_rbsp_data(b)) {
+    while (bits_more_rbsp_data(b)) {
         const uint32_t type = ff_coded(b), size = ff_coded(b);
         if (bits_overrun(b) || size > (b->end - b->pos) / 8)
             return;

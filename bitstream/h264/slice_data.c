@@ -49,7 +49,7 @@ static int decode_cavlc(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
                 finish_macroblock(dec);
                 h264_cost_macroblock(dec, false);
             }
-            if (!h264_bits_more_rbsp_data(&s->b))
+            if (!bits_more_rbsp_data(&s->b))
                 return H264_OK;
         }
         if (CurrMbAddr >= end)
@@ -60,7 +60,7 @@ static int decode_cavlc(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
             return H264_CORRUPT;
         finish_macroblock(dec);
         h264_cost_macroblock(dec, false);
-        if (!h264_bits_more_rbsp_data(&s->b))
+        if (!bits_more_rbsp_data(&s->b))
             return H264_OK;
     }
 }
@@ -179,7 +179,7 @@ static int decode_cavlc_pairs(h264_decoder *const dec, uint32_t pair, const uint
         if (decode_in_pair(dec, pair, 0, top_skipped) < 0)
             return H264_CORRUPT;
         h264_cost_macroblock(dec, false);
-        if (run <= 0 && !h264_bits_more_rbsp_data(&s->b))
+        if (run <= 0 && !bits_more_rbsp_data(&s->b))
             return H264_CORRUPT; // half a pair
         const bool bottom_skipped = next_is_skipped(s, &run);
         if (top_skipped && !bottom_skipped)
@@ -187,7 +187,7 @@ static int decode_cavlc_pairs(h264_decoder *const dec, uint32_t pair, const uint
         if (decode_in_pair(dec, pair, 1, bottom_skipped) < 0)
             return H264_CORRUPT;
         h264_cost_macroblock(dec, false);
-        if (run <= 0 && !h264_bits_more_rbsp_data(&s->b))
+        if (run <= 0 && !bits_more_rbsp_data(&s->b))
             return H264_OK;
     }
     return H264_CORRUPT;

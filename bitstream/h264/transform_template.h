@@ -1,5 +1,5 @@
 /* 8.5.14, picture construction, for one sample type; see transform.c. */
-#include "sample.h"
+#include "../coding/sample.h"
 
 #undef RESIDUAL
 #if SAMPLE_SIZE == 1

@@ -1,7 +1,7 @@
 /* 9.3.2.2: initial values of the context variables. */
 #include "internal.h"
 
-#include "cabac_tables.h"
+#include "context_tables.h"
 
 _Static_assert((int)N_CONTEXTS <= (int)MAX_CONTEXTS, "room for all contexts");
 

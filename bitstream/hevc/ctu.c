@@ -2,7 +2,7 @@
  * are parsed; the syntax below residual_coding() is in residual.c. */
 #include "internal.h"
 
-#include "cabac_tables.h"
+#include "context_tables.h"
 
 static int bin(slice_ctx *const c, const int ctx) {
     return cabac_decision(&c->engine, &c->ctx.state[ctx]);
@@ -416,7 +416,7 @@ static void pcm_sample(hevc_decoder *const dec) {
         c->error = true;
         return;
     }
-    h264_bits_init(&b, at, (size_t)(c->engine.end - at));
+    bits_init(&b, at, (size_t)(c->engine.end - at));
     for (int cIdx = 0; cIdx < (s->ChromaArrayType != 0 ? 3 : 1); cIdx++) {
         const int sx = cIdx == 0 ? 0 : s->sub_x, sy = cIdx == 0 ? 0 : s->sub_y;
         const int w = (1 << cu->log2) >> sx, h = (1 << cu->log2) >> sy;

@@ -27,7 +27,7 @@
 #include <string.h>
 
 #include "../coding/arithmetic.h"
-#include "../h264/bits.h"
+#include "../coding/bits.h"
 #include "hevc.h"
 
 enum {

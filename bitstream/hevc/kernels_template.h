@@ -1,6 +1,6 @@
 /* 8.4.4.2.4 to 8.4.4.2.6, 8.5.3.3.3, 8.5.3.3.4, 8.6.7, 8.7.2.5 and 8.7.3 for one sample type, in
  * plain C; see kernels.c. */
-#include "../h264/sample.h"
+#include "../coding/sample.h"
 
 #undef AT
 #define AT(p, stride, x, y) ((SAMPLE *)(void *)((uint8_t *)(p) + (y) * (stride)))[x]

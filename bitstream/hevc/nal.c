@@ -39,6 +39,6 @@ int hevc_nal_parse(hevc_decoder *const dec, const uint8_t *const data, const siz
     nal->TemporalId = (data[1] & 7) - 1;
     const size_t n = nal_unescape(data + 2, size - 2, dec->rbsp);
     memset(dec->rbsp + n, 0, BITS_PADDING);
-    h264_bits_init(&nal->rbsp, dec->rbsp, n);
+    bits_init(&nal->rbsp, dec->rbsp, n);
     return HEVC_OK;
 }

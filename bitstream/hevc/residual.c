@@ -2,7 +2,7 @@
  * transform block. */
 #include "internal.h"
 
-#include "cabac_tables.h"
+#include "context_tables.h"
 
 // ctxIdxMap of 4x4 blocks, 9.3.4.2.5
 static const uint8_t ctxIdxMap[16] = {0, 1, 4, 5, 2, 3, 4, 5, 6, 6, 8, 8, 7, 7, 8, 8};

@@ -48,7 +48,7 @@ static void picture_hash(hevc_decoder *const dec, bits *const b) {
 }
 
 void hevc_parse_sei(hevc_decoder *const dec, bits *const b, const bool suffix) {
-    while (h264_bits_more_rbsp_data(b)) {
+    while (bits_more_rbsp_data(b)) {
         const uint32_t type = ff_coded(b), size = ff_coded(b);
         if (bits_overrun(b) || size > (b->end - b->pos) / 8)
             return;

@@ -1,6 +1,6 @@
 /* Tables of the arithmetic decoding engine: rangeTabLps and the transitions of the states (Tables
- * 9-44 and 9-45 of H.264; the same numbers in H.265), laid out for arithmetic.h. */
-#include "arithmetic.h"
+ * 9-44 and 9-45 of H.264; the same numbers in H.265), laid out for the engines that use them. */
+#include "cabac_tables.h"
 
 const uint8_t coding_rangeTabLps[4][128] = {
     {

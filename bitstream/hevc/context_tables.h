@@ -1,6 +1,6 @@
 /* Context variables of Rec. ITU-T H.265: their places, and initValue by initType (9.3.2.2). */
-#ifndef DAVD_HEVC_CABAC_TABLES_H
-#define DAVD_HEVC_CABAC_TABLES_H
+#ifndef DAVD_HEVC_CONTEXT_TABLES_H
+#define DAVD_HEVC_CONTEXT_TABLES_H
 
 #include <stdint.h>
 

@@ -72,13 +72,13 @@ static inline bool bits_overrun(const bits *const b) {
     return b->pos > b->end;
 }
 
-uint32_t h264_bits_ue_long(bits *b); // prefixes of 16 zeros and more
+uint32_t bits_ue_long(bits *b); // prefixes of 16 zeros and more
 
 // ue(v), 9.1: 0..2^32-2
 static inline uint32_t bits_ue(bits *const b) {
     const uint32_t v = bits_peek32(b);
     if (v < 1u << 16)
-        return h264_bits_ue_long(b);
+        return bits_ue_long(b);
     const int zeros = bits_leading_zeros(v);
     bits_skip(b, (uint32_t)(2 * zeros + 1));
     return (v >> (31 - 2 * zeros)) - 1;
@@ -95,7 +95,7 @@ static inline uint32_t bits_te(bits *const b, const uint32_t range) {
     return range > 1 ? bits_ue(b) : !bits_u1(b);
 }
 
-void h264_bits_init(bits *b, const uint8_t *data, size_t size); // size < 2^28 bytes
-bool h264_bits_more_rbsp_data(const bits *b);                   // 7.2 more_rbsp_data()
+void bits_init(bits *b, const uint8_t *data, size_t size); // size < 2^28 bytes
+bool bits_more_rbsp_data(const bits *b);                   // 7.2 more_rbsp_data()
 
 #endif

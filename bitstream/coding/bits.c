@@ -2,7 +2,7 @@
  * has the rest. */
 #include "bits.h"
 
-void h264_bits_init(bits *const b, const uint8_t *const data, const size_t size) {
+void bits_init(bits *const b, const uint8_t *const data, const size_t size) {
     size_t n = size;
     while (n > 0 && data[n - 1] == 0) // cabac_zero_words, trailing_zero_8bits
         n--;
@@ -14,7 +14,7 @@ void h264_bits_init(bits *const b, const uint8_t *const data, const size_t size)
 
 /* 9.1. A prefix of 32 zeros or more is no legal code: it gives a value that every range check
  * refuses. */
-uint32_t h264_bits_ue_long(bits *const b) {
+uint32_t bits_ue_long(bits *const b) {
     const uint32_t v = bits_peek32(b);
     if (v == 0) {
         bits_skip(b, 64);
@@ -26,7 +26,7 @@ uint32_t h264_bits_ue_long(bits *const b) {
 }
 
 /* 7.2 more_rbsp_data(): anything before the last bit that is 1? */
-bool h264_bits_more_rbsp_data(const bits *const b) {
+bool bits_more_rbsp_data(const bits *const b) {
     if (b->pos + 8 < b->end)
         return true;
     if (b->pos >= b->end)

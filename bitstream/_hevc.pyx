@@ -1,0 +1,406 @@
+# cython: boundscheck=False, wraparound=False
+"""Thin skin over the C decoder of hevc.h: HevcDecoder, HevcFrame. Errors and StreamInfo are `_core`'s.
+
+It translates and does nothing else: allocates arrays, releases the GIL, calls C, checks the code.
+"""
+
+from collections import deque
+
+cimport cython
+cimport numpy as cnp
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport INT64_MIN, int8_t, int16_t, int32_t, int64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+from ._core import (
+    CorruptStreamError,
+    DavdError,
+    StreamInfo,
+    StreamMemoryError,
+    UnsupportedStreamError,
+)
+
+cnp.import_array()
+
+
+cdef extern from "hevc.h" nogil:
+    enum:
+        HEVC_OK
+        HEVC_AGAIN
+        HEVC_END
+        HEVC_NOMEM
+        HEVC_CORRUPT
+        HEVC_UNSUPPORTED
+        HEVC_TAP_PREDICTION
+        HEVC_TAP_RESIDUAL
+        HEVC_TAP_LEVEL
+        HEVC_HEADERS
+        HEVC_PATIENT
+        HEVC_N_WARNINGS
+    ctypedef struct hevc_decoder:
+        pass
+    ctypedef struct hevc_settings:
+        unsigned taps, how
+        uint32_t max_pixels
+    ctypedef struct hevc_stream_info:
+        int profile_idc, level_idc
+        int coded_width, coded_height
+        int crop_left, crop_right, crop_top, crop_bottom
+        int chroma_format_idc
+        int bit_depth_luma, bit_depth_chroma
+        int matrix_coefficients, colour_primaries, transfer_characteristics
+        int video_full_range
+        int sar_width, sar_height
+        uint32_t num_units_in_tick, time_scale
+        int field_seq
+        int ctu_size, ctu_width, ctu_height
+    ctypedef struct hevc_frame:
+        hevc_stream_info info
+        const void *decoded[3]
+        ptrdiff_t decoded_stride[3]
+        const void *prediction[3]
+        const int32_t *residual[3]
+        const int32_t *level[3]
+        int width[3]
+        int height[3]
+        const uint8_t *cu_size
+        const uint8_t *mode
+        const uint8_t *part
+        const uint8_t *bypass
+        const uint8_t *tu_size
+        const uint8_t *tu_kind
+        const uint8_t *merge
+        const int8_t *qp[3]
+        const uint8_t *intra_luma
+        const uint8_t *intra_chroma
+        const int16_t *mv
+        const int32_t *ref_poc
+        const int32_t *ref
+        const uint32_t *ctu_bits
+        const uint16_t *ctu_slice
+        const uint16_t *ctu_tile
+        const int16_t *ctu_sao
+        int32_t decode_order, poc
+        int picture_type, keyframe, concealed_ctus
+        uint32_t bits, bytes
+        int64_t pts
+    int hevc_open(hevc_decoder **out, const hevc_settings *settings)
+    int hevc_set_extradata(hevc_decoder *dec, const uint8_t *data, size_t size)
+    int hevc_send(hevc_decoder *dec, const uint8_t *data, size_t size, int64_t pts)
+    int hevc_flush(hevc_decoder *dec)
+    int hevc_receive(hevc_decoder *dec, hevc_frame *frame)
+    const char *hevc_error_text(const hevc_decoder *dec)
+    const char *hevc_encoder_text(const hevc_decoder *dec)
+    uint64_t hevc_warning_count(const hevc_decoder *dec, int warning)
+    const char *hevc_warning_name(int warning)
+    void hevc_close(hevc_decoder *dec)
+
+
+cdef dict _ERRORS = {
+    HEVC_CORRUPT: CorruptStreamError,
+    HEVC_UNSUPPORTED: UnsupportedStreamError,
+    HEVC_NOMEM: StreamMemoryError,
+}
+
+
+cdef object _stream_info(const hevc_stream_info *i, str encoder):
+    # a picture lasts one tick here and two in StreamInfo
+    return StreamInfo(
+        i.profile_idc, i.level_idc, i.coded_width, i.coded_height,
+        i.coded_width - i.crop_left - i.crop_right, i.coded_height - i.crop_top - i.crop_bottom,
+        i.crop_left, i.crop_right, i.crop_top, i.crop_bottom,
+        i.chroma_format_idc, i.bit_depth_luma, i.bit_depth_chroma,
+        i.matrix_coefficients, i.colour_primaries, i.transfer_characteristics,
+        bool(i.video_full_range), i.sar_width, i.sar_height,
+        i.num_units_in_tick, 2 * <uint64_t>i.time_scale, encoder,
+    )
+
+
+cdef cnp.ndarray _array(const void *source, int typenum, tuple shape, ptrdiff_t stride):
+    """A copy of rows `stride` bytes apart; a stride of 0: packed."""
+    cdef cnp.npy_intp[4] sides
+    cdef int k, n = len(shape)
+    for k in range(n):
+        sides[k] = shape[k]
+    cdef cnp.ndarray array = cnp.PyArray_SimpleNew(n, sides, typenum)
+    cdef size_t size = <size_t>cnp.PyArray_NBYTES(array)
+    cdef size_t rows = 1 if stride == 0 else <size_t>sides[0]
+    cdef size_t row = size // rows, y
+    cdef char *to = cnp.PyArray_BYTES(array)
+    with nogil:
+        for y in range(rows):
+            memcpy(to + y * row, <const char *>source + <ptrdiff_t>y * stride, row)
+    return array
+
+
+cdef tuple _planes(const hevc_frame *f, const void *const *sources, int typenum):
+    """Packed planes of a tap, or None when it was not asked for."""
+    cdef int p
+    if sources[0] == NULL:
+        return None
+    return tuple([
+        _array(sources[p], typenum, (f.height[p], f.width[p]), 0)
+        for p in range(3) if f.width[p] > 0
+    ])
+
+
+@cython.final
+cdef class HevcFrame:
+    """A decoded picture and what the decoder knew while making it. Planes have the coded size.
+
+    Maps have a value per 4x4 luma samples, `[H/4, W/4]`, of the unit that covers them. Arrays are
+    None when they were not asked for, and after `receive(skip=True)`.
+
+    Attributes:
+        decoded, prediction: `[Hc, Wc]` uint8 (uint16 over 8 bits) for Y, Cb, Cr;
+            clip(prediction + residual) is the picture before deblocking and SAO.
+        residual, level: `[Hc, Wc]` int32 for Y, Cb, Cr.
+        cu_size: uint8, log2 of the coding block's size; cu_mode: skip 0, inter 1, intra 2, PCM 3;
+            cu_part: PartMode; cu_bypass: cu_transquant_bypass_flag.
+        tu_size: uint8, log2 of the luma transform block's size, 0 without a transform tree; tu_kind:
+            none 0, DCT 1, DST 2, transform skip 3, bypass 4.
+        pu_merge: uint8, merge_flag.
+        qp_y, qp_cb, qp_cr: int8, without QpBdOffset.
+        intra_luma, intra_chroma: int8, prediction modes, -1 not intra.
+        mv: `[2, H/4, W/4, 2]` int16, quarter samples, x and y, for lists 0 and 1.
+        ref: `[2, H/4, W/4]` int32, decode_order of the reference, -1 none, -2 one that never came;
+            ref_poc: its PicOrderCntVal, -2**31 none.
+        ctu_bits: uint32, 1/256 bit, `[rows, columns]` of coding tree units; ctu_slice, ctu_tile:
+            uint16, numbers of slice segment and tile; ctu_sao: `[rows, columns, 3, 6]` int16, per
+            plane type (0 none, 1 band, 2 edge), band position or edge class, four offsets.
+        bits, bytes: of the slice data; of the NAL units of the access unit.
+        decode_order: place in decoding order; poc: PicOrderCntVal; picture_type: I 0, P 1, B 2.
+        keyframe: IRAP; concealed_ctus: coding tree units that had to be invented; concealed: any.
+        pts: as given to `HevcDecoder.send`; stream: StreamInfo of its sequence.
+    """
+
+    cdef readonly tuple decoded, prediction, residual, level
+    cdef readonly object cu_size, cu_mode, cu_part, cu_bypass, tu_size, tu_kind, pu_merge
+    cdef readonly object qp_y, qp_cb, qp_cr, intra_luma, intra_chroma, mv, ref, ref_poc
+    cdef readonly object ctu_bits, ctu_slice, ctu_tile, ctu_sao
+    cdef readonly int decode_order, poc, picture_type, concealed_ctus
+    cdef readonly unsigned int bits, bytes
+    cdef readonly bint keyframe, concealed
+    cdef readonly object pts, stream
+
+    def __init__(self):
+        raise TypeError("frames come from HevcDecoder.receive()")
+
+    def __repr__(self):
+        kind = "IPB"[self.picture_type]
+        return f"<HevcFrame {kind} decode_order={self.decode_order} poc={self.poc} pts={self.pts}>"
+
+
+cdef void _fill_facts(HevcFrame frame, const hevc_frame *f, object stream):
+    frame.decode_order = f.decode_order
+    frame.poc = f.poc
+    frame.picture_type = f.picture_type
+    frame.concealed_ctus = f.concealed_ctus
+    frame.bits = f.bits
+    frame.bytes = f.bytes
+    frame.concealed = f.concealed_ctus > 0
+    frame.keyframe = f.keyframe
+    frame.pts = None if f.pts == INT64_MIN else f.pts
+    frame.stream = stream
+
+
+cdef void _fill_planes(HevcFrame frame, const hevc_frame *f, bint decoded):
+    cdef bint deep = f.info.bit_depth_luma > 8 or f.info.bit_depth_chroma > 8
+    cdef int sample = cnp.NPY_UINT16 if deep else cnp.NPY_UINT8
+    cdef int p
+    if decoded:
+        frame.decoded = tuple([
+            _array(f.decoded[p], sample, (f.height[p], f.width[p]), f.decoded_stride[p])
+            for p in range(3) if f.width[p] > 0
+        ])
+    frame.prediction = _planes(f, f.prediction, sample)
+    frame.residual = _planes(f, <const void *const *>f.residual, cnp.NPY_INT32)
+    frame.level = _planes(f, <const void *const *>f.level, cnp.NPY_INT32)
+
+
+cdef void _fill_maps(HevcFrame frame, const hevc_frame *f, bint motion, bint modes):
+    cdef tuple map = (f.height[0] // 4, f.width[0] // 4)
+    cdef tuple units = (f.info.ctu_height, f.info.ctu_width)
+    frame.cu_size = _array(f.cu_size, cnp.NPY_UINT8, map, 0)
+    frame.cu_mode = _array(f.mode, cnp.NPY_UINT8, map, 0)
+    frame.cu_part = _array(f.part, cnp.NPY_UINT8, map, 0)
+    frame.cu_bypass = _array(f.bypass, cnp.NPY_UINT8, map, 0)
+    frame.tu_size = _array(f.tu_size, cnp.NPY_UINT8, map, 0)
+    frame.tu_kind = _array(f.tu_kind, cnp.NPY_UINT8, map, 0)
+    frame.pu_merge = _array(f.merge, cnp.NPY_UINT8, map, 0)
+    frame.qp_y = _array(f.qp[0], cnp.NPY_INT8, map, 0)
+    if f.width[1] > 0:
+        frame.qp_cb = _array(f.qp[1], cnp.NPY_INT8, map, 0)
+        frame.qp_cr = _array(f.qp[2], cnp.NPY_INT8, map, 0)
+    frame.ctu_bits = _array(f.ctu_bits, cnp.NPY_UINT32, units, 0)
+    frame.ctu_slice = _array(f.ctu_slice, cnp.NPY_UINT16, units, 0)
+    frame.ctu_tile = _array(f.ctu_tile, cnp.NPY_UINT16, units, 0)
+    frame.ctu_sao = _array(f.ctu_sao, cnp.NPY_INT16, (*units, 3, 6), 0)
+    if motion:
+        frame.mv = _array(f.mv, cnp.NPY_INT16, (2, *map, 2), 0)
+        frame.ref = _array(f.ref, cnp.NPY_INT32, (2, *map), 0)
+        frame.ref_poc = _array(f.ref_poc, cnp.NPY_INT32, (2, *map), 0)
+    if modes:  # 255, "none", is -1 as a signed byte
+        frame.intra_luma = _array(f.intra_luma, cnp.NPY_INT8, map, 0)
+        frame.intra_chroma = _array(f.intra_chroma, cnp.NPY_INT8, map, 0)
+
+
+@cython.final
+cdef class HevcDecoder:
+    """Decoder of one HEVC stream. Not thread-safe; releases the GIL while decoding.
+
+    Args:
+        extradata: hvcC record (packets are then length-prefixed), or Annex B parameter sets.
+        decoded: hand out the decoded samples.
+        prediction, residual, level: what to record beside them.
+        motion, modes: hand out vectors and references; intra prediction modes.
+        headers: decode no slice data: frames come in order with their facts, arrays mean nothing.
+        patient: frames wait for others that may come before them for as long as 16 can, whatever
+            the stream promises.
+        max_pixels: luma samples of the largest picture accepted; 0: those of level 6.2.
+
+    Raises:
+        CorruptStreamError: extradata that cannot be read.
+    """
+
+    cdef hevc_decoder *_dec
+    cdef object _waiting  # packets (or None for a flush) that came while frames had not been taken
+    cdef hevc_stream_info _info
+    cdef object _stream, _text
+    cdef bint _decoded, _motion, _modes
+    cdef bint _failed  # receive() has raised for good
+
+    def __cinit__(
+        self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
+        bint level=True, bint motion=False, bint modes=False, bint headers=False,
+        bint patient=False, uint32_t max_pixels=0,
+    ):
+        cdef hevc_settings settings
+        settings.taps = (
+            (HEVC_TAP_PREDICTION if prediction else 0) | (HEVC_TAP_RESIDUAL if residual else 0)
+            | (HEVC_TAP_LEVEL if level else 0)
+        )
+        settings.how = (HEVC_HEADERS if headers else 0) | (HEVC_PATIENT if patient else 0)
+        settings.max_pixels = max_pixels
+        self._decoded, self._motion, self._modes = decoded, motion, modes
+        self._waiting = deque()
+        if hevc_open(&self._dec, &settings) != HEVC_OK:
+            raise MemoryError("no memory for a decoder")
+        cdef const uint8_t[::1] data
+        if extradata is not None and len(extradata) > 0:
+            data = extradata
+            self._check(hevc_set_extradata(self._dec, &data[0], data.shape[0]))
+
+    def __dealloc__(self):
+        hevc_close(self._dec)
+
+    cdef int _check(self, int rc) except -1:
+        if rc >= 0:
+            return 0
+        raise _ERRORS.get(rc, DavdError)(hevc_error_text(self._dec).decode("utf-8", "replace"))
+
+    cdef int _send(self, object packet, object pts) except? -100:
+        """One packet, or a flush when it is None; the code of hevc_send()."""
+        cdef int64_t when = INT64_MIN if pts is None else pts
+        cdef const uint8_t[::1] data
+        cdef const uint8_t *start = NULL
+        cdef size_t size = 0
+        cdef int rc
+        if packet is None:
+            with nogil:
+                rc = hevc_flush(self._dec)
+            return rc
+        data = packet
+        size = <size_t>data.shape[0]
+        if size > 0:
+            start = &data[0]
+        with nogil:
+            rc = hevc_send(self._dec, start, size, when)
+        return rc
+
+    def send(self, data, pts=None):
+        """Decode one packet: an access unit, or any piece of an Annex B stream cut at NAL units.
+
+        Packets sent before the frames of the one before were taken are kept until they are.
+
+        Args:
+            data: bytes or another contiguous buffer.
+            pts: what the frame whose first slice is in here shall carry.
+
+        Raises:
+            CorruptStreamError: no usable NAL unit in it; the next packet may be sent.
+            UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further. Frames
+                before the trouble can be had first: for the packet that brings it, `receive` raises.
+        """
+        if data is None:
+            raise TypeError("data must be bytes")
+        if self._waiting:
+            self._waiting.append((bytes(data), pts))
+            return
+        cdef int rc = self._send(data, pts)
+        if rc == HEVC_AGAIN:
+            self._waiting.append((bytes(data), pts))
+        elif rc == HEVC_CORRUPT or self._failed:
+            self._check(rc)
+
+    def flush(self):
+        """End of stream: all frames become available. Another stream may be sent afterwards."""
+        if self._waiting:
+            self._waiting.append((None, None))
+        else:
+            self._send(None, None)
+
+    def receive(self, *, bint skip=False):
+        """Next frame in output order; None: it takes more input.
+
+        Args:
+            skip: return the frame without arrays.
+
+        Raises:
+            UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further.
+        """
+        cdef hevc_frame f
+        cdef int rc
+        while True:
+            with nogil:
+                rc = hevc_receive(self._dec, &f)
+            if rc == HEVC_OK:
+                return self._frame(&f, skip)
+            if rc != HEVC_AGAIN and rc != HEVC_END:
+                self._waiting.clear()
+                self._failed = True
+                self._check(rc)
+            if not self._waiting:
+                return None
+            packet, pts = self._waiting.popleft()
+            self._send(packet, pts)
+
+    cdef HevcFrame _frame(self, const hevc_frame *f, bint skip):
+        cdef HevcFrame frame = HevcFrame.__new__(HevcFrame)
+        _fill_facts(frame, f, self._stream_of(f))
+        if not skip:
+            _fill_planes(frame, f, self._decoded)
+            _fill_maps(frame, f, self._motion, self._modes)
+        return frame
+
+    cdef object _stream_of(self, const hevc_frame *f):
+        """The StreamInfo of a frame; one object for all frames that share it."""
+        cdef bytes text = hevc_encoder_text(self._dec)
+        if (
+            self._stream is None or self._text != text
+            or memcmp(&self._info, &f.info, sizeof(hevc_stream_info)) != 0
+        ):
+            self._info = f.info
+            self._text = text
+            self._stream = _stream_info(&f.info, text.decode("ascii", "replace"))
+        return self._stream
+
+    @property
+    def warnings(self):
+        """What was odd in the stream and decoded all the same: how often, by name."""
+        cdef int i
+        return {
+            hevc_warning_name(i).decode(): hevc_warning_count(self._dec, i)
+            for i in range(HEVC_N_WARNINGS) if hevc_warning_count(self._dec, i) > 0
+        }
