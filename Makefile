@@ -92,10 +92,12 @@ docs: setup  ## reference of the Python interface in build/reference, its links 
 
 conformance: setup  ## every stream of SHARED/vectors against its golden digests (ONLY='x_*' for some)
 	$(BIN)/python -m benchmarks.conformance --vectors $(SHARED)/vectors --only '$(ONLY)'
+	$(BIN)/python -m benchmarks.hevc --vectors $(SHARED)/vectors-hevc --only '$(ONLY)'
 
 bench: setup  ## speed: extraction against FFmpeg, a clip of the pipeline, networks, restoring a file
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.loader
+	$(BIN)/python -m benchmarks.hevc --speed
 	$(BIN)/python -m benchmarks.prepare
 	$(BIN)/python -m benchmarks.networks
 	$(BIN)/python -m benchmarks.restore

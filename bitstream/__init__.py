@@ -1,4 +1,4 @@
-"""H.264 video in, exact frame records and priors files out."""
+"""H.264 video in, exact frame records and priors files out; HEVC pictures with their inside."""
 
 from ._core import (
     CorruptStreamError,
@@ -8,6 +8,7 @@ from ._core import (
     StreamInfo,
     UnsupportedStreamError,
 )
+from ._hevc import HevcDecoder, HevcFrame
 from .demux import CodecError, VideoError
 from .extract import Summary, extract, iterate
 from .open import open
@@ -28,6 +29,8 @@ __all__ = [
     "Decoder",
     "Frame",
     "FrameRecord",
+    "HevcDecoder",
+    "HevcFrame",
     "OutputError",
     "Priors",
     "PriorsError",

@@ -7,7 +7,7 @@
 # Tools that are missing are named, and what needs them is skipped.
 set -euo pipefail
 python=$1 clip=$2 out=build/portable
-includes=(-Ibitstream/h264 -Ibitstream/priors)
+includes=(-Ibitstream/h264 -Ibitstream/hevc -Ibitstream/priors)
 flags=(-std=c11 -O2 -Wall -Wextra -Werror "${includes[@]}")
 core=(bitstream/*/*.c bitstream/*/*/*.c)
 
@@ -22,7 +22,7 @@ compile() {  # compile NAME FLAG...: the core alone, every warning an error
     shift
     mkdir -p "$out/$name/core"
     for source in "${core[@]}"; do
-        zig "${flags[@]}" "$@" -c "$source" -o "$out/$name/core/$(basename "$source" .c).o"
+        zig "${flags[@]}" "$@" -c "$source" -o "$out/$name/core/${source//\//_}.o"
     done
     echo "core for $name: compiled"
 }
@@ -31,23 +31,26 @@ headers() {  # headers NAME: Python's and NumPy's, with the sizes of that system
     "$python" tests/portable_headers.py "$1" "$out/$1/include"
 }
 
-extension() {  # extension NAME TARGET: what Cython makes of the skin
+extension() {  # extension NAME TARGET SKIN: what Cython makes of the skin
     headers "$1"
     zig -target "$2" -std=c11 -O1 -w "${includes[@]}" -I"$out/$1/include" \
-        -DNPY_NO_DEPRECATED_API=NPY_1_7_API_VERSION -c "$out/_core.c" -o "$out/$1/_core.o"
-    echo "extension for $1: compiled"
+        -DNPY_NO_DEPRECATED_API=NPY_1_7_API_VERSION -c "$out/$3.c" -o "$out/$1/$3.o"
+    echo "$3 for $1: compiled"
 }
 
 mkdir -p "$out"
-"$python" -m cython -3 bitstream/_core.pyx -o "$out/_core.c"
+for skin in _core _hevc; do
+    "$python" -m cython -3 "bitstream/$skin.pyx" -o "$out/$skin.c"
+done
 for system in x86_64-windows aarch64-linux aarch64-macos; do
     target=$system
     [ "$system" = x86_64-windows ] && target=x86_64-windows-gnu
     [ "$system" = aarch64-linux ] && target=aarch64-linux-musl
     compile "$system" -target "$target"
-    extension "$system" "$target"
+    extension "$system" "$target" _core
+    extension "$system" "$target" _hevc
 done
-compile plain -target x86_64-linux-musl -U__GNUC__ -DH264_NO_SIMD  # as by a compiler without builtins
+compile plain -target x86_64-linux-musl -U__GNUC__ -DH264_NO_SIMD -DHEVC_NO_SIMD  # as by a compiler without builtins
 
 tests() {  # tests NAME TARGET RUNNER: build and run the core's tests
     local name=$1 target=$2 objects

@@ -1,0 +1,232 @@
+"""HEVC: streams against the digests of the reference decoder HM, and speed against FFmpeg.
+
+    python -m benchmarks.hevc --vectors ../shared/vectors-hevc [--only 'x_*']
+    python -m benchmarks.hevc --speed
+
+A row of `manifest.csv` names a stream and the MD5 of its cropped decoded video. Where it has a
+golden file, seventeen digests per picture, taken inside HM, are compared: decoded, prediction,
+residual, level, the picture before the in-loop filters, and maps of modes, partitions, sizes, QP
+and motion.
+The hash SEI messages that encoders write are checked as well, by the decoder itself.
+"""
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from davd.bitstream import DavdError, HevcDecoder, HevcFrame, UnsupportedStreamError
+from davd.bitstream.priors.record import cropped
+
+from .extract import picture
+
+# MD5s that no second decoder confirms, or streams that the standard does not allow, and why.
+ARGUED = {
+    "g2b_transquant_bypass_64x64.h265": "coding tree blocks of 8x8, which 7.4.3.2.1 does not allow"
+}
+_TYPES = {"qp": "i1", "mv": "<i2", "ref_poc": "<i4", "residual": "<i4", "level": "<i4"}
+_TYPES |= dict.fromkeys(("decoded", "prediction", "unfiltered"), "<u2")
+SPEEDS = [(224, 224, 30, 100), (1280, 720, 26, 12)]  # width, height, rate factor, frames
+ROUNDS = 5
+
+
+def packets_of(source: str | io.BytesIO) -> tuple[bytes, list[bytes]]:
+    """What stands before the packets of a container, and the packets; a bare stream is one."""
+    if isinstance(source, str):
+        head = Path(source).read_bytes()
+        if head[:3] == b"\0\0\1" or head[:4] == b"\0\0\0\1" or not head:
+            return b"", [head]
+    with av.open(source) as container:
+        stream = container.streams.video[0]
+        packets = [bytes(p) for p in container.demux(stream) if p.size]
+        return stream.codec_context.extradata or b"", packets
+
+
+def frames(
+    decoder: HevcDecoder, packets: list[bytes], *, skip: bool = False
+) -> Iterator[HevcFrame]:
+    """All pictures of some packets, in output order."""
+    for number, data in enumerate([*packets, None]):
+        try:
+            if data is None:
+                decoder.flush()
+            else:
+                decoder.send(data, number)
+        except UnsupportedStreamError:
+            raise
+        except DavdError:
+            continue
+        while (frame := decoder.receive(skip=skip)) is not None:
+            yield frame
+
+
+def columns(frame: HevcFrame) -> dict[str, list[np.ndarray]]:
+    """What the golden files have digests of."""
+    depths = frame.stream.bit_depth_luma, *[frame.stream.bit_depth_chroma] * 2
+    before = [
+        np.clip(p.astype(np.int32) + r, 0, (1 << depth) - 1)
+        for p, r, depth in zip(frame.prediction, frame.residual, depths, strict=False)
+    ]
+    intra = np.isin(frame.cu_mode, (2, 3))
+    return {
+        "decoded": list(frame.decoded),
+        "prediction": list(frame.prediction),
+        "residual": list(frame.residual),
+        "level": list(frame.level),
+        "unfiltered": before,
+        "pred_mode": [intra],
+        "part_mode": [frame.cu_part],
+        "cb_size": [frame.cu_size],
+        "tu_size": [frame.tu_size],
+        "skip": [frame.cu_mode == 0],
+        "qp": [frame.qp_y],
+        "intra_luma": [frame.intra_luma],
+        "intra_chroma": [frame.intra_chroma],
+        "bypass": [frame.cu_bypass],
+        "pcm": [frame.cu_mode == 3],
+        "mv": [frame.mv],
+        "ref_poc": [frame.ref_poc],
+    }
+
+
+def digest(column: str, planes: list[np.ndarray]) -> str:
+    """First eight digits of the MD5 of some arrays, little-endian."""
+    md5 = hashlib.md5()
+    for plane in planes:
+        md5.update(np.ascontiguousarray(plane.astype(_TYPES.get(column, "u1"))).tobytes())
+    return md5.hexdigest()[:8]
+
+
+def check(vectors: Path, row: dict[str, str]) -> str:
+    """What came of one stream: exact, refused, endured, or what is wrong."""
+    golden = vectors / "golden" / f"{row['file']}.json"
+    wanted = json.loads(golden.read_text()) if row["golden"] == "yes" else None
+    md5, count = hashlib.md5(), 0
+    wrong: Counter[str] = Counter()
+    try:
+        before, packets = packets_of(str(vectors / "streams" / row["file"]))
+        taps = wanted is not None
+        decoder = HevcDecoder(
+            extradata=before, prediction=taps, residual=taps, level=taps, motion=taps, modes=taps
+        )
+        for frame in frames(decoder, packets):
+            for plane in cropped(frame.decoded, frame.stream):
+                md5.update(np.ascontiguousarray(plane).tobytes())
+            if wanted and count < len(wanted["frames"]) and wanted["frames"][count]:
+                found = columns(frame)
+                words = wanted["frames"][count].split()
+                for name, word in zip(wanted["columns"], words, strict=True):
+                    wrong[name] += word != "-" and digest(name, found[name]) != word
+            count += 1
+    except UnsupportedStreamError as error:
+        return f"refused: {error}"
+    except (DavdError, av.error.FFmpegError) as error:
+        return "endured" if row["kind"] == "damaged" else f"wrong: {error}"
+    if row["kind"] == "damaged" or not row["md5"]:
+        return "endured"
+    if wanted and count != len(wanted["frames"]):
+        wrong["frames"] = 1
+    if md5.hexdigest() != row["md5"]:
+        wrong["md5"] = 1
+    bad = ", ".join(f"{name} ({n})" for name, n in wrong.items() if n)
+    return f"wrong: {bad}" if bad else "exact"
+
+
+def conformance(vectors: Path, only: str) -> int:
+    """Check the streams; how many are wrong."""
+    manifest = vectors / "manifest.csv"
+    if not manifest.exists():
+        print(f"HEVC conformance: skipped, there is no {manifest}")
+        return 0
+    totals: Counter[str] = Counter()
+    with open(manifest, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if fnmatch(row["file"], only)]
+    for row in rows:
+        verdict = check(vectors, row)
+        if verdict.startswith("wrong") and row["file"] in ARGUED:
+            verdict = f"argued: {ARGUED[row['file']]}"
+        totals[verdict.partition(":")[0]] += 1
+        if verdict not in ("exact", "endured"):
+            print(f"{row['file']}: {verdict}")
+    print(f"HEVC: {len(rows)} streams: " + ", ".join(f"{n} {k}" for k, n in totals.most_common()))
+    return totals["wrong"]
+
+
+def encode(width: int, height: int, crf: int, count: int) -> io.BytesIO:
+    """An MP4 of drawn pictures by x265, which writes no hashes unless asked."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        options = {"crf": str(crf), "x265-params": "log-level=none"}
+        stream = container.add_stream("libx265", rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 25)
+        for k in range(count):
+            frame = av.VideoFrame.from_ndarray(picture(k % 30, width, height), format="rgb24")
+            frame.pts, frame.time_base = k, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    out.seek(0)
+    return out
+
+
+def by_ffmpeg(extradata: bytes, packets: list[bytes]) -> int:
+    """FFmpeg's decoder on one thread, with its assembly."""
+    context = av.CodecContext.create("hevc", "r")
+    context.extradata, context.thread_count, context.thread_type = extradata, 1, "NONE"
+    count = sum(len(context.decode(av.Packet(data))) for data in packets)
+    return count + len(context.decode(None))
+
+
+def by_davd(extradata: bytes, packets: list[bytes], taps: bool) -> int:
+    """Our decoder; with taps, all of them recorded and handed to nobody."""
+    decoder = HevcDecoder(extradata=extradata, prediction=taps, residual=taps, level=taps)
+    return sum(1 for _ in frames(decoder, packets, skip=True))
+
+
+def speed() -> None:
+    """Pictures a second, and their ratio to FFmpeg's, each the median of rounds in turn."""
+    print(f"{'HEVC':<22}{'FFmpeg':>9}{'decode':>16}{'with taps':>16}")
+    for width, height, crf, count in SPEEDS:
+        extradata, packets = packets_of(encode(width, height, crf, count))
+        actions: list[Callable[[], int]] = [
+            lambda e=extradata, p=packets: by_ffmpeg(e, p),
+            lambda e=extradata, p=packets: by_davd(e, p, False),
+            lambda e=extradata, p=packets: by_davd(e, p, True),
+        ]
+        took: list[list[float]] = [[] for _ in actions]
+        for _ in range(ROUNDS):
+            for action, times in zip(actions, took, strict=True):
+                began = time.thread_time()
+                assert action() == count
+                times.append(time.thread_time() - began)
+        theirs, plain, taps = (statistics.median(times) for times in took)
+        line = f"{width}x{height}, CRF {crf}"
+        print(f"{line:<22}{count / theirs:>9.0f}", end="")
+        print("".join(f"{count / t:>9.0f} ({theirs / t:.2f})" for t in (plain, taps)))
+
+
+def main() -> None:
+    """Check streams, or time the decoder."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--vectors", type=Path, help="folder with manifest.csv, streams, golden")
+    parser.add_argument("--only", default="*", help="streams whose names match")
+    parser.add_argument("--speed", action="store_true", help="time it against FFmpeg")
+    arguments = parser.parse_args()
+    if arguments.speed:
+        speed()
+    if arguments.vectors is not None:
+        raise SystemExit(conformance(arguments.vectors, arguments.only) > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""The HEVC core: streams that x265 encodes here, against FFmpeg and against itself."""
+
+import io
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import picture
+from davd.bitstream import CorruptStreamError, DavdError, HevcDecoder, HevcFrame
+
+SIZE = (96, 64)  # width, height
+PIXELS = {
+    "yuv420p": (8, 1),
+    "yuv422p": (8, 2),
+    "yuv444p": (8, 3),
+    "gray": (8, 0),
+    "yuv420p10le": (10, 1),
+    "yuv422p12le": (12, 2),
+}
+# What an x265 stream may use, by name; every one writes the MD5 of its pictures into the stream.
+KINDS = {
+    "plain": "",
+    "small-units": "ctu=16:min-cu-size=8:max-tu-size=16",
+    "one-reference": "ref=1:bframes=0",
+    "many-references": "ref=5:bframes=6:b-adapt=0",
+    "partitions": "rect=1:amp=1:tu-inter-depth=3:tu-intra-depth=3",
+    "lossless": "lossless=1",
+    "lossless-units": "cu-lossless=1",
+    "transform-skip": "tskip=1",
+    "scaling-lists": "scaling-list=default",
+    "no-filters": "deblock=0:no-deblock=1:no-sao=1",
+    "offsets": "cbqpoffs=5:crqpoffs=-6:aq-mode=2",
+    "weighted": "weightp=1:weightb=1",
+    "slices": "slices=3",
+    "wavefront": "wpp=1:ctu=16",
+    "no-hiding": "no-signhide=1",
+    "constrained": "constrained-intra=1:intra-refresh=0",
+    "intra": "keyint=1",
+    "few-candidates": "max-merge=1:no-temporal-mvp=1",
+}
+
+
+def encode(*, params: str = "", pixels: str = "yuv420p", frames: int = 6, qp: int = 30) -> bytes:
+    """A bare stream of pictures that differ, with their hashes in it."""
+    out = io.BytesIO()
+    options = {"x265-params": f"log-level=none:pools=none:hash=1:qp={qp}:{params}"}
+    with av.open(out, "w", format="hevc") as container:
+        stream = container.add_stream("libx265", rate=25, options=options)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = pixels
+        stream.codec_context.time_base = Fraction(1, 25)
+        for k in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(3 * k, *SIZE), format="rgb24")
+            frame = frame.reformat(format=pixels)
+            frame.pts, frame.time_base = k, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return out.getvalue()
+
+
+def by_ffmpeg(data: bytes) -> Iterator[list[np.ndarray]]:
+    """The planes of each picture."""
+    from davd.bitstream.verify import planes
+
+    with av.open(io.BytesIO(data), format="hevc") as container:
+        for frame in container.decode(video=0):
+            yield [plane.copy() for plane in planes(frame)]
+
+
+def decode(data: bytes, **options: bool) -> tuple[list[HevcFrame], dict[str, int]]:
+    """All pictures of a stream, and what was odd."""
+    decoder = HevcDecoder(**options)  # type: ignore[arg-type]
+    decoder.send(data)
+    decoder.flush()
+    found = []
+    while (frame := decoder.receive()) is not None:
+        found.append(frame)
+    return found, decoder.warnings
+
+
+def check(data: bytes) -> list[HevcFrame]:
+    """Decoded as FFmpeg decodes it, and every tap agrees with the others."""
+    found, odd = decode(data, motion=True, modes=True)
+    assert not odd  # a hash that is wrong counts as odd
+    wanted = list(by_ffmpeg(data))
+    assert len(found) == len(wanted) > 0
+    for frame, theirs in zip(found, wanted, strict=True):
+        rows, columns = frame.stream.crop
+        ours = frame.decoded[0][rows, columns]
+        np.testing.assert_array_equal(ours, theirs[0])
+        for mine, other in zip(frame.decoded[1:], theirs[1:], strict=True):
+            np.testing.assert_array_equal(mine[: other.shape[0], : other.shape[1]], other)
+        consistent(frame)
+    return found
+
+
+def consistent(frame: HevcFrame) -> None:
+    """What must hold between the taps of a picture."""
+    coded = frame.tu_kind > 0
+    assert (frame.tu_size[coded] > 0).all()
+    assert not frame.level[0].any() or coded.any()
+    skipped = frame.cu_mode == 0
+    big = np.kron(skipped, np.ones((4, 4), bool))
+    assert not frame.residual[0][big].any() and not frame.level[0][big].any()
+    assert (frame.cu_size >= 3).all() and (frame.tu_size <= 5).all()
+    intra = np.isin(frame.cu_mode, (2, 3))
+    assert (frame.ref[:, intra] == -1).all() and (frame.intra_luma[~intra] == -1).all()
+    assert ((frame.ref >= 0).any(axis=0) == ~intra).all()
+    assert abs(int(frame.ctu_bits.sum()) / 256 - frame.bits) < 1
+    assert frame.bits <= 8 * frame.bytes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_x265_encodes(kind: str) -> None:
+    check(encode(params=KINDS[kind]))
+
+
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_formats_and_depths(pixels: str) -> None:
+    depth, chroma = PIXELS[pixels]
+    for frame in check(encode(pixels=pixels, frames=4, qp=24)):
+        info = frame.stream
+        assert (info.bit_depth_luma, info.chroma_format_idc) == (depth, chroma)
+        assert frame.decoded[0].dtype == (np.uint8 if depth == 8 else np.uint16)
+        assert len(frame.decoded) == (3 if chroma else 1)
+
+
+def test_prediction_and_residual_make_the_picture() -> None:
+    """Without in-loop filters the picture is their clipped sum."""
+    for frame in check(encode(params="no-deblock=1:no-sao=1", qp=22)):
+        for decoded, prediction, residual in zip(
+            frame.decoded, frame.prediction, frame.residual, strict=True
+        ):
+            whole = prediction.astype(np.int64) + residual
+            np.testing.assert_array_equal(decoded, whole.clip(0, 255))
+        assert not frame.ctu_sao[..., 0].any()
+
+
+def test_filters_are_told_from_the_rest() -> None:
+    """With SAO some unit says so, and the sum is not the picture any more."""
+    frames = check(encode(params="sao=1:deblock=2", qp=40))
+    assert any(frame.ctu_sao[..., 0].any() for frame in frames)
+    assert any(
+        (
+            frame.decoded[0] != (frame.prediction[0].astype(int) + frame.residual[0]).clip(0, 255)
+        ).any()
+        for frame in frames
+    )
+
+
+def test_lossless_blocks_bypass_the_transform() -> None:
+    for frame in check(encode(params="lossless=1")):
+        assert frame.cu_bypass.all() and set(np.unique(frame.tu_kind)) <= {0, 4}
+        np.testing.assert_array_equal(frame.residual[1], frame.level[1])
+
+
+def test_references_are_in_decoding_order() -> None:
+    frames = check(encode(params="bframes=4:b-adapt=0:keyint=50", frames=12))
+    by_order = {frame.decode_order: frame for frame in frames}
+    assert [frame.poc for frame in frames] == list(range(12))
+    for frame in frames:
+        used = frame.ref >= 0
+        for order, poc in zip(frame.ref[used], frame.ref_poc[used], strict=True):
+            assert order < frame.decode_order and by_order[int(order)].poc == poc
+
+
+def test_headers_alone_give_the_same_order() -> None:
+    data = encode(params="bframes=4:b-adapt=0", frames=12)
+    whole, _ = decode(data)
+    quick, _ = decode(data, headers=True)
+    assert [(f.poc, f.decode_order, f.picture_type) for f in quick] == [
+        (f.poc, f.decode_order, f.picture_type) for f in whole
+    ]
+
+
+def test_taps_change_nothing() -> None:
+    data = encode()
+    bare, _ = decode(data, prediction=False, residual=False, level=False)
+    for frame, other in zip(bare, decode(data)[0], strict=True):
+        assert frame.prediction is None and frame.residual is None and frame.level is None
+        for a, b in zip(frame.decoded, other.decoded, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_packets_of_a_container() -> None:
+    out = io.BytesIO()
+    with av.open(io.BytesIO(encode()), format="hevc") as source:
+        with av.open(out, "w", format="mp4") as target:
+            copy = target.add_stream_from_template(source.streams.video[0])
+            for k, packet in enumerate(source.demux(video=0)):
+                if packet.size:
+                    packet.stream, packet.pts, packet.dts = copy, k, k
+                    target.mux(packet)
+    out.seek(0)
+    with av.open(out) as container:
+        stream = container.streams.video[0]
+        decoder = HevcDecoder(extradata=stream.codec_context.extradata)
+        frames = []
+        for number, packet in enumerate(container.demux(stream)):
+            decoder.send(bytes(packet), number)
+            while (frame := decoder.receive()) is not None:
+                frames.append(frame)
+        decoder.flush()
+        while (frame := decoder.receive()) is not None:
+            frames.append(frame)
+    assert len(frames) == 6 and {frame.pts for frame in frames} == set(range(6))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_damage_ends_in_pictures_or_errors(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = bytearray(encode(frames=8))
+    for place in rng.integers(40, len(data), 1 + seed):
+        data[place] ^= 1 << int(rng.integers(8))
+    try:
+        frames, odd = decode(bytes(data))
+    except DavdError:
+        return
+    assert len(frames) <= 9
+    assert odd or all(not frame.concealed for frame in frames)
+
+
+def test_cut_off_anywhere() -> None:
+    data = encode(frames=3)
+    for size in range(0, len(data), 37):
+        try:
+            frames, _ = decode(data[:size])
+        except CorruptStreamError:
+            continue
+        assert len(frames) <= 3
+
+
+def test_a_lost_picture_is_told() -> None:
+    """Those that refer to it are marked, and so is its absence."""
+    units = encode(params="bframes=0:ref=1:keyint=50", frames=6).split(b"\0\0\1")[1:]
+    slices = [k for k, unit in enumerate(units) if unit[0] >> 1 & 63 in (0, 1)]
+    del units[slices[1]]
+    frames, odd = decode(b"".join(b"\0\0\1" + unit for unit in units))
+    assert odd["missing_references"] >= 1 and sum(frame.concealed for frame in frames) >= 1
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize("only", ["x_t*", "h_pcm*", "h_tiles*", "m_lt*", "r_*"])
+def test_streams_of_others(only: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks.hevc import conformance
+
+    vectors = Path(os.environ.get("DAVD_SHARED", "")) / "vectors-hevc"
+    if not (vectors / "manifest.csv").exists():
+        pytest.skip(f"there are no HEVC test streams in {vectors}")
+    assert conformance(vectors, only) == 0, capsys.readouterr().out
