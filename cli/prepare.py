@@ -3,8 +3,6 @@
 make dataset calls it; every step can be run by hand.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -31,7 +29,7 @@ make dataset SOURCE=raw WORK=work does the same as run, by make. docs/data.md ha
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="davd-prepare",
         description="Take raw talking-head videos to training-ready priors: face crops, H.264 at "
@@ -186,8 +184,8 @@ def _told(failed: list[dict[str, str]]) -> str:
     return f"{told} (failed.csv)" if told else "nothing failed"
 
 
-def _chosen(arguments: argparse.Namespace) -> Settings:
-    """Return the settings of the command line over those of the folder over the defaults."""
+def _chosen(arguments: argparse.Namespace) -> "Settings":
+    """The settings of the command line over those of the folder over the defaults."""
     from davd.data.work import Settings, read_result
 
     was = read_result(arguments.work / "settings.json") or {}

@@ -4,13 +4,11 @@ A clean file is FFV1 (every frame a key frame, lossless) at a constant frame rat
 found by its time and costs one seek and one decode: 1.3 ms at 224x224.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -31,7 +29,7 @@ class CleanVideo:
         """Take note of the file.
 
         Args:
-            path: a clip that `crop.crop_clip` wrote.
+            path: A clip that `crop.crop_clip` wrote.
         """
         self.path = Path(path)
         self._opened: _Opened | None = None
@@ -40,8 +38,8 @@ class CleanVideo:
         """Leave the open file behind."""
         return {"path": self.path, "_opened": None}
 
-    def __enter__(self) -> CleanVideo:
-        """Return the reader itself."""
+    def __enter__(self) -> Self:
+        """The reader itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,7 +52,7 @@ class CleanVideo:
             self._opened.container.close()
         self._opened = None
 
-    def _file(self) -> _Opened:
+    def _file(self) -> "_Opened":
         if self._opened is None or self._opened.owner != os.getpid():
             self._opened = _Opened(self.path)
         return self._opened
@@ -71,14 +69,14 @@ class CleanVideo:
         return video.width, video.height
 
     def __len__(self) -> int:
-        """Return the number of frames."""
+        """The number of frames."""
         return self._file().count()
 
     def __getitem__(self, frame: int) -> Picture:
-        """Return frame `frame` as `[H, W]`, `[H/2, W/2]`, `[H/2, W/2]` uint8: Y, Cb, Cr.
+        """Frame `frame` as `[H, W]`, `[H/2, W/2]`, `[H/2, W/2]` uint8: Y, Cb, Cr.
 
         Raises:
-            IndexError: there is no such frame.
+            IndexError: There is no such frame.
         """
         at = frame + len(self) if frame < 0 else frame
         picture = self._file().decode(at)
@@ -88,11 +86,11 @@ class CleanVideo:
         return y, cb, cr
 
     def read(self, start: int, stop: int) -> Picture:
-        """Return frames `start` to `stop - 1` as `[T, H, W]` and two `[T, H/2, W/2]` uint8.
+        """Frames `start` to `stop - 1` as `[T, H, W]` and two `[T, H/2, W/2]` uint8.
 
         Raises:
-            IndexError: one of them does not exist.
-            ValueError: nothing is asked for.
+            IndexError: One of them does not exist.
+            ValueError: Nothing is asked for.
         """
         if not 0 <= start < stop:
             raise ValueError(f"frames {start} to {stop} are none; 0 <= start < stop is allowed")
@@ -117,7 +115,7 @@ class _Opened:
         self._decoder: Iterator[av.VideoFrame] = iter(())
 
     def count(self) -> int:
-        """Return the number of frames."""
+        """The number of frames."""
         if self._frames is None:
             self._seek(0)
             packets = self.container.demux(self.video)
@@ -131,8 +129,8 @@ class _Opened:
         self._decoder = self.container.decode(self.video)
         self._next = frame
 
-    def decode(self, frame: int) -> av.VideoFrame | None:
-        """Return a frame, or None if there is none of that number."""
+    def decode(self, frame: int) -> "av.VideoFrame | None":
+        """A frame, or None if there is none of that number."""
         if frame != self._next:
             self._seek(frame)
         for picture in self._decoder:
@@ -145,7 +143,7 @@ class _Opened:
         return None
 
 
-def plane_array(plane: av.video.plane.VideoPlane) -> np.ndarray:
+def plane_array(plane: "av.video.plane.VideoPlane") -> np.ndarray:
     """Copy a plane of 8-bit samples, `[H, W]`."""
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width].copy()

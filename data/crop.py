@@ -6,8 +6,6 @@ ffmpeg's own timestamps, so that offsets between the streams, edit lists, variab
 gaps in the sound are undone; the sound has exactly the samples of the frames.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
@@ -32,17 +30,17 @@ def crop_clip(source: Path, work: Path, name: str, settings: Settings) -> dict:
     """Make the clean clips of one source: `clips/NAME.mkv`, and the result `clips/ID.json`.
 
     Args:
-        source: any video.
-        work: the work folder.
+        source: Any video.
+        work: The work folder.
         name: ID of the source, a relative path without suffix.
-        settings: size, frame rate and so on.
+        settings: Size, frame rate and so on.
 
     Returns:
         The result: `status`, `probe` of the source, `shots` with their boxes or the reason they
         were dropped, `clips` with frames, boxes and delay of the sound, and `commands`.
 
     Raises:
-        OSError: the disk is full or the like, which is not the clip's fault.
+        OSError: The disk is full or the like, which is not the clip's fault.
     """
     folder = work / "clips"
     return step(folder / f"{name}.json", lambda: _crop(source, folder, name, settings))
@@ -115,11 +113,11 @@ def _large(shot: faces.Shot, settings: Settings) -> faces.Shot:
 
 
 def _span(shot: faces.Shot, fps: Fraction) -> tuple[int, int]:
-    """Return the first and the past-the-last sound sample of a shot."""
+    """The first and the past-the-last sound sample of a shot."""
     return round(shot.start * SAMPLE_RATE / fps), round(shot.stop * SAMPLE_RATE / fps)
 
 
-def _sound(node: FilterableStream, start: float, span: tuple[int, int]) -> FilterableStream:
+def _sound(node: "FilterableStream", start: float, span: tuple[int, int]) -> "FilterableStream":
     """Chain filters: 16 kHz mono with sample 0 at time `start`, gaps filled, samples of `span`."""
     node = node.filter("asetpts", f"PTS-({start:.6f})/TB")
     fill = {"async": 1, "min_hard_comp": 0.005, "first_pts": 0}
@@ -169,8 +167,8 @@ def _public(command: str, source: Path, target: Path) -> str:
 
 
 def _picture(
-    node: FilterableStream, shot: faces.Shot, seen: Probe, settings: Settings
-) -> FilterableStream:
+    node: "FilterableStream", shot: faces.Shot, seen: Probe, settings: Settings
+) -> "FilterableStream":
     """Chain filters: frames of the shot, cropped, scaled, 8-bit 4:2:0."""
     node = node.filter("trim", start_frame=shot.start, end_frame=shot.stop)
     node = node.filter("setpts", "PTS-STARTPTS")
@@ -241,7 +239,7 @@ def _describe(target: Path, name: str, shot: faces.Shot, seen: Probe, fps: Fract
 
 
 def _in_crop(shot: faces.Shot, width: int) -> faces.Box | None:
-    """Return the face's box in the clip's pixels."""
+    """The face's box in the clip's pixels."""
     if shot.face is None or shot.crop is None:
         return None
     scale = width / shot.crop[2]
@@ -255,7 +253,7 @@ def _in_crop(shot: faces.Shot, width: int) -> faces.Box | None:
 
 
 def samples_of(path: Path) -> np.ndarray:
-    """Return the sound of a clip, `[S]` int16."""
+    """The sound of a clip, `[S]` int16."""
     import av
 
     with av.open(str(path)) as container:

@@ -8,8 +8,6 @@ The crop is fixed for the whole shot: a box that follows the face would move the
 the encoder and spend its bits on that.
 """
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,12 +51,12 @@ class Shot:
     """Frames between two cuts and what is seen in them.
 
     Attributes:
-        start: first frame on the output's grid.
-        stop: one past the last frame.
-        face: median box of the face in source pixels; None if there is no steady one.
-        crop: square to be cut out, source pixels; None likewise.
-        found: share of looks at which the face was found.
-        dropped: why the shot is not used; "" if it is.
+        start: First frame on the output's grid.
+        stop: One past the last frame.
+        face: Median box of the face in source pixels; None if there is no steady one.
+        crop: Square to be cut out, source pixels; None likewise.
+        found: Share of looks at which the face was found.
+        dropped: Why the shot is not used; "" if it is.
     """
 
     start: int
@@ -99,7 +97,7 @@ def grey_frames(
             process.terminate()
 
 
-def on_grid(stream: FilterableStream, seen: Probe, fps: Fraction) -> FilterableStream:
+def on_grid(stream: "FilterableStream", seen: Probe, fps: Fraction) -> "FilterableStream":
     """Put a video stream on a constant frame rate that begins with its first frame.
 
     Interlaced video is made progressive first: a comb of two moments would be learnt as truth.
@@ -111,7 +109,7 @@ def on_grid(stream: FilterableStream, seen: Probe, fps: Fraction) -> FilterableS
 
 
 @cache
-def _cascade(name: str) -> cv2.CascadeClassifier:
+def _cascade(name: str) -> "cv2.CascadeClassifier":
     import cv2
     import cv2.data
 
@@ -121,7 +119,7 @@ def _cascade(name: str) -> cv2.CascadeClassifier:
 
 
 def detect(grey: np.ndarray) -> list[Box]:
-    """Return the face boxes in one grey picture, the largest first.
+    """The face boxes in one grey picture, the largest first.
 
     Args:
         grey: `[h, w]` uint8.
@@ -138,7 +136,7 @@ def detect(grey: np.ndarray) -> list[Box]:
 
 
 def cuts(changes: np.ndarray) -> list[int]:
-    """Return the frames at which a new shot begins.
+    """The frames at which a new shot begins.
 
     Args:
         changes: `[T]` mean absolute change of each frame against the one before, grey levels;
@@ -164,17 +162,17 @@ def find_shots(
     """Split a video at its cuts and find the face of each shot.
 
     Args:
-        path: the video.
-        seen: what `probe` says of it.
-        fps: frame rate of the output's grid.
-        least_seconds: shorter shots are dropped.
-        short_side: of the thumbnails, pixels; faces down to an eighth of it are found.
+        path: The video.
+        seen: What `probe` says of it.
+        fps: Frame rate of the output's grid.
+        least_seconds: Shorter shots are dropped.
+        short_side: Of the thumbnails, pixels; faces down to an eighth of it are found.
 
     Returns:
         All shots in order, with the reason in `dropped` where one cannot be used.
 
     Raises:
-        ClipError: no frame could be decoded.
+        ClipError: No frame could be decoded.
     """
     step = max(1, round(fps / LOOKS_A_SECOND))
     changes: list[float] = []
@@ -206,7 +204,7 @@ def _too_short(shot: Shot) -> Shot:
 
 
 def _overlap(a: Box, b: Box) -> float:
-    """Return intersection over union."""
+    """Intersection over union."""
     w = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     h = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     both = max(w, 0) * max(h, 0)
@@ -214,7 +212,7 @@ def _overlap(a: Box, b: Box) -> float:
 
 
 def steadiest(looks: list[list[Box]]) -> list[Box]:
-    """Return the boxes of the face that is seen most, by area times times seen."""
+    """The boxes of the face that is seen most, by area times times seen."""
     tracks: list[list[Box]] = []
     for boxes in looks:
         free = list(range(len(tracks)))
@@ -252,12 +250,12 @@ def _judge(
 
 
 def square(face: Box, size: tuple[int, int], *, factor: float = CROP_FACTOR) -> Box:
-    """Return the crop around a face: `factor` times its side, inside the picture, on even samples.
+    """The crop around a face: `factor` times its side, inside the picture, on even samples.
 
     Args:
-        face: in source pixels.
-        size: width and height of the picture.
-        factor: crop's side over face's side.
+        face: In source pixels.
+        size: Width and height of the picture.
+        factor: Crop's side over face's side.
     """
     side = min(round(factor * max(face[2:])), *size) // 2 * 2
     x = face[0] + face[2] / 2 - side / 2
@@ -268,7 +266,7 @@ def square(face: Box, size: tuple[int, int], *, factor: float = CROP_FACTOR) -> 
 
 
 def usual_face(width: int, height: int) -> Box:
-    """Return where the face is taken to be in a picture in which none was found.
+    """Where the face is taken to be in a picture in which none was found.
 
     That is where `square` would have put it, in the largest square around the picture's centre.
     """
@@ -279,7 +277,7 @@ def usual_face(width: int, height: int) -> Box:
 
 
 def mouth(face: Box, size: tuple[int, int]) -> Box:
-    """Return the region of the mouth below the nose, from the face box, clipped to the picture."""
+    """The region of the mouth below the nose, from the face box, clipped to the picture."""
     x0, x1 = face[0] + 0.22 * face[2], face[0] + 0.78 * face[2]
     y0, y1 = face[1] + 0.62 * face[3], face[1] + 1.05 * face[3]
     x0, y0 = max(round(x0), 0), max(round(y0), 0)

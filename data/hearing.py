@@ -63,7 +63,7 @@ def mfcc(wave: np.ndarray) -> np.ndarray:
     """Mel-frequency cepstral coefficients at 16 kHz.
 
     Args:
-        wave: float `[S]` in -1..1.
+        wave: Float `[S]` in -1..1.
 
     Returns:
         float32 `[1 + S // 160, 13]`.

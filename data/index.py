@@ -3,8 +3,6 @@
 Needs the standard library only.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io
@@ -30,12 +28,12 @@ class ClipAudio:
     """What is known of a clip's sound.
 
     Attributes:
-        present: there is any.
-        delay_ms: how late it is against the mouth; None: could not be measured. To undo it, take
+        present: There is any.
+        delay_ms: How late it is against the mouth; None: could not be measured. To undo it, take
             the sound at `t + delay_ms / 1000` for the picture at `t`.
-        certainty: of the measurement; see `sync.Delay`.
-        sure: the measurement may be believed.
-        shift_applied_ms: what `fix_sync` has undone already.
+        certainty: Of the measurement; see `sync.Delay`.
+        sure: The measurement may be believed.
+        shift_applied_ms: What `fix_sync` has undone already.
     """
 
     present: bool
@@ -59,24 +57,24 @@ class Clip:
     """One clip; paths are absolute.
 
     Attributes:
-        name: unique in the index.
-        speaker: who speaks.
+        name: Unique in the index.
+        speaker: Who speaks.
         split: "train", "val", "test", or "mixed" (see `segments`).
         segments: (start, stop, split) in frames, half open, disjoint; a window of frames belongs to
             a segment if it lies inside.
-        source: where the video comes from, in words.
-        licence: its licence, in words.
-        width: of every frame, pixels.
+        source: Where the video comes from, in words.
+        licence: Its licence, in words.
+        width: Of every frame, pixels.
         height: likewise.
-        fps: frames a second, constant.
-        frames: how many.
-        seconds: how long.
-        clean: what the encoder saw; read with `clean.CleanVideo`.
-        face: box of the face, None if it was not found.
-        mouth: region of the mouth.
-        audio: delay and so on.
+        fps: Frames a second, constant.
+        frames: How many.
+        seconds: How long.
+        clean: What the encoder saw; read with `clean.CleanVideo`.
+        face: Box of the face, None if it was not found.
+        mouth: Region of the mouth.
+        audio: Delay and so on.
         coded: H.264 files by rate factor.
-        priors: priors files by rate factor, or the coded clips where none were made: what
+        priors: Priors files by rate factor, or the coded clips where none were made: what
             `davd.bitstream.open` reads.
     """
 
@@ -104,11 +102,11 @@ class Index:
     """A work folder's clips.
 
     Attributes:
-        root: the work folder.
+        root: The work folder.
         id: 12 hexadecimal digits that change when clips, splits or settings do.
-        settings: how the clips were made.
-        clips: the usable ones, by name.
-        failed: the others: clip, step, kind, reason.
+        settings: How the clips were made.
+        clips: The usable ones, by name.
+        failed: The others: clip, step, kind, reason.
     """
 
     root: Path
@@ -125,7 +123,7 @@ def build_index(work: Path) -> Path:
         Path of `index.json`.
 
     Raises:
-        FileNotFoundError: nothing was scanned into this folder.
+        FileNotFoundError: Nothing was scanned into this folder.
     """
     sources = load_sources(work)
     path = work / "index.json"
@@ -165,7 +163,7 @@ def build_index(work: Path) -> Path:
 def _of_source(
     work: Path, source: Source, crfs: list[int], by: str
 ) -> tuple[list[dict], list[dict[str, str]]]:
-    """Return the index's entries of one source, and what is to be said of it in failed.csv."""
+    """The index's entries of one source, and what is to be said of it in failed.csv."""
     faults: list[dict[str, str]] = []
 
     def fault(step: str, kind: str, reason: str) -> None:
@@ -232,8 +230,8 @@ def load_index(path: str | os.PathLike[str]) -> Index:
         path: `index.json` or the work folder.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: the file is something else, or of another version.
+        FileNotFoundError: There is none.
+        ValueError: The file is something else, or of another version.
     """
     file = Path(path)
     file = file / "index.json" if file.is_dir() else file

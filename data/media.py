@@ -4,8 +4,6 @@ Commands are built with ffmpeg-python and run by the ffmpeg on PATH, else by the
 imageio-ffmpeg wheel. `DAVD_FFMPEG` names another.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
@@ -31,16 +29,16 @@ class Probe:
     """What a file holds.
 
     Attributes:
-        codec: name of the video codec, "h264".
-        width: of the picture as it is to be shown, in pixels.
+        codec: Name of the video codec, "h264".
+        width: Of the picture as it is to be shown, in pixels.
         height: likewise.
         pix_fmt: "yuv420p".
-        rate: average frames a second.
-        constant: every frame lies on the grid of `rate` to within 1 ms.
-        interlaced: the first frame says that it is two fields.
-        frames: number of frames.
-        start: time of the first frame in the container's clock, seconds.
-        stop: end of the last frame.
+        rate: Average frames a second.
+        constant: Every frame lies on the grid of `rate` to within 1 ms.
+        interlaced: The first frame says that it is two fields.
+        frames: Number of frames.
+        start: Time of the first frame in the container's clock, seconds.
+        stop: End of the last frame.
         sound: "aac 48000 Hz 2 ch", or "" if there is none.
     """
 
@@ -59,10 +57,10 @@ class Probe:
 
 @cache
 def ffmpeg_path() -> str:
-    """Return the ffmpeg to run.
+    """The ffmpeg to run.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: There is none.
     """
     found = os.environ.get("DAVD_FFMPEG") or shutil.which("ffmpeg")
     if found:
@@ -78,7 +76,7 @@ def ffmpeg_path() -> str:
 
 @cache
 def ffmpeg_version() -> str:
-    """Return the first line of `ffmpeg -version` without the copyright."""
+    """The first line of `ffmpeg -version` without the copyright."""
     text = subprocess.run([ffmpeg_path(), "-version"], capture_output=True, text=True, check=True)
     return text.stdout.split(" Copyright")[0].strip()
 
@@ -87,15 +85,15 @@ def run_ffmpeg(arguments: Sequence[str], *, folder: Path | None = None) -> str:
     """Run ffmpeg.
 
     Args:
-        arguments: what follows the program's name, as `ffmpeg.get_args` gives it.
-        folder: working folder; relative names in `arguments` are looked up there.
+        arguments: What follows the program's name, as `ffmpeg.get_args` gives it.
+        folder: Working folder; relative names in `arguments` are looked up there.
 
     Returns:
         The command as one line, with "ffmpeg" for the program, to be recorded.
 
     Raises:
         ClipError: ffmpeg failed; the reason is its last words.
-        OSError: the disk is full.
+        OSError: The disk is full.
     """
     arguments = ["-hide_banner", "-nostdin", "-v", "error", *arguments]
     done = subprocess.run(
@@ -131,7 +129,7 @@ def probe(path: Path) -> Probe:
     """Read headers and timestamps of a file; no picture but the first is decoded.
 
     Raises:
-        ClipError: not a video, empty, or nothing in it can be decoded.
+        ClipError: Not a video, empty, or nothing in it can be decoded.
     """
     import av
     from av.error import FFmpegError
@@ -147,7 +145,7 @@ def probe(path: Path) -> Probe:
         raise ClipError(f"not a video that FFmpeg can open: {error.strerror}") from error
 
 
-def _probe(container: InputContainer) -> Probe:
+def _probe(container: "InputContainer") -> Probe:
     video = container.streams.video[0]
     sound = container.streams.audio[0] if container.streams.audio else None
     times = sorted(
@@ -190,19 +188,19 @@ def _probe(container: InputContainer) -> Probe:
 
 def write_frames(
     path: str | os.PathLike[str],
-    frames: Iterable[np.ndarray],
+    frames: "Iterable[np.ndarray]",
     fps: Fraction,
-    samples: np.ndarray | None = None,
+    samples: "np.ndarray | None" = None,
     rate: int = 16000,
 ) -> None:
     """Write pictures, and sound where there is any, without loss: FFV1 and PCM in Matroska.
 
     Args:
-        path: file to write; an existing one is replaced.
+        path: File to write; an existing one is replaced.
         frames: uint8 RGB `[H, W, 3]` each.
-        fps: frames a second.
+        fps: Frames a second.
         samples: int16 mono; None: a file without sound.
-        rate: samples a second.
+        rate: Samples a second.
     """
     import av
 

@@ -5,8 +5,6 @@ The photograph is NASA's portrait of Eileen Collins, public domain, as shipped w
 the two inner lip lines lies the mouth's inside, and `synthetic` opens and closes it from there.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +19,13 @@ class Portrait:
 
     Attributes:
         image: `[H, W, 3]` float RGB, 0..255.
-        mouth: centre x and half the width between the mouth's corners.
+        mouth: Centre x and half the width between the mouth's corners.
         upper: `[9]` y of the upper lip's inner edge at `LIP_NODES`.
         lower: `[9]` y of the lower lip's inner edge; the teeth are seen in between.
         eyes: (x, y, half width, half height) of each eye's opening.
-        chin: y of the chin's lower edge.
-        head: centre x, y and radii of the head with its hair.
-        face: x, y, width, height of the face as a detector would box it.
+        chin: Y of the chin's lower edge.
+        head: Centre x, y and radii of the head with its hair.
+        face: X, y, width, height of the face as a detector would box it.
     """
 
     image: np.ndarray
@@ -41,10 +39,10 @@ class Portrait:
 
 
 def photographed(rng: np.random.Generator) -> Portrait:
-    """Return the photographed portrait with light, tint and facing drawn from `rng`.
+    """The photographed portrait with light, tint and facing drawn from `rng`.
 
     Raises:
-        ModuleNotFoundError: scikit-image, which ships the picture, is not installed.
+        ModuleNotFoundError: Scikit-image, which ships the picture, is not installed.
     """
     from skimage.data import astronaut
 
@@ -81,7 +79,7 @@ def _mirrored(p: Portrait) -> Portrait:
 
 
 def _texture(rng: np.random.Generator, size: int, grains: tuple[int, ...]) -> np.ndarray:
-    """Return `[size, size]` noise of about -1..1: one octave for each grain (pixels)."""
+    """`[size, size]` noise of about -1..1: one octave for each grain (pixels)."""
     out = np.zeros((size, size))
     at = np.arange(size)
     for grain in grains:
@@ -102,7 +100,7 @@ class _Canvas:
         self.y, self.x = np.mgrid[0:size, 0:size].astype(np.float64)
 
     def ellipse(self, cx: float, cy: float, rx: float, ry: float, soft: float = 1.5) -> np.ndarray:
-        """Return the mask of an ellipse, its edge `soft` pixels wide."""
+        """The mask of an ellipse, its edge `soft` pixels wide."""
         distance = np.hypot((self.x - cx) / rx, (self.y - cy) / ry) - 1.0
         return np.clip(0.5 - distance * min(rx, ry) / soft, 0.0, 1.0)
 
@@ -113,7 +111,7 @@ class _Canvas:
 
 
 def drawn(rng: np.random.Generator) -> Portrait:
-    """Return a drawn face with random proportions, colours and texture."""
+    """A drawn face with random proportions, colours and texture."""
     size, cx = 512, 256.0
     broad, tall = rng.uniform(0.9, 1.1), rng.uniform(0.93, 1.07)
     skin = np.array([224.0, 172.0, 140.0]) * rng.uniform(0.5, 1.05) * rng.uniform(0.98, 1.02, 3)

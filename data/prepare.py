@@ -9,8 +9,6 @@ one result a source beside its files (`clips/ID.json`, `coded/crf42/ID.json`,
 tried again, and it stops nobody else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,10 +35,10 @@ _SOUND: dict[str, dict[str, object]] = {
 
 
 def _clips_before(path: Path, what: str) -> list[dict] | dict:
-    """Return the clips of the step before, or the result that says why there are none.
+    """The clips of the step before, or the result that says why there are none.
 
     Raises:
-        FileNotFoundError: that step has not been run.
+        FileNotFoundError: That step has not been run.
     """
     before = read_result(path)
     if before is None:
@@ -56,10 +54,10 @@ def encode_clip(work: Path, name: str, crf: int, settings: Settings) -> dict:
     """Encode the clips of one source with x264: `coded/crfNN/NAME.mp4` and its result.
 
     Args:
-        work: the work folder.
+        work: The work folder.
         name: ID of the source.
         crf: x264's constant rate factor, 0..51.
-        settings: the preset and the sound's codec.
+        settings: The preset and the sound's codec.
 
     Returns:
         The result: for each clip `bytes`, `frames` and `psnr_y` (dB, over the whole clip's luma),
@@ -111,10 +109,10 @@ def _encode(work: Path, clip: dict, folder: Path, crf: int, settings: Settings) 
 
 
 def psnr_y(coded: Path, clean: Path) -> float:
-    """Return the PSNR of a coded clip's luma in dB, over all frames as one.
+    """The PSNR of a coded clip's luma in dB, over all frames as one.
 
     Raises:
-        ClipError: the two have not the same number of frames, or the coded one does not decode.
+        ClipError: The two have not the same number of frames, or the coded one does not decode.
     """
     import av
     from av.error import FFmpegError
@@ -139,9 +137,9 @@ def extract_clip(work: Path, name: str, crf: int) -> dict:
     """Extract the priors of the coded clips of one source: `priors/crfNN/NAME.h5` and its result.
 
     Args:
-        work: the work folder.
+        work: The work folder.
         name: ID of the source.
-        crf: names the folder of the coded clips.
+        crf: Names the folder of the coded clips.
 
     Returns:
         The result: for each clip `frames` and `bytes`.

@@ -57,7 +57,7 @@ class ClipReader:
         level: Read levels and all that projection needs, residuals unlimited.
         bitstream: Read prediction and residual, where they are stored.
         motion: Read where places were and when they were coded, where the file holds motion.
-        face: x, y, width, height in luma samples of the whole picture.
+        face: X, y, width, height in luma samples of the whole picture.
         mouth: Likewise.
         cache: Folder for the flat file; None reads the sources each time.
         name: Of the clip, for messages.

@@ -28,9 +28,9 @@ class Done:
     """What came of a run: sources finished (usable or not), and lost to faults that are not theirs.
 
     Attributes:
-        finished: number of sources with all their results.
-        lost: number of sources without; `errors` says why.
-        errors: the fault by the source's ID.
+        finished: Number of sources with all their results.
+        lost: Number of sources without; `errors` says why.
+        errors: The fault by the source's ID.
     """
 
     finished: int
@@ -67,17 +67,17 @@ def run_all(
     """Prepare every source that `scan` listed and that is not finished.
 
     Args:
-        work: the work folder, absolute.
-        crfs: rate factors.
-        workers: worker processes to start on this machine; None: 1.
-        scheduler: address of a running scheduler to use instead.
-        retries: how often a task that raised (a full disk, a lost mount) is tried again. Tasks of
+        work: The work folder, absolute.
+        crfs: Rate factors.
+        workers: Worker processes to start on this machine; None: 1.
+        scheduler: Address of a running scheduler to use instead.
+        retries: How often a task that raised (a full disk, a lost mount) is tried again. Tasks of
             workers that died are always run again, up to Dask's `allowed-failures` (3).
-        priors: extract priors files; without, training decodes the coded clips.
+        priors: Extract priors files; without, training decodes the coded clips.
 
     Raises:
-        ModuleNotFoundError: dask is not installed.
-        OSError: the scheduler does not answer.
+        ModuleNotFoundError: Dask is not installed.
+        OSError: The scheduler does not answer.
     """
     from tqdm import tqdm
 

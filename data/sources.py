@@ -5,8 +5,6 @@ column `file` and any of `speaker`, `split`, `source`, `licence`; else it is the
 video's path (VoxCeleb: `id00012/...`), else the file's own name.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import os
@@ -35,11 +33,11 @@ class Source:
     """One raw video.
 
     Attributes:
-        name: its ID.
-        path: relative to the source folder.
-        speaker: who speaks.
-        split: as a table says, else "".
-        source: where it comes from, as a table says.
+        name: Its ID.
+        path: Relative to the source folder.
+        speaker: Who speaks.
+        split: As a table says, else "".
+        source: Where it comes from, as a table says.
         licence: likewise.
     """
 
@@ -52,7 +50,7 @@ class Source:
 
 
 def _tables(folder: Path) -> dict[str, dict[str, str]]:
-    """Return the rows of the tables by the file's path, absolute and without suffix."""
+    """The rows of the tables by the file's path, absolute and without suffix."""
     rows: dict[str, dict[str, str]] = {}
     for base in (folder.parent, folder):  # the nearer one wins
         for table in (base / name for name in _TABLES):
@@ -66,11 +64,11 @@ def _tables(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def find_sources(folder: Path) -> list[Source]:
-    """Return the videos under a folder, in the order of their names.
+    """The videos under a folder, in the order of their names.
 
     Raises:
-        FileNotFoundError: no such folder, or no video in it.
-        ValueError: a table names a split that is none.
+        FileNotFoundError: No such folder, or no video in it.
+        ValueError: A table names a split that is none.
     """
     folder = folder.resolve()
     if not folder.is_dir():
@@ -130,15 +128,15 @@ def scan(
     Files are only touched if they change, so that make sees nothing new where nothing is new.
 
     Args:
-        folder: the videos.
-        work: the work folder.
-        settings: how clips will be made.
-        speaker: who speaks in all of them; empty: as tables and folders say.
-        splits: by ID, over what tables say.
+        folder: The videos.
+        work: The work folder.
+        settings: How clips will be made.
+        speaker: Who speaks in all of them; empty: as tables and folders say.
+        splits: By ID, over what tables say.
 
     Raises:
-        FileNotFoundError: as `find_sources`.
-        ValueError: the work folder lies inside the source tree of davd or of the videos, or was
+        FileNotFoundError: As `find_sources`.
+        ValueError: The work folder lies inside the source tree of davd or of the videos, or was
             made with other settings.
     """
     folder, work = folder.resolve(), work.resolve()
@@ -169,10 +167,10 @@ def scan(
 
 
 def load_sources(work: Path) -> list[Source]:
-    """Return what `scan` listed.
+    """What `scan` listed.
 
     Raises:
-        FileNotFoundError: nothing was scanned into this folder.
+        FileNotFoundError: Nothing was scanned into this folder.
     """
     listing = read_result(work / "sources.json")
     if listing is None:
@@ -181,12 +179,12 @@ def load_sources(work: Path) -> list[Source]:
 
 
 def _chance(text: str) -> float:
-    """Return a number in [0, 1) that depends on the text alone."""
+    """A number in [0, 1) that depends on the text alone."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
 
 
 def split_of(key: str) -> str:
-    """Return the split of a speaker; it does not depend on who else there is."""
+    """The split of a speaker; it does not depend on who else there is."""
     chance, edge = _chance(key), 0.0
     for split, share in _SHARES:
         edge += share
@@ -198,13 +196,13 @@ def split_of(key: str) -> str:
 def segments(
     source: Source, clip: str, frames: int, fps: float, by: str
 ) -> list[tuple[int, int, str]]:
-    """Return the parts of a clip and their splits.
+    """The parts of a clip and their splits.
 
     Args:
-        source: the clip's source; a split that a table gives is kept.
-        clip: name of the clip.
-        frames: number of frames.
-        fps: frames a second.
+        source: The clip's source; a split that a table gives is kept.
+        clip: Name of the clip.
+        frames: Number of frames.
+        fps: Frames a second.
         by: "speaker": all of a speaker in one split. "time": for one speaker, the first 80 % of
             each clip for training, then validation and test, a second apart; clips under 30 s go
             whole into the split that their name draws.

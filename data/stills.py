@@ -31,7 +31,7 @@ def photographs(folder: Path) -> list[Path]:
     """The pictures under a folder, by name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: There is none.
     """
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
     if not found:
@@ -70,11 +70,11 @@ def moving_window(
     """Views of a part of a picture that shifts, turns and zooms.
 
     Args:
-        rng: decides where and how.
+        rng: Decides where and how.
         picture: uint8 `[H, W, 3]`.
-        size: side of a view.
-        count: how many.
-        motion: pixels by which it shifts, as a standard deviation; turn and zoom go with it.
+        size: Side of a view.
+        count: How many.
+        motion: Pixels by which it shifts, as a standard deviation; turn and zoom go with it.
 
     Yields:
         uint8 `[size, size, 3]`.
@@ -105,9 +105,9 @@ def moving_stills(
 
     Args:
         pictures: uint8 RGB `[H, W, 3]` each.
-        seed: decides all there is to decide.
-        size: side of the frames.
-        count: how many.
+        seed: Decides all there is to decide.
+        size: Side of the frames.
+        count: How many.
 
     Yields:
         uint8 RGB `[size, size, 3]`.

@@ -6,8 +6,6 @@ regression has not seen, is the delay. The certainty says how far that best lies
 Lips move before the voice is heard, so that a delay of one frame is within what speakers do.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -33,9 +31,9 @@ class Delay:
     """What was measured.
 
     Attributes:
-        ms: how late the sound is, milliseconds; negative: it is early.
-        certainty: height of the best fit above the others, in their standard deviations.
-        sure: certainty is at least `SURE` and the best shift is well inside what was looked for.
+        ms: How late the sound is, milliseconds; negative: it is early.
+        certainty: Height of the best fit above the others, in their standard deviations.
+        sure: Certainty is at least `SURE` and the best shift is well inside what was looked for.
     """
 
     ms: float
@@ -44,12 +42,12 @@ class Delay:
 
 
 def band_energies(samples: np.ndarray, frames: int, fps: Fraction) -> np.ndarray:
-    """Return log energies of seven bands of the sound around each frame's time.
+    """Log energies of seven bands of the sound around each frame's time.
 
     Args:
         samples: `[S]` int16 at 16 kHz, the first at the time of the first frame.
-        frames: how many frames.
-        fps: their rate.
+        frames: How many frames.
+        fps: Their rate.
 
     Returns:
         `[frames, 7]`: log10 of the energy in a Hann window of two frames, centred on the middle of
@@ -67,7 +65,7 @@ def band_energies(samples: np.ndarray, frames: int, fps: Fraction) -> np.ndarray
 
 
 def _components(patches: np.ndarray) -> np.ndarray:
-    """Return `[T, C]` principal components of `[T, h, w]` patches, the strongest first."""
+    """`[T, C]` principal components of `[T, h, w]` patches, the strongest first."""
     flat = patches.reshape(len(patches), -1).astype(np.float64)
     flat = flat - flat.mean(0)
     _, _, axes = np.linalg.svd(flat[:: max(1, len(flat) // 600)], full_matrices=False)
@@ -91,12 +89,12 @@ def _level(x: np.ndarray, fps: Fraction) -> np.ndarray:
 
 
 def _fit(x: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
-    """Return `[C]` correlations of each column of `y` with its prediction on parts left out.
+    """`[C]` correlations of each column of `y` with its prediction on parts left out.
 
     Args:
         x: `[T, D]` what is predicted from.
         y: `[T, C]` what is predicted.
-        ridge: weight of the penalty.
+        ridge: Weight of the penalty.
     """
     edges = np.linspace(0, len(x), _FOLDS + 1).astype(int)
     predicted = np.empty_like(y)
@@ -110,12 +108,12 @@ def _fit(x: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
 
 
 def fits(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> np.ndarray:
-    """Return `[2 * REACH + 1]` how well the mouth predicts the sound at each shift, in frames.
+    """How well the mouth predicts the sound at each shift, in frames.
 
     Args:
         patches: `[T, h, w]` grey levels of the mouth's region.
         samples: `[S]` int16 at 16 kHz, in step with the frames.
-        fps: frames a second.
+        fps: Frames a second.
     """
     parts = _components(patches)
     sound = _level(band_energies(samples, len(patches), fps), fps)
@@ -134,7 +132,7 @@ def measure(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> Delay | 
     Args:
         patches: `[T, h, w]` grey levels of the mouth's region.
         samples: `[S]` int16 at 16 kHz, in step with the frames.
-        fps: frames a second.
+        fps: Frames a second.
 
     Returns:
         The delay, to a fraction of a frame; None if the clip is too short or silent.
@@ -155,11 +153,11 @@ def measure(patches: np.ndarray, samples: np.ndarray, fps: Fraction) -> Delay | 
 
 
 def patches_of(luma: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """Return `[T, 10, 14]` grey levels: the mouth's box of every frame, averaged down.
+    """`[T, 10, 14]` grey levels: the mouth's box of every frame, averaged down.
 
     Args:
         luma: `[T, H, W]` uint8.
-        box: x, y, width, height of the mouth's region.
+        box: X, y, width, height of the mouth's region.
     """
     x, y, w, h = box
     rows, columns = _PATCH
@@ -170,7 +168,7 @@ def patches_of(luma: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def _averaging(size: int, parts: int) -> np.ndarray:
-    """Return the `[parts, size]` matrix that averages `size` samples down to `parts`."""
+    """The `[parts, size]` matrix that averages `size` samples down to `parts`."""
     edges = np.linspace(0, size, parts + 1)
     at = np.arange(size)
     low = np.maximum(at[None], edges[:-1, None])

@@ -11,8 +11,6 @@ phoneme track, so what a low bit rate takes from the mouth can be told from the 
 Needs opencv (for the warp) and, for the photographed face, scikit-image.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
@@ -36,11 +34,11 @@ class TalkingHead:
     Attributes:
         frames: `[T, H, W, 3]` uint8 RGB.
         samples: `[S]` int16 mono sound, 16000 samples a second, `S = T / fps * 16000`.
-        fps: frames a second.
+        fps: Frames a second.
         phonemes: (symbol, start, end), seconds; "." is a pause.
         opening: `[T]` height of the gap between the lips, as a share of the mouth's width.
-        face: x, y, width, height of the face in the first frame, as a detector would box it.
-        speaker: a name for the pair of voice and face.
+        face: X, y, width, height of the face in the first frame, as a detector would box it.
+        speaker: A name for the pair of voice and face.
     """
 
     frames: np.ndarray
@@ -67,21 +65,21 @@ def synthesise(
     """Draw and voice a talking head.
 
     Args:
-        seed: what is said and how the head moves.
-        seconds: length; rounded to whole frames.
-        size: width and height of the frames in pixels, or both.
-        fps: frames a second.
+        seed: What is said and how the head moves.
+        seconds: Length; rounded to whole frames.
+        size: Width and height of the frames in pixels, or both.
+        fps: Frames a second.
         face: "photograph" or "drawn"; None: by the speaker.
-        speaker: seed of voice and face; None: `seed`.
+        speaker: Seed of voice and face; None: `seed`.
         zoom: 1 fills the frame with the head, as a face crop does; 0.4 leaves room around it.
-        noise: standard deviation of the camera's noise, in grey levels.
-        motion: how much the head moves; 0 not at all.
+        noise: Standard deviation of the camera's noise, in grey levels.
+        motion: How much the head moves; 0 not at all.
 
     Returns:
         The clip. The same arguments give the same clip.
 
     Raises:
-        ValueError: unknown kind of face, or nothing to draw.
+        ValueError: Unknown kind of face, or nothing to draw.
     """
     if face not in (None, *FACES):
         raise ValueError(f"face is {face!r}; allowed are {', '.join(FACES)} and None")
@@ -119,7 +117,7 @@ def synthesise(
 
 
 def _sway(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Return `[T, 4]` head motion: x, y (share of the head's radius), roll (radians), log scale."""
+    """`[T, 4]` head motion: x, y (share of the head's radius), roll (radians), log scale."""
     out = np.zeros((len(times), 4))
     for axis, reach in enumerate((0.035, 0.03, 0.03, 0.012)):
         for f in rng.uniform(0.15, 1.1, 3):
@@ -128,7 +126,7 @@ def _sway(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
 
 
 def _blinks(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Return `[T]` how far the lids are shut, 0..1: blinks of 0.2 s every few seconds."""
+    """How far the lids are shut, `[T]`, 0..1: blinks of 0.2 s every few seconds."""
     out, at = np.zeros(len(times)), rng.uniform(0.3, 2.5)
     while at < times[-1]:
         out = np.maximum(out, np.clip(1.3 - np.abs(times - at) / 0.1, 0.0, 1.0))
@@ -137,14 +135,14 @@ def _blinks(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
 
 
 def _gap(shape: np.ndarray) -> float:
-    """Return the height of the gap between the lips, as a share of the mouth's width at rest."""
+    """The height of the gap between the lips, as a share of the mouth's width at rest."""
     jaw, _, pursed, teeth, tuck = shape
     gap = 0.36 * jaw * (1.0 - 0.3 * pursed) + 0.15 * teeth * (1.0 - jaw)
     return float((1.0 - tuck) * gap + tuck * 0.09)
 
 
 def _fade(distance: np.ndarray, start: float, stop: float) -> np.ndarray:
-    """Return 1 below `start`, 0 above `stop`, smooth between."""
+    """1 below `start`, 0 above `stop`, smooth between."""
     t = np.clip((stop - distance) / (stop - start), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 
@@ -170,7 +168,7 @@ class _Stage:
         self.stiff = _fade(distance, 1.0, 1.7)  # 1 on the head, 0 on what stands still
 
     def face_box(self) -> tuple[int, int, int, int]:
-        """Return the face box in frame pixels: x, y, width, height."""
+        """The face box in frame pixels: x, y, width, height."""
         x, y, w, h = self.portrait.face
         left = (x - self.centre[0]) / self.pixel + self.size[0] / 2
         top = (y - self.centre[1]) / self.pixel + self.size[1] / 2
@@ -308,7 +306,7 @@ def write_video(path: str | PathLike[str], head: TalkingHead) -> None:
     """Write a talking head without loss: FFV1 and PCM in Matroska.
 
     Args:
-        path: file to write; an existing one is replaced.
-        head: what `synthesise` returned. Its RGB is turned to BT.601 yuv420p once, by FFmpeg.
+        path: File to write; an existing one is replaced.
+        head: What `synthesise` returned. Its RGB is turned to BT.601 yuv420p once, by FFmpeg.
     """
     write_frames(path, head.frames, head.fps, head.samples, RATE)

@@ -8,8 +8,6 @@ Source: formant frequencies after Peterson and Barney, "Control methods used in 
 vowels" (1952), rounded; the mouth shapes are ours.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +63,7 @@ class Speech:
 
 
 def babble(rng: np.random.Generator, seconds: float) -> list[tuple[str, float, float]]:
-    """Return random words of one to four syllables with pauses, filling `seconds`."""
+    """Random words of one to four syllables with pauses, filling `seconds`."""
     track: list[tuple[str, float, float]] = []
     now = 0.0
 
@@ -113,7 +111,7 @@ def _voiced(pitch: np.ndarray, formants: np.ndarray, loud: np.ndarray) -> np.nda
 
 
 def _hiss(rng: np.random.Generator, band: np.ndarray, loud: np.ndarray, hop: int) -> np.ndarray:
-    """Return noise shaped step by step to `band` (centre, width in Hz, `[K, 2]`) by overlap-add."""
+    """Noise shaped step by step to `band` (centre, width in Hz, `[K, 2]`) by overlap-add."""
     size, window = 4 * hop, np.hanning(4 * hop)
     f = np.fft.rfftfreq(size, 1.0 / RATE)
     out = np.zeros((len(loud) + 4) * hop)
@@ -131,9 +129,9 @@ def speak(
     """Let a random voice say random syllables.
 
     Args:
-        rng: chance for what is said.
-        seconds: length; the sound has exactly `round(seconds * RATE)` samples.
-        voice: chance for who says it (pitch, length of the vocal tract); None: `rng`.
+        rng: Chance for what is said.
+        seconds: Length; the sound has exactly `round(seconds * RATE)` samples.
+        voice: Chance for who says it (pitch, length of the vocal tract); None: `rng`.
 
     Returns:
         Sound, mouth shapes and phonemes of the same length.

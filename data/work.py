@@ -5,8 +5,6 @@ finished; it is the file target of `data/Makefile`. Nothing in it depends on the
 or what ran beside it: the same clip gives the same bytes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -43,7 +41,7 @@ class Settings:
         """Check what can be checked without a clip.
 
         Raises:
-            ValueError: a value that is not allowed.
+            ValueError: A value that is not allowed.
         """
         if self.size % 16 or self.size < 0:
             raise ValueError(f"size is {self.size}; 0 or a multiple of 16 is allowed")
@@ -59,7 +57,7 @@ def keep_settings(work: Path, settings: Settings) -> None:
     """Write the settings into a new work folder, or check that an old one was made with the same.
 
     Raises:
-        ValueError: the folder was made with others; says which.
+        ValueError: The folder was made with others; says which.
     """
     path, now = work / "settings.json", asdict(settings)
     was = read_result(path)
@@ -72,7 +70,7 @@ def keep_settings(work: Path, settings: Settings) -> None:
 
 
 def safe_name(relative: Path) -> str:
-    """Return the ID of a source: its relative path without suffix, fit for make and every disk.
+    """The ID of a source: its relative path without suffix, fit for make and every disk.
 
     What is not a letter, digit, "_", "-" or "/" becomes "_", and then a few digits of a hash are
     added, so that two names stay two.
@@ -85,13 +83,13 @@ def safe_name(relative: Path) -> str:
 
 
 def adopt(path: Path, text: str, work: Path) -> tuple[str, Path]:
-    """Return the ID and the file of a clip that is named by its file or by its ID in `work`.
+    """The ID and the file of a clip that is named by its file or by its ID in `work`.
 
     A file that is not listed yet is linked into the folder under its own name.
 
     Raises:
-        FileNotFoundError: neither a file nor an ID.
-        FileExistsError: another file is listed under that name.
+        FileNotFoundError: Neither a file nor an ID.
+        FileExistsError: Another file is listed under that name.
     """
     link = work / "source" / text
     if link.is_symlink() and not Path(text).is_absolute():
@@ -128,7 +126,7 @@ def write_result(path: Path, result: dict) -> dict:
 
 
 def read_result(path: Path) -> dict | None:
-    """Return a step's result, or None if the step is not finished."""
+    """A step's result, or None if the step is not finished."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
@@ -139,8 +137,8 @@ def step(path: Path, body: Callable[[], dict]) -> dict:
     """Run a step unless its result is there; turn a fault of the clip into a result.
 
     Args:
-        path: where the result belongs.
-        body: does the work and returns the result.
+        path: Where the result belongs.
+        body: Does the work and returns the result.
 
     Returns:
         The result: with `status` "done", "failed" or "skipped", and a `reason` unless it is done.

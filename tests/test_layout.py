@@ -104,3 +104,15 @@ def test_the_check_sees_a_wrong_import_inside(
     source.write_text("from ..networks.davd import DavdNet\n")
     with pytest.raises(AssertionError, match=r"imports davd\.restore\.networks\.davd"):
         test_folders_inside_import_one_way(source)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_annotations_are_what_they_are_everywhere(path: Path) -> None:
+    assert "from __future__" not in path.read_text()
+
+
+def test_every_command_returns_its_exit_status() -> None:
+    for path in sorted((ROOT / "cli").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name == "main":
+                assert node.returns is not None and ast.unparse(node.returns) == "int", path
