@@ -182,31 +182,42 @@ def test_a_large_video_lies_beside_the_page(folder: Path, monkeypatch: pytest.Mo
     assert not list(folder.glob("*.part"))
 
 
-@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_pictures_are_turned_as_players_do(folder: Path, degrees: int) -> None:
-    """A corner stays marked: samples and boxes turn alike."""
-    path = written(folder / f"turned{degrees}.h5")
+ONE = 1 << 16
+VIEWS = {  # display matrix of each; "" and degrees for those that files had before
+    "upright": "",
+    "left": f"0 {-ONE} 0 {ONE} 0 0 0 0 {1 << 30}",
+    "down": f"{-ONE} 0 0 0 {-ONE} 0 0 0 {1 << 30}",
+    "mirrored": f"{-ONE} 0 0 0 {ONE} 0 0 0 {1 << 30}",
+    "left, mirrored": f"0 {-ONE} 0 {-ONE} 0 0 0 0 {1 << 30}",
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_pictures_are_turned_as_players_do(folder: Path, view: str) -> None:
+    """A marked corner goes where the matrix puts it; samples and boxes alike."""
+    path = written(folder / f"{view}.h5")
     with h5py.File(path, "r+") as file:
-        file.attrs["rotation"] = degrees
-    with PriorsFile(path) as priors:
-        made = preview.Preview(folder / f"turned{degrees}.html", priors, range(4))
-        width, height = 60, 46
-        luma = np.full((height, width), 40, np.uint8)
-        luma[2:12, 4:20] = 200
-        small = np.full((height // 2, width // 2), 128, np.uint8)
-        with made:
-            for k in range(4):
-                made.add(k, [luma, small, small], [luma, small, small])
-            x, y, w, h = made.place(preview.FaceBox(0, 4, (4, 2, 16, 10)))
-            movie_path = folder / f"turned{degrees}.mp4"
-            movie_path.write_bytes(base64.b64decode(made.finish().partition(",")[2]))
-    assert made.size == ((width, height) if degrees % 180 == 0 else (height, width))
-    with av.open(str(movie_path)) as file:
+        file.attrs["display_matrix"] = VIEWS[view]
+    width, height, box = 60, 46, (4, 2, 16, 10)
+    luma = np.full((height, width), 40, np.uint8)
+    luma[2:12, 4:20] = 200
+    planes = [luma, *[np.full((height // 2, width // 2), 128, np.uint8)] * 2]
+    with PriorsFile(path) as priors, preview.Preview(folder / f"{view}.html", priors,
+                                                     range(4)) as made:  # fmt: skip
+        for k in range(4):
+            made.add(k, planes, planes)
+        place = made.place(preview.FaceBox(0, 4, box))
+        (folder / f"{view}.mp4").write_bytes(base64.b64decode(made.finish().partition(",")[2]))
+    assert made.size == ((height, width) if "left" in view else (width, height))
+    with av.open(str(folder / f"{view}.mp4")) as file:
         frame = next(file.decode(video=0)).to_ndarray(format="yuv420p")[: made.size[1]]
     rows, columns = np.nonzero(frame > 120)
     found = columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1
-    sides = np.array([made.size[0], made.size[1]] * 2)
-    np.testing.assert_allclose(np.array([x, y, w, h]) * sides, found, atol=1)
+    np.testing.assert_allclose(np.array(place) * [*made.size, *made.size], found, atol=1)
+    numbers = [int(n) / ONE for n in VIEWS[view].split()] or [1, 0, 0, 0, 1]
+    middle = np.array([12 - width / 2, 7 - height / 2])  # where the mark is, from the middle
+    moved = middle @ np.array([numbers[0:2], numbers[3:5]]) + np.array(made.size) / 2
+    np.testing.assert_allclose([columns.mean(), rows.mean()], moved, atol=1.5)
 
 
 JARGON = re.compile(

@@ -139,10 +139,7 @@ class _Work:
         self.metrics = Metrics(priors) if self.reference else None
         self.report = None
         if request.report:
-            preview = stack.enter_context(
-                Preview(request.report, priors, frames, shift=request.audio_shift / 1000,
-                        overwrite=request.overwrite)
-            )  # fmt: skip
+            preview = _preview(request, priors, frames, stack)
             self.report = Report(
                 priors, self.hearing, frames, network, cell=outcome.cell, preview=preview
             )
@@ -361,6 +358,19 @@ def _try_tracks(request: Request) -> None:
     kind = CONTAINERS.get(request.kind)
     if kind and not is_hdf5(request.source) and not _is_bare(request):
         plan(source_tracks(request.source), kind)
+
+
+def _preview(
+    request: Request, priors: Priors, frames: range, stack: contextlib.ExitStack
+) -> Preview | None:
+    """What takes the report's moving pictures; None for pictures that no video file holds."""
+    assert request.report is not None
+    shift = request.audio_shift / 1000
+    try:
+        made = Preview(request.report, priors, frames, shift=shift, overwrite=request.overwrite)
+    except ValueError:
+        return None
+    return stack.enter_context(made)
 
 
 def _faces(shots: Sequence[Shot], priors: Priors) -> list[FaceBox]:

@@ -75,7 +75,7 @@ class VideoFormat:
             int(a["width"]), int(a["height"]), str(a["chroma_format"]), luma,
             str(a["color_matrix"]), int(a.get("color_primaries", 2)),
             int(a.get("color_transfer", 2)), a["color_range"] == "full",
-            Fraction(str(a.get("sample_aspect_ratio", "1/1"))), _turned(a),
+            Fraction(str(a.get("sample_aspect_ratio", "1/1"))), turned_by(a),
             priors.frame_rate, priors.time_base,
         )  # fmt: skip
 
@@ -93,7 +93,8 @@ class VideoFormat:
         return f"yuv{CHROMA_NAMES[self.chroma]}p{wide}"
 
 
-def _turned(attributes: Mapping[str, object]) -> tuple[int, ...]:
+def turned_by(attributes: Mapping[str, object]) -> tuple[int, ...]:
+    """How a player turns and mirrors: a display matrix, degrees, or nothing."""
     if matrix := str(attributes.get("display_matrix", "")):
         return tuple(map(int, matrix.split()))
     rotation = int(str(attributes.get("rotation", 0)))

@@ -16,13 +16,14 @@ import av
 import numpy as np
 
 from ...bitstream import Priors
+from ...bitstream.demux import turn
 from ...bitstream.priors.part import check_output, make_part
 from ...bitstream.priors.schema import COLOR_MATRICES
 from ...bitstream.show.colour import to_rgb
 from ...bitstream.tracks import Plan, Tracks, open_lanes, open_output, plan
 from ..output.movie import fill_frame
 from ..output.remux import stored_tracks
-from ..output.video import VideoFormat
+from ..output.video import VideoFormat, turned_by
 
 LONGEST = 1280  # samples of the longer side of each picture
 INSIDE = 8 << 20  # bytes up to which the video is put into the page
@@ -38,6 +39,47 @@ class FaceBox:
     start: int
     stop: int
     box: tuple[int, int, int, int]
+
+
+Shares = tuple[float, float, float, float]  # x, y, width and height of a box in a picture
+
+
+@dataclass(frozen=True)
+class Upright:
+    """How pictures are turned and mirrored as a player does.
+
+    Attributes:
+        turns: Quarters counterclockwise.
+        mirrored: Left and right are exchanged after that.
+    """
+
+    turns: int
+    mirrored: bool
+
+    @classmethod
+    def of(cls, priors: Priors) -> "Upright":
+        """What a video asks for; odd angles are rounded."""
+        turned = turned_by(priors.attrs)
+        if len(turned) < 9:
+            return cls(round(sum(turned) / 90) % 4, False)
+        mirrored = turned[0] * turned[4] < turned[1] * turned[3]
+        return cls(round(turn(turned) / 90) % 4, mirrored)
+
+    @property
+    def lies(self) -> bool:
+        """Whether width and height are exchanged."""
+        return self.turns % 2 == 1
+
+    def picture(self, samples: np.ndarray) -> np.ndarray:
+        """A picture `[H, W, ...]` as shown."""
+        turned = np.rot90(samples, self.turns)
+        return np.ascontiguousarray(turned[:, ::-1] if self.mirrored else turned)
+
+    def box(self, box: Shares) -> Shares:
+        """A box in it."""
+        for _ in range(self.turns):  # right becomes top
+            box = (box[1], 1 - box[0] - box[2], box[3], box[2])
+        return (1 - box[0] - box[2], *box[1:]) if self.mirrored else box
 
 
 class Preview:
@@ -72,7 +114,8 @@ class Preview:
         """
         self._priors, self._format = priors, VideoFormat.of(priors)
         self._pts = priors.column("pts")
-        self.size, self._turns = _shown_size(self._format)
+        self._view = Upright.of(priors)
+        self.size = _shown_size(self._format, self._view)
         self.path = page.with_suffix(".preview.mp4")
         check_output(self.path, overwrite=overwrite)
         self._part = make_part(self.path)
@@ -119,9 +162,10 @@ class Preview:
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         else:
             frame = fill_frame(planes, format.width, format.height, format.pixels)
-        width, height = self.size if self._turns % 2 == 0 else self.size[::-1]
+        width, height = self.size[::-1] if self._view.lies else self.size
         array = frame.reformat(width=width, height=height, format="yuv420p").to_ndarray()
-        return array if not self._turns else _turned(array, width, height, self._turns)
+        planes = [self._view.picture(p).reshape(-1) for p in _parts(array, width, height)]
+        return np.concatenate(planes).reshape(-1, self.size[0])
 
     def _copy_sound(self, time: Fraction | None) -> None:
         limit = None if time is None else time + self._first
@@ -141,14 +185,12 @@ class Preview:
         os.replace(self._part, self.path)
         return self.path.name
 
-    def place(self, face: FaceBox) -> tuple[float, float, float, float]:
+    def place(self, face: FaceBox) -> Shares:
         """A box of luma samples shown as shares of the picture: x, y, width, height."""
         x, y, width, height = face.box
         left, top = x / self._format.width, y / self._format.height
         box = (left, top, width / self._format.width, height / self._format.height)
-        for _ in range(self._turns):  # a quarter counterclockwise: right becomes top
-            box = (box[1], 1 - box[0] - box[2], box[3], box[2])
-        return box
+        return self._view.box(box)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -169,14 +211,13 @@ class Preview:
         self._part.unlink(missing_ok=True)
 
 
-def _shown_size(format: VideoFormat) -> tuple[tuple[int, int], int]:
-    """Width and height as shown, even and not over `LONGEST`, and quarter turns to get there."""
+def _shown_size(format: VideoFormat, view: Upright) -> tuple[int, int]:
+    """Width and height as shown, even and not over `LONGEST`."""
     width, height = format.width * (format.aspect or Fraction(1)), Fraction(format.height)
-    turns = round(format.rotation / 90) % 4
-    if turns % 2:
+    if view.lies:
         width, height = height, width
     scale = min(Fraction(1), LONGEST / max(width, height))
-    return (max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))), turns
+    return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
 
 
 def _sound(priors: Priors, frames: range, shift: float) -> Tracks | None:
@@ -196,11 +237,6 @@ def _parts(array: np.ndarray, width: int, height: int) -> list[np.ndarray]:
         flat[luma : luma + small].reshape(height // 2, width // 2),
         flat[luma + small :].reshape(height // 2, width // 2),
     ]
-
-
-def _turned(array: np.ndarray, width: int, height: int, turns: int) -> np.ndarray:
-    planes = [np.rot90(plane, turns).reshape(-1) for plane in _parts(array, width, height)]
-    return np.concatenate(planes).reshape(-1, height if turns % 2 else width)
 
 
 def _stacked(above: np.ndarray, below: np.ndarray, height: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from ..projection.project import PriorsTensors, consistency, make_cells
 from .page import Map, Movie, Picture, render
 from .plots import Curve, plot
 from .png import HEAT, LESS_MORE, WORSE_BETTER, colours, data_uri
-from .preview import GAP, FaceBox, Preview
+from .preview import GAP, FaceBox, Preview, Upright
 from .verdict import VISIBLE, Measures, verdict
 
 SPACED = 5  # frames kept at even distances
@@ -73,6 +73,7 @@ class Report:
     ) -> None:
         """Begin without frames."""
         self._preview, self.faces = preview, list[FaceBox]()
+        self._view = Upright.of(priors)
         self._priors, self._hearing, self._frames = priors, hearing, frames
         self.wants_level = all(g in priors for g in ("prediction", "residual", "level"))
         self._depth = int(priors.attrs["bit_depth_luma"])
@@ -178,6 +179,7 @@ class Report:
             metrics: Figures against the reference.
         """
         a = self._priors.attrs
+        size = int(a["width"]), int(a["height"])
         facts: dict[str, object] = {
             "Video": f"{a['width']} x {a['height']}, {a['chroma_format']}, {a['frame_rate']} "
             f"frames/s, H.264 profile {a['profile_idc']}",
@@ -196,7 +198,7 @@ class Report:
             maps=self._maps(),
             facts=facts,
             notes=[str(note) for note in outcome["notes"]],  # type: ignore[attr-defined]
-            size=(int(a["width"]), int(a["height"])),
+            size=size[::-1] if self._view.lies else size,
         )
 
     def _movie(self) -> Movie | None:
@@ -327,7 +329,7 @@ class Report:
                     why=", ".join(why),
                     decoded=self._uri(kept.decoded),
                     restored=self._uri(kept.restored),
-                    change=data_uri(colours(place, LESS_MORE)),
+                    change=data_uri(self._view.picture(colours(place, LESS_MORE))),
                     source="" if kept.source is None else self._uri(kept.source),
                 )  # fmt: skip
             )
@@ -341,7 +343,7 @@ class Report:
             matrix=str(a["color_matrix"]),
             full_range=a["color_range"] == "full",
         )
-        return data_uri(rgb)
+        return data_uri(self._view.picture(rgb))
 
     def _maps(self) -> list[Map]:
         """The maps over the whole video."""
@@ -349,7 +351,7 @@ class Report:
         mean = self._change / count
         top = max(float(np.percentile(mean, 99.5)), 0.05)
         maps = [Map(
-            data_uri(colours(mean / top, HEAT)), "Where it worked",
+            data_uri(self._view.picture(colours(mean / top, HEAT))), "Where it worked",
             "Mean change of brightness over all frames.",
             HEAT, ("none", f"{top:.2f} of 255 levels"),
         )]  # fmt: skip
@@ -357,7 +359,8 @@ class Report:
             gain = self._gain / self._measured
             top = max(float(np.percentile(np.abs(gain), 99)), 0.05)
             maps.append(Map(
-                data_uri(colours(0.5 + gain / top / 2, WORSE_BETTER)), "Where it helped",
+                data_uri(self._view.picture(colours(0.5 + gain / top / 2, WORSE_BETTER))),
+                "Where it helped",
                 "Squared error of brightness before less that after, mean over all frames; full "
                 f"colour at {top:.1f}.",
                 WORSE_BETTER, ("farther from the original", "closer to it"),
