@@ -129,7 +129,8 @@ class Verifier:
         exported = frame.side_data.get("VIDEO_ENC_PARAMS")
         if not isinstance(exported, VideoEncParams):
             return
-        theirs = exported.qp_map() - 6 * (info.bit_depth_luma - 8)  # FFmpeg gives QP'_Y
+        shape = record.qp_y.shape
+        theirs = _exported_qp(exported, shape) - 6 * (info.bit_depth_luma - 8)  # it gives QP'_Y
         theirs = np.where(record.mb_type == MbType.I_PCM, record.qp_y, theirs)
         if not np.array_equal(record.qp_y, theirs):
             row, column = np.argwhere(record.qp_y != theirs)[0]
@@ -146,6 +147,19 @@ class Verifier:
         """
         if next(self._frames, None) is not None:
             raise VerificationError(f"FFmpeg decodes more than {self._checked} frames")
+
+
+def _exported_qp(exported: VideoEncParams, shape: tuple[int, ...]) -> np.ndarray:
+    """FFmpeg's QP of every macroblock, in macroblock order as ours.
+
+    `VideoEncParams.qp_map` counts rows by the cropped height, which fields are not cropped to.
+    """
+    raw, size = np.frombuffer(exported, np.uint8), exported.block_size
+    blocks = raw[exported.blocks_offset :][: exported.nb_blocks * size].reshape(-1, size)
+    numbers = np.ascontiguousarray(blocks).view(np.int32)  # x, y, width, height, QP less the base
+    qp = np.zeros(shape, np.int32)
+    qp[numbers[:, 1] // 16, numbers[:, 0] // 16] = exported.qp + numbers[:, 4]
+    return qp
 
 
 def planes(frame: av.VideoFrame) -> list[np.ndarray]:

@@ -186,6 +186,18 @@ def test_bare_stream(tmp_path: Path) -> None:
         assert priors.column("pts").tolist() == list(range(30))
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".264"])
+def test_interlaced_video_is_verified_to_its_qp(tmp_path: Path, suffix: str) -> None:
+    options = {"flags": "+ilme+ildct", "x264-params": "bff=1"}
+    video = encode(
+        tmp_path / f"a{suffix}", frames=12, size=(112, 84), sound=False, options=options
+    )  # 84 rows: 5 of macroblocks as shown, 3 pairs as coded
+    extract(video, tmp_path / "a.h5", motion=True, modes=True, verify=True)
+    with PriorsFile(tmp_path / "a.h5") as priors:
+        assert priors.attrs["verified"] and priors.coded_size == (96, 112)
+        assert priors.attrs["field_order"] == "bottom"
+
+
 def test_audio_shift(clip: Path, whole: Path, tmp_path: Path) -> None:
     extract(clip, tmp_path / "a.h5", audio_shift=-120, planes=())
     with PriorsFile(tmp_path / "a.h5") as shifted, PriorsFile(whole) as plain:
