@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from clips import encode
 from davd.bitstream import PriorsFile, extract
-from davd.bitstream.show.figures import frame_figure, shown_rgb, unit_edges
+from davd.bitstream.show.figures import frame_figure, macroblock_rows, shown_rgb, unit_edges
 from davd.bitstream.show.yuview import write_statistics
 from davd.cli.inspect import main
 
@@ -55,6 +55,13 @@ def test_figure_without_planes(priors: Path, tmp_path: Path) -> None:
     with PriorsFile(tmp_path / "a.h5") as file:
         texts = [t.get_text() for axes in frame_figure(file, 0).axes for t in axes.texts]
     assert sum("not stored" in t for t in texts) == 3
+
+
+def test_fields_are_parted_as_their_macroblocks_are() -> None:
+    plane = np.arange(32)[:, None].repeat(32, 1)
+    rows = macroblock_rows(plane, np.array([[1, 0], [1, 0]], np.uint8))
+    assert rows[:, 0].tolist() == [*range(0, 32, 2), *range(1, 32, 2)]
+    assert rows[:, 16].tolist() == list(range(32))
 
 
 def test_rgb_is_what_was_encoded(priors: Path) -> None:

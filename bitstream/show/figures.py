@@ -44,6 +44,23 @@ def shown_rgb(planes: tuple[np.ndarray, ...], priors: Priors) -> np.ndarray:
     return rgb[rows, columns]
 
 
+def macroblock_rows(plane: np.ndarray, field: np.ndarray) -> np.ndarray:
+    """A plane with the rows of field pairs parted as its macroblocks have them: top, then bottom.
+
+    Args:
+        plane: `[Hp, Wp]` in display rows.
+        field: `[H/16, W/16]`, not 0 for field macroblocks.
+    """
+    if not field.any():
+        return plane
+    rows, columns = field.shape
+    height, width = plane.shape[0] // rows, plane.shape[1] // columns
+    pairs = plane.reshape(rows // 2, height, 2, columns, width)
+    parted = pairs.transpose(0, 2, 1, 3, 4).reshape(plane.shape)
+    mask = (field != 0).repeat(height, 0).repeat(width, 1)
+    return np.where(mask, parted, plane)
+
+
 def unit_edges(tu: np.ndarray, kind: int, side: int) -> np.ndarray:
     """Outlines of the transform units of one kind.
 
@@ -139,9 +156,13 @@ def _pictures(figure: Figure, priors: Priors, record: FrameRecord, box: Box) -> 
         axes.imshow(shown_rgb(record.decoded, priors), extent=box, interpolation="nearest")
     else:
         _missing(axes, "decoded")
-    axes = _panel(figure, 2, "Transform units", "over the picture")
+    fields = bool(record.field.any())
+    axes = _panel(
+        figure, 2, "Transform units", "fields apart, as coded" if fields else "over the picture"
+    )
     if shown is not None:
-        grey = shown_rgb(shown, priors).mean(axis=-1) / 255
+        rows = tuple(macroblock_rows(plane, record.field) for plane in shown)
+        grey = shown_rgb(rows, priors).mean(axis=-1) / 255
         axes.imshow(0.12 + 0.55 * grey, extent=box, cmap="gray", vmin=0, vmax=1)
     handles = []
     width = float(np.clip(300 / (box[1] - box[0]), 0.12, 0.9))  # lines of large pictures are thin
