@@ -132,7 +132,7 @@ def _exchange_sound(segments: list[Segment]) -> None:
 
 
 class PriorsDataset(Dataset[Sample]):
-    """Random windows of frames, crops on the 16-sample grid, and what `Augment` makes of them.
+    """Random windows of frames, crops on the grid of macroblocks, and what `Augment` makes of them.
 
     Item `k` is the same whenever and wherever it is asked for.
 
@@ -169,6 +169,11 @@ class PriorsDataset(Dataset[Sample]):
         for part in self._segments:
             if not part.reader.has_clean:
                 raise ValueError(f"{part.reader.name} has no source to learn from")
+            if crop % part.reader.rows:
+                raise ValueError(
+                    f"a crop of {crop} from {part.reader.name}, which is interlaced: "
+                    "expected a multiple of 32"
+                )
             if crop > min(part.reader.size):
                 raise ValueError(f"a crop of {crop} from {part.reader.name}: {part.reader.size}")
         # Long clips are drawn more often, but not in proportion: many speakers, few of them long.
@@ -194,7 +199,8 @@ class PriorsDataset(Dataset[Sample]):
         part = self._segments[random.choice(len(self._segments), p=self._share)]
         start = int(random.integers(part.start, part.stop - self._frames + 1))
         height, width = part.reader.size
-        top = 16 * int(random.integers(0, (height - self._crop) // 16 + 1))
+        rows = part.reader.rows
+        top = rows * int(random.integers(0, (height - self._crop) // rows + 1))
         left = 16 * int(random.integers(0, (width - self._crop) // 16 + 1))
         try:
             sample = part.reader.read(

@@ -23,12 +23,11 @@ from .motion import History, flow
 from .sample import FEATURE_FRAMES, Planes, Sample
 
 PLANES = ("y", "cb", "cr")
-MAPS = {"tu": "tu/y", "mb_type": "mb/type", "qp_y": "mb/qp_y"}
+MAPS = {"tu": "tu/y", "mb_type": "mb/type", "qp_y": "mb/qp_y", "field": "mb/field"}
 PROJECTION_MAPS = {
     "qp_cb": "mb/qp_cb",
     "qp_cr": "mb/qp_cr",
     "cbp": "mb/cbp",
-    "field": "mb/field",
 }
 
 
@@ -118,6 +117,11 @@ class ClipReader:
         return self._priors.coded_size
 
     @property
+    def rows(self) -> int:
+        """Luma rows on whose multiples a cut may begin and end: a macroblock, or a pair of them."""
+        return 16 if self._priors.attrs.get("field_order", "progressive") == "progressive" else 32
+
+    @property
     def has_clean(self) -> bool:
         """Whether the source is at hand."""
         return self._clean is not None
@@ -136,7 +140,8 @@ class ClipReader:
         Args:
             start: Display index, may be negative.
             stop: May be over the number of frames.
-            box: Top, left, height, width in luma samples, multiples of 16; None: all.
+            box: Top, left, height, width in luma samples, multiples of 16, the first and third of
+                `rows`; None: all.
 
         Returns:
             A sample without batch.
@@ -144,6 +149,9 @@ class ClipReader:
         frames = [min(max(k, 0), len(self) - 1) for k in range(start, stop)]
         fetch = self._from_flat if self._flat is not None else self._from_sources
         values: dict[str, object] = dict(fetch(frames, box))
+        field = values.pop("field", None)
+        if isinstance(field, Tensor) and field.any():
+            values["field"] = field
         if self._level:
             lists = [self._priors.scaling_lists(k) for k in frames]
             values["scaling4x4"] = torch.from_numpy(np.stack([pair[0] for pair in lists]))

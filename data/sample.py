@@ -61,7 +61,7 @@ class Sample:
     cbp: Tensor | None = None
     """uint8 `[T, H/16, W/16]`: coded block pattern."""
     field: Tensor | None = None
-    """uint8 `[T, H/16, W/16]`: field macroblock or field picture."""
+    """uint8 `[T, H/16, W/16]`: field macroblock or field picture; None: there are none."""
     flow: Tensor | None = None
     """int16 `[T, 4, H/4, W/4]`: motion to the frame before and after, see `motion.flow`."""
     history: Tensor | None = None
@@ -116,8 +116,9 @@ def collate(samples: Sequence[Sample]) -> Sample:
     """Stack samples of equal shape into a batch.
 
     Args:
-        samples: At least one. Where some have sound or a face, the others are given what a network
-            takes for none: silence, the whole picture. All else is present in all or in none.
+        samples: At least one. Where some have sound, a face or field macroblocks, the others are
+            given what stands for none: silence, the whole picture, zeros. All else is present in
+            all or in none.
 
     Returns:
         One sample whose tensors have a leading axis `B`.
@@ -175,11 +176,14 @@ def blinded(sample: Sample, *, priors: bool) -> Sample:
 
 
 def _alike(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Samples with sound and face where any of them has."""
+    """Samples with sound, face and field macroblocks where any of them has."""
     heard = next((sample.sound for sample in samples if sample.sound is not None), None)
     seen = next((sample.face for sample in samples if sample.face is not None), None)
+    field = next((sample.field for sample in samples if sample.field is not None), None)
     alike = []
     for sample in samples:
+        if field is not None and sample.field is None:
+            sample = dataclasses.replace(sample, field=torch.zeros_like(field))
         if heard is not None and sample.sound is None:
             sample = dataclasses.replace(sample, sound=torch.zeros_like(heard))
         if seen is not None and sample.face is None:

@@ -260,6 +260,26 @@ def test_wrong_arguments_are_refused(work: Path, changes: dict[str, int], messag
         dataset(work, **changes)
 
 
+def test_crops_of_interlaced_video_do_not_part_its_pairs(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClipReader, "rows", 32)
+    boxes = []
+    read = ClipReader.read
+
+    def noted(self: ClipReader, *arguments: object) -> Sample:
+        boxes.append(arguments[2])
+        return read(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ClipReader, "read", noted)
+    samples = dataset(work, crop=32, length=24)
+    for k in range(24):
+        samples[k]
+    assert {top for top, *_ in boxes} <= {0, 32} and len({left for _, left, *_ in boxes}) > 1
+    with pytest.raises(ValueError, match="interlaced: expected a multiple of 32"):
+        dataset(work, crop=48)
+
+
 def test_a_split_or_crf_that_is_not_there(work: Path) -> None:
     with pytest.raises(ValueError, match="at CRF 23"):
         open_segments(work, "train", crf=(23,))
@@ -307,6 +327,8 @@ def test_collate_gives_silence_and_the_whole_picture_where_there_is_neither() ->
     assert batch.sound[0].abs().sum() == 0 and batch.sound[1].min() == 1
     assert batch.face.tolist() == [[0, 0, 16, 16], [2, 3, 4, 5]]
     assert collate([sample(), sample()]).sound is None
+    batch = collate([sample(), sample(field=torch.ones(2, 1, 1, dtype=torch.uint8))])
+    assert batch.field is not None and batch.field.flatten().tolist() == [0, 0, 1, 1]
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from davd.bitstream.priors.schema import TuType
 from davd.data.sample import Planes, Sample, collate
 from davd.restore.checkpoint import build_network
 from davd.restore.config import NetworkConfig
@@ -12,6 +13,7 @@ from davd.restore.networks.picture import (
     apply_correction,
     channels,
     input_channels,
+    maps,
     normal,
     picture,
 )
@@ -161,6 +163,41 @@ def test_fine_quantisation_holds_the_correction_back() -> None:
         torch.testing.assert_close(some[inside], (share * whole)[inside], atol=2e-6, rtol=1e-5)
     with pytest.raises(ValueError, match="QP"):
         damped.damped(out[0], dataclasses.replace(sample.cut(2, 3), qp_y=None))
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_maps_of_field_macroblocks_lie_on_the_rows_of_their_field(scale: int) -> None:
+    """A pair of field macroblocks with QP 48 and 24 beside a pair of frame macroblocks."""
+    sample = make_sample(frames=1)
+    qp = torch.tensor([[48, 48, 36], [24, 24, 12]], dtype=torch.int8).view(1, 1, 2, 3)
+    unit = torch.full((1, 1, 8, 12), int(TuType.TU_8X8), dtype=torch.uint8)
+    field = torch.tensor([1, 0, 0], dtype=torch.uint8).expand(1, 1, 2, 3)
+    sample = dataclasses.replace(sample, qp_y=qp, tu=unit)
+    size = torch.Size(side // scale for side in sample.decoded.y.shape[-2:])
+    frame = maps(sample, size)[0, 0]
+    fields = maps(dataclasses.replace(sample, field=field), size)[0, 0]
+    columns = slice(16 // scale, None)
+    assert torch.equal(fields[..., columns], frame[..., columns])
+    pair, apart = fields[..., : 16 // scale], frame[..., : 16 // scale]
+    top, bottom = apart[:, : 16 // scale], apart[:, 16 // scale :]
+    rows = [top, bottom] if scale == 1 else [(top + bottom) / 2] * 2
+    assert torch.equal(pair, torch.stack(rows, 2).flatten(1, 2))
+    if scale == 1:  # QP is the first channel: (48 - 36) / 12 and (24 - 36) / 12
+        assert pair[0, ::2].unique().tolist() == [1] and pair[0, 1::2].unique().tolist() == [-1]
+
+
+def test_a_field_is_held_back_by_its_own_qp() -> None:
+    network = make_network("davd-lite", damp=0.1)
+    sample = make_sample(frames=1)
+    qp = torch.tensor([46, 36]).view(1, 1, 2, 1).expand(1, 1, 2, 3).to(torch.int8)
+    field = torch.ones(1, 1, 2, 3, dtype=torch.uint8)
+    sample = dataclasses.replace(sample, qp_y=qp, field=field)
+    decoded = normal(sample.decoded, (8, 8))
+    kept = network.damped(decoded.map(lambda plane: plane + 1), sample)
+    for before, after in zip(decoded, kept, strict=True):
+        change = (after - before)[0, 0]
+        torch.testing.assert_close(change[::2], torch.ones_like(change[::2]))
+        torch.testing.assert_close(change[1::2], torch.zeros_like(change[1::2]))
 
 
 def test_stream_shorter_than_a_window() -> None:

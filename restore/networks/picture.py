@@ -16,6 +16,7 @@ from ...bitstream.priors.schema import FIRST_B, LAST_INTRA, TU_KIND, MbType, TuT
 from ...bitstream.show.colour import coefficients
 from ...data.sample import Planes, Sample
 from ..config import NetworkConfig
+from ..projection.units import to_display_rows
 
 GAIN = 1.0  # of the picture's channels over samples in [0, 1]
 MAP_GAIN = 1 / 16  # of the maps, which are about one in size
@@ -133,7 +134,8 @@ def channels(sample: Sample, config: NetworkConfig, scale: int) -> Tensor:
     elif config.qp:
         if sample.qp_y is None:
             raise ValueError("this network reads QP: not in the priors")
-        parts.append(spread(_qp(sample.qp_y), size).unsqueeze(-3) * MAP_GAIN)
+        qp = spread(_qp(sample.qp_y), size).unsqueeze(-3)
+        parts.append(_shown(qp, sample) * MAP_GAIN)
     return torch.cat(parts, dim=-3)
 
 
@@ -143,7 +145,28 @@ def _qp(qp: Tensor) -> Tensor:
 
 
 def maps(sample: Sample, size: torch.Size) -> Tensor:
-    """QP, kind of macroblock and transform grid, `[B, T, MAPS, *size]`."""
+    """QP, kind of macroblock and transform grid, `[B, T, MAPS, *size]`, on the rows of display."""
+    return _shown(_maps(sample, size), sample)
+
+
+def _shown(made: Tensor, sample: Sample) -> Tensor:
+    """Maps made in macroblock order, `[B, T, C, h, w]`, on the rows of display.
+
+    At half of luma's size and less a row holds lines of both fields: the mean of their values.
+    """
+    if sample.field is None:
+        return made
+    size = made.shape[-2:]
+    field = sample.field.unsqueeze(-3)
+    shown = display_rows(made, field)
+    if size == sample.decoded.y.shape[-2:]:
+        return shown
+    both = shown.unflatten(-2, (-1, 2)).mean(-2).repeat_interleave(2, -2)
+    return torch.where(spread(field != 0, size), both, shown)
+
+
+def _maps(sample: Sample, size: torch.Size) -> Tensor:
+    """`maps` in macroblock order."""
     assert sample.tu is not None and sample.qp_y is not None and sample.mb_type is not None
     kind, unit = sample.mb_type, sample.tu & TU_KIND
     skip = (kind == MbType.P_Skip) | (kind == MbType.B_Skip)
@@ -170,6 +193,19 @@ def spread(blocks: Tensor, size: torch.Size) -> Tensor:
     """Repeat the values of blocks over their samples: `[..., h, w]` to `[..., *size]`."""
     down, across = size[0] // blocks.shape[-2], size[1] // blocks.shape[-1]
     return blocks.repeat_interleave(down, -2).repeat_interleave(across, -1)
+
+
+def display_rows(plane: Tensor, field: Tensor | None) -> Tensor:
+    """Bring a plane, or a map spread over it, from macroblock order into the rows of display.
+
+    Args:
+        plane: `[..., H, W]`.
+        field: `[..., h, w]`, not 0 for field macroblocks, or None where there are none.
+    """
+    if field is None:
+        return plane
+    flags = (field != 0).expand(*plane.shape[:-2], *field.shape[-2:]).flatten(0, -3)
+    return to_display_rows(plane.flatten(0, -3), flags).view(plane.shape)
 
 
 def halved(plane: Tensor, height: int, width: int) -> Tensor:

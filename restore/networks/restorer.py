@@ -19,7 +19,7 @@ from ...data.augment import mirrored
 from ...data.sample import Planes, Sample, collate
 from ..config import NetworkConfig
 from ..projection.cells import CellTable
-from .picture import apply_correction, channels, normal, spread
+from .picture import apply_correction, channels, display_rows, normal, spread
 
 FULL_TRUST = 46  # QP from which on the whole correction is applied
 
@@ -140,7 +140,8 @@ class Restorer(nn.Module, ABC):
         decoded = normal(middle.decoded, middle.bit_depth)
         return Planes(
             *(
-                before + spread(share, before.shape[-2:]) * (after - before)
+                before
+                + display_rows(spread(share, before.shape[-2:]), middle.field) * (after - before)
                 if before.numel()
                 else before
                 for before, after in zip(decoded, restored, strict=True)
