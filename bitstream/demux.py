@@ -4,6 +4,7 @@ Containers are opened with PyAV. Bare H.264 streams are read directly, NAL unit 
 FFmpeg's parser would regroup, and sometimes drop, what lies in odd ones.
 """
 
+import contextlib
 import math
 import os
 import struct
@@ -30,6 +31,8 @@ from .annexb import (
 )
 
 _BARE_SUFFIXES = {".264", ".h264", ".avc", ".jsv", ".26l", ".jvt", ".annexb"}
+# AVFieldOrder: which field of a frame is shown first
+FIELD_ORDERS = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 _HEAD = 1 << 20  # bytes looked at to tell a bare stream
 _LOOKED_AT = 500  # packets until FFmpeg has a frame, at most
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
@@ -95,6 +98,7 @@ class Source:
         colour: as a player takes it.
         matrix: how a player turns and mirrors the picture, nine numbers as FFmpeg has them; empty
             where it does not.
+        field_order: of `FIELD_ORDERS`.
         sound: index of the audio stream that is heard, -1 where there is none.
         sound_codec: name of its codec.
         kind: of the container, as FFmpeg names it.
@@ -114,6 +118,7 @@ class Source:
     aspect: Fraction | None = None
     colour: Colour = Colour()
     matrix: tuple[int, ...] = ()
+    field_order: str = "progressive"
     sound: int = -1
     sound_codec: str = ""
     kind: str = ""
@@ -312,14 +317,23 @@ def open_source(path: str | os.PathLike[str], *, stream: int | None = None) -> S
     if not head:
         raise VideoError(f"{path} is an empty file")
     if looks_bare(head, junk=path.suffix.lower() in _BARE_SUFFIXES):
-        return Source(path, bare=True)
+        return _bare(path)
     try:
         with open_container(path) as container:
             return _look(path, container, stream)
     except av.error.FFmpegError as error:
         if path.suffix.lower() in _BARE_SUFFIXES and b"\0\0\1" in head:
-            return Source(path, bare=True)
+            return _bare(path)
         raise VideoError(_unopened(path, head, error)) from error
+
+
+def _bare(path: Path) -> Source:
+    """A bare stream; its field order is what FFmpeg finds in its first pictures."""
+    order = 0
+    with contextlib.suppress(av.error.FFmpegError), open_container(path, "h264") as container:
+        if container.streams.video:
+            order = container.streams.video[0].codec_context.field_order
+    return Source(path, bare=True, field_order=FIELD_ORDERS.get(order, "progressive"))
 
 
 def _unopened(path: Path, head: bytes, error: av.error.FFmpegError) -> str:
@@ -362,6 +376,7 @@ def _look(path: Path, container: "av.container.InputContainer", wanted: int | No
     return Source(
         path,
         bare=False,
+        field_order=FIELD_ORDERS.get(context.field_order, "progressive"),
         stream=video.index,
         choice=choice,
         parameter_sets=b"".join(parameter_sets(record)),

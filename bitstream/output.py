@@ -72,6 +72,7 @@ def attributes(timeline: Timeline, info: StreamInfo) -> dict[str, object]:
         "sample_aspect_ratio": f"{sar.numerator}/{sar.denominator}",
         "rotation": source.rotation,
         "display_matrix": " ".join(map(str, source.matrix)),
+        "field_order": source.field_order,
         "frame_rate": f"{timeline.rate.numerator}/{timeline.rate.denominator}",
         "time_base": f"{timeline.time_base.numerator}/{timeline.time_base.denominator}",
         "time_invented": timeline.invented,

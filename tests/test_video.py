@@ -27,7 +27,7 @@ from davd.restore.job.tiles import GRID, Box, plan_tiles
 from davd.restore.networks.picture import normal
 from davd.restore.networks.restorer import Features, Restorer
 from davd.restore.output.movie import MovieWriter
-from davd.restore.output.raw import RawWriter
+from davd.restore.output.raw import RawWriter, y4m_header
 from davd.restore.output.remux import stored_tracks
 from davd.restore.output.video import PartFile, VideoFormat, side_by_side
 from restoring import FULL, LITE, network, talk
@@ -332,6 +332,8 @@ def decoded(path: Path, pixels: str) -> list[list[np.ndarray]]:
         (".mkv", {}),
         (".mkv", {"chroma": "4:2:2", "depth": 14}),
         (".mkv", {"chroma": "4:0:0"}),
+        (".mp4", {"field_order": "bottom"}),
+        (".mkv", {"field_order": "top", "chroma": "4:2:2", "depth": 10}),
         (".y4m", {}),
         (".y4m", {"chroma": "4:2:2", "depth": 10}),
         (".y4m", {"chroma": "4:0:0"}),
@@ -384,6 +386,26 @@ def test_colour_shape_and_rotation_are_kept(tmp_path: Path) -> None:
             assert file.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
         if kind == "mp4":
             assert open_source(tmp_path / name).rotation == 90
+
+
+@pytest.mark.parametrize(("order", "number"), [("top", 2), ("bottom", 3), ("progressive", 1)])
+@pytest.mark.parametrize(("suffix", "kind"), [(".mp4", "mp4"), (".mkv", "matroska")])
+def test_fields_stay_fields(
+    tmp_path: Path, suffix: str, kind: str, order: str, number: int
+) -> None:
+    format = make_format(field_order=order)
+    with MovieWriter(tmp_path / f"a{suffix}", kind, format) as out:
+        for k, planes in enumerate(pictures(format, 3)):
+            out.write(planes, k * 512)
+    with av.open(str(tmp_path / f"a{suffix}")) as file:
+        assert file.streams.video[0].codec_context.field_order == number
+        assert {f.interlaced_frame for f in file.decode(video=0)} == {order != "progressive"}
+
+
+@pytest.mark.parametrize(("order", "letter"), [("top", "t"), ("bottom", "b"), ("progressive", "p")])
+def test_y4m_says_how_fields_lie(order: str, letter: str) -> None:
+    format = make_format(field_order=order)
+    assert f" I{letter} ".encode() in y4m_header(format)
 
 
 def test_variable_times_are_kept(tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ ATTRIBUTES = {
     "rotation": "degrees that a player turns the picture counterclockwise",
     "display_matrix": "how a player turns and mirrors the picture: the nine numbers of the display "
     "matrix, as '0 -65536 0 65536 0 0 0 0 1073741824', empty where there is none",
+    "field_order": "field shown first, 'top' or 'bottom'; 'progressive' where frames are whole",
     "frame_rate": "frames a second, as '25/1'; the mean where it varies",
     "time_base": "unit of frames/pts in seconds, as '1/12800'",
     "time_invented": "True: the video has no timing, 25/1 was assumed",

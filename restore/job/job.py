@@ -170,6 +170,12 @@ class _Work:
             notes.append(f"{count} frames are damaged and partly invented by the decoder")
         if "audio/samples" in priors and "audio/original" not in priors:
             notes.append("the priors file keeps no original sound track: written without sound")
+        order = str(priors.attrs.get("field_order", "progressive"))
+        if order != "progressive":
+            notes.append(
+                f"the video is interlaced, {order} field first: its frames are restored as they "
+                "are, two fields each, and written so"
+            )
         steps = np.diff(priors.column("pts")[self.frames.start : self.frames.stop])
         if self.request.kind == ".y4m" and len(set(steps.tolist())) > 1:
             notes.append("y4m knows one frame rate only: times that vary are not kept")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import av.error
+import av.filter
 import numpy as np
 import torch
 
@@ -19,6 +20,7 @@ from .pieces import LENGTH, Pieces
 from .video import VideoFormat, VideoWriter
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AVFieldOrder
 EXACT = {"fflags": "+bitexact"}  # no random numbers in the file: it is the same whenever made
 _PRIMING = Fraction(1, 10)  # seconds of a codec's priming, at most
 CRF = 16.0  # default of the output: no visible loss, so that what is seen is the network's work
@@ -73,7 +75,10 @@ class MovieWriter(VideoWriter):
         self._plan = plan(tracks, kind) if tracks else Plan(kind)
         self.notes = self._plan.notes
         options = {"qp": "0"} if lossless else {"crf": f"{crf:g}"}
-        self._options = options | _steady() if self._codec == "libx264" else {"slicecrc": "1"}
+        self._fields = _FieldMarker(format) if format.interlaced else None
+        self._options = {"slicecrc": "1"}
+        if self._codec == "libx264":
+            self._options = options | _own_options(format)
         self._origin = _origin(start, tracks and tracks.first, format.time_base)
         self._pts: list[int] = []
         self._piece: av.container.OutputContainer | None = None
@@ -105,6 +110,7 @@ class MovieWriter(VideoWriter):
         context.colorspace = matrices.get(format.matrix, 2)
         context.color_primaries, context.color_trc = format.primaries, format.transfer
         context.color_range = 2 if format.full_range else 1
+        context.field_order = FIELD_ORDERS[format.field_order]
         return track
 
     def _try_encoder(self) -> None:
@@ -132,6 +138,8 @@ class MovieWriter(VideoWriter):
         frame = fill_frame(planes, self._format.width, self._format.height, self._format.pixels)
         self._pts.append(pts - self._origin)
         frame.pts, frame.time_base = self._pts[-1], self._format.time_base
+        if self._fields is not None:
+            frame = self._fields.marked(frame)
         self._piece.mux(self._video.encode(frame))
         if len(self._pts) % LENGTH == 0:
             self._end_piece()
@@ -204,6 +212,29 @@ def _origin(start: int, sound: Fraction | None, base: Fraction) -> int:
     return 0 if priming else math.floor(first / base)
 
 
+class _FieldMarker:
+    """Says of frames which of their fields is shown first, which x264 asks of each."""
+
+    def __init__(self, format: VideoFormat) -> None:
+        self._graph = av.filter.Graph()
+        source = self._graph.add_buffer(
+            width=format.width, height=format.height, format=av.VideoFormat(format.pixels),
+            time_base=format.time_base,
+        )  # fmt: skip
+        order = {"top": "tff", "bottom": "bff"}[format.field_order]
+        marker, sink = self._graph.add("setfield", order), self._graph.add("buffersink")
+        source.link_to(marker)
+        marker.link_to(sink)
+        self._graph.configure()
+
+    def marked(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The frame, marked."""
+        self._graph.push(frame)
+        done = self._graph.pull()
+        assert isinstance(done, av.VideoFrame)
+        return done
+
+
 def fill_frame(planes: Sequence[np.ndarray], width: int, height: int, pixels: str) -> av.VideoFrame:
     """Planes as a frame of PyAV."""
     frame = av.VideoFrame(width, height, pixels)
@@ -214,11 +245,15 @@ def fill_frame(planes: Sequence[np.ndarray], width: int, height: int, pixels: st
     return frame
 
 
-def _steady() -> dict[str, str]:
-    """Options with which x264 gives the same bytes for the same pictures, as a resumed run needs.
+def _own_options(format: VideoFormat) -> dict[str, str]:
+    """Options of x264 for fields, and those with which the same pictures give the same bytes.
 
-    Its code for AVX-512 (of the version in PyAV 18) reads memory that it never wrote, and decides
-    differently from run to run; that for AVX2 does not.
+    A resumed run needs the latter. x264's code for AVX-512 (of the version in PyAV 18) reads memory
+    that it never wrote, and decides differently from run to run; that for AVX2 does not.
     """
-    wide = "AVX512" in torch.backends.cpu.get_cpu_capability()
-    return {"x264-params": "asm=avx2"} if wide else {}
+    own = ["asm=avx2"] if "AVX512" in torch.backends.cpu.get_cpu_capability() else []
+    options = {}
+    if format.interlaced:
+        options["flags"] = "+ilme+ildct"
+        own.append({"top": "tff=1", "bottom": "bff=1"}[format.field_order])
+    return options | ({"x264-params": ":".join(own)} if own else {})

@@ -53,7 +53,7 @@ def y4m_header(format: VideoFormat) -> bytes:
         kind = CHROMA_NAMES[format.chroma] + (wide or ("mpeg2" if format.chroma == "4:2:0" else ""))
     return (
         f"YUV4MPEG2 W{format.width} H{format.height} "
-        f"F{format.rate.numerator}:{format.rate.denominator} Ip "
+        f"F{format.rate.numerator}:{format.rate.denominator} I{format.field_order[0]} "
         f"A{format.aspect.numerator}:{format.aspect.denominator} C{kind} "
         f"XCOLORRANGE={'FULL' if format.full_range else 'LIMITED'}\n"
     ).encode()

@@ -43,6 +43,7 @@ class VideoFormat:
             degrees counterclockwise alone; empty: not at all.
         rate: Frames a second, the mean where it varies.
         time_base: Seconds that a unit of pts lasts.
+        field_order: Field shown first, "top" or "bottom"; "progressive" where frames are whole.
     """
 
     width: int
@@ -57,6 +58,7 @@ class VideoFormat:
     turned: tuple[int, ...]
     rate: Fraction
     time_base: Fraction
+    field_order: str = "progressive"
 
     @classmethod
     def of(cls, priors: Priors) -> "VideoFormat":
@@ -77,12 +79,18 @@ class VideoFormat:
             int(a.get("color_transfer", 2)), a["color_range"] == "full",
             Fraction(str(a.get("sample_aspect_ratio", "1/1"))), turned_by(a),
             priors.frame_rate, priors.time_base,
+            str(a.get("field_order", "progressive")),
         )  # fmt: skip
 
     @property
     def rotation(self) -> int:
         """Degrees that a player turns the picture counterclockwise, mirroring apart."""
         return self.turned[0] if len(self.turned) == 1 else turn(self.turned)
+
+    @property
+    def interlaced(self) -> bool:
+        """Each picture is two fields."""
+        return self.field_order != "progressive"
 
     @property
     def pixels(self) -> str:
