@@ -59,6 +59,7 @@ class Frame:
     cbp: npt.NDArray[np.uint8]
     slice: npt.NDArray[np.uint16]
     field: npt.NDArray[np.uint8]
+    mb_concealed: npt.NDArray[np.bool_]
     intra_luma: npt.NDArray[np.int8] | None
     intra_chroma: npt.NDArray[np.int8] | None
     mv: npt.NDArray[np.int16] | None

@@ -68,6 +68,7 @@ cdef extern from "h264.h" nogil:
         const uint8_t *cbp
         const uint16_t *slice
         const uint8_t *field
+        const uint8_t *concealed
         const int8_t *intra_luma
         const int8_t *intra_chroma
         const int16_t *mv
@@ -192,7 +193,7 @@ cdef object _stream_info(const h264_stream_info *i, str encoder):
 
 
 cdef enum:
-    MAX_COPIES = 32
+    MAX_COPIES = 40
 
 
 cdef struct Copy:
@@ -228,6 +229,8 @@ cdef object _array(
     """A new array; what fills it is added to `c`. A stride of 0: packed."""
     cdef cnp.ndarray array = cnp.PyArray_SimpleNew(ndim, shape, typenum)
     cdef size_t size = <size_t>cnp.PyArray_NBYTES(array)
+    if c.n == MAX_COPIES:
+        raise SystemError("MAX_COPIES is less than a frame has arrays")
     cdef Copy *k = &c.items[c.n]
     c.n += 1
     k.to = cnp.PyArray_BYTES(array)
@@ -273,6 +276,7 @@ cdef class Frame:
         mb_type: `[H/16, W/16]` uint8, I_4x4 0 to B_8x8 14.
         qp_y, qp_cb, qp_cr: `[H/16, W/16]` int8.
         cbp, slice, field: `[H/16, W/16]` uint8, uint16, uint8.
+        mb_concealed: `[H/16, W/16]` bool, macroblocks that had to be invented.
         intra_luma, intra_chroma: `[H/4, W/4]`, `[H/16, W/16]` int8, prediction modes, -1 not intra.
         mv: `[2, H/4, W/4, 2]` int16, quarter samples, x and y, for lists 0 and 1.
         ref: `[2, H/8, W/8]` int32, decode_order of the reference frame, -1 none.
@@ -286,7 +290,7 @@ cdef class Frame:
     """
 
     cdef readonly tuple decoded, prediction, residual, level
-    cdef readonly object tu, mb_type, qp_y, qp_cb, qp_cr, cbp, slice, field
+    cdef readonly object tu, mb_type, qp_y, qp_cb, qp_cr, cbp, slice, field, mb_concealed
     cdef readonly object intra_luma, intra_chroma, mv, ref
     cdef readonly object scaling4x4, scaling8x8
     cdef readonly object mb_bits, bits_type, bits_motion, bits_luma, bits_chroma, bits_qp
@@ -345,6 +349,7 @@ cdef void _fill_maps(Frame frame, const h264_frame *f, Copies *c):
     frame.cbp = _plane(c, f.cbp, cnp.NPY_UINT8, h, w, 0)
     frame.slice = _plane(c, f.slice, cnp.NPY_UINT16, h, w, 0)
     frame.field = _plane(c, f.field, cnp.NPY_UINT8, h, w, 0)
+    frame.mb_concealed = _plane(c, f.concealed, cnp.NPY_BOOL, h, w, 0)
     frame.mb_bits = _plane(c, f.mb_bits, cnp.NPY_UINT32, h, w, 0)
 
 

@@ -587,6 +587,7 @@ def test_a_slice_group_lost_is_concealed() -> None:
         stream(s, [Picture(idr=True, value=i, first_mb=i, mbs=2) for i in (0, 1)] + [lost])
     )
     assert (frame.decoded[0][::16, ::16] == [[0, 50], [50, 0]]).all() and frame.concealed_mbs == 2
+    assert (frame.mb_concealed == [[True, False], [False, True]]).all()
 
 
 def test_separate_colour_planes() -> None:
@@ -611,7 +612,7 @@ def test_a_colour_plane_lost_is_concealed() -> None:
     kept = [Picture(frame_num=1, poc=2, value=50 + c, colour_plane=c) for c in (0, 2)]
     _, frame = decode(stream(s, planes + kept))
     assert [np.unique(p).tolist() for p in frame.decoded] == [[50], [11], [52]]
-    assert frame.concealed_mbs == s.mbs
+    assert frame.concealed_mbs == s.mbs and frame.mb_concealed.all()
 
 
 def partitions(s: Sets, picture: Picture, a: BitWriter, b: BitWriter, c: BitWriter) -> list[bytes]:
@@ -669,6 +670,7 @@ def test_partitions_that_are_lost(lost: str) -> None:
     assert (frame.decoded[0][::16, ::16] == np.where(intra, 50, 9)).all()
     assert (frame.decoded[1][::8, ::8] == np.where(intra, 50, 9 + 2 * inter)).all()
     assert frame.concealed_mbs == 4 - np.count_nonzero(intra | inter)
+    assert (frame.mb_concealed == ~(intra | inter)).all()
 
 
 def test_redundant_slices_replace_what_is_lost() -> None:

@@ -67,6 +67,7 @@ def record(
         cbp=grid(16, 48),
         slice=grid(16, 4, np.uint16),
         field=grid(16, 2),
+        mb_concealed=grid(16, 2, np.bool_),
         scaling4x4=np.full((6, 16), 16 + k // 40, np.uint8),
         scaling8x8=np.full((6, 64), 16, np.uint8),
         mv=rng.integers(-99, 99, (2, height // 4, width // 4, 2)).astype(np.int16),

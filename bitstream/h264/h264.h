@@ -144,6 +144,7 @@ typedef struct h264_frame {
     const uint8_t *cbp;         /* coded_block_pattern */
     const uint16_t *slice;      /* slice number in the picture, 65535 at most */
     const uint8_t *field;       /* 1 where the macroblock is a field macroblock */
+    const uint8_t *concealed;   /* 1 where it was invented, in any colour plane */
     const int8_t *intra_luma;   /* [Hc/4][Wc/4] or NULL */
     const int8_t *intra_chroma; /* [Hc/16][Wc/16] or NULL */
     const int16_t *mv;          /* [2][Hc/4][Wc/4][2] quarter samples, x y; or NULL */

@@ -204,7 +204,7 @@ typedef struct mb_motion {
 // Tap buffers of a picture waiting for output; taps.c alone writes them.
 typedef struct taps {
     void *prediction[3], *residual[3], *level[3]; // NULL when not asked for
-    uint8_t *tu, *mb_type, *cbp, *field;
+    uint8_t *tu, *mb_type, *cbp, *field, *concealed;
     int8_t *qp[3];
     uint16_t *slice;
     struct taps *luma; // Note [Colour planes]: the first of three in an array, or the only one

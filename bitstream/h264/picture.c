@@ -228,6 +228,7 @@ static void lay_out_maps(const h264_decoder *const dec, taps *const t, carver *c
     t->mb_type = carve(c, mbs);
     t->cbp = carve(c, mbs);
     t->field = carve(c, mbs);
+    t->concealed = carve(c, mbs);
     t->slice = carve(c, mbs * sizeof *t->slice);
     t->dirty = carve(c, mbs);
     t->bits = carve(c, mbs * sizeof *t->bits);
@@ -289,7 +290,10 @@ int h264_taps_get(h264_decoder *const dec, picture *const pic) {
         s->free_taps = pic->taps->next;
     else
         pic->taps = new_taps(dec);
-    return pic->taps != NULL ? H264_OK : H264_NOMEM;
+    if (pic->taps == NULL)
+        return H264_NOMEM;
+    memset(pic->taps->concealed, 0, pic_size_in_mbs(dec));
+    return H264_OK;
 }
 
 static void free_pooled_taps(stream_state *const s) {
@@ -392,6 +396,7 @@ void h264_frame_fill(const picture *const pic, h264_frame *const f) {
     f->cbp = t->cbp;
     f->slice = t->slice;
     f->field = t->field;
+    f->concealed = t->concealed;
     f->intra_luma = t->intra_luma;
     f->intra_chroma = t->intra_chroma;
     f->mb_bits = t->bits;

@@ -567,9 +567,9 @@ void h264_recon_mb(h264_decoder *const dec) {
     dec->cur->mb_field[m->addr] = m->mb->field;
     if (H264_UNLIKELY(m->mb->residual_lost) && m->mb->is_intra)
         return; // left to conceal.c
-    h264_tap_macroblock(dec);
     if (!m->mb->is_intra)
         note_missing_references(dec);
+    h264_tap_macroblock(dec);
     if (dec->settings.how & H264_NO_SAMPLES)
         return;
     if (m->mb->type == H264_I_PCM)

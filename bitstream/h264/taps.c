@@ -228,6 +228,7 @@ static void tap_maps(const h264_decoder *const dec) {
     t->mb_type[m->addr] = m->mb->type;
     t->cbp[m->addr] = pcm ? 0 : m->mb->cbp;
     t->field[m->addr] = m->mb->field;
+    t->luma->concealed[m->addr] |= m->mb->conceal;
     t->slice[m->addr] = (uint16_t)imin(s->slice_num, UINT16_MAX);
     t->qp[0][m->addr] = pcm ? 0 : m->mb->QPY;
     t->qp[1][m->addr] = pcm ? 0 : m->mb->QPC[0];

@@ -329,6 +329,14 @@ FIELDS: dict[str, Field] = {
         Field("mb/slice", "u2", _MB, "slice number in the picture, 65535 at most", "", "slice"),
         Field("mb/field", "u1", _MB, "1: field macroblock, or field picture", "", "field"),
         Field(
+            "mb/concealed",
+            "?",
+            _MB,
+            "invented: it did not come, or not its residual, or not the picture it refers to",
+            "",
+            "mb_concealed",
+        ),
+        Field(
             "mb/bits",
             "u4",
             _MB,
