@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from browser import CHROMIUM, browser
+from clips import encode
 from davd.bitstream import PriorsFile, extract
 from davd.cli import Exit
 from davd.cli import restore as command
@@ -128,6 +129,15 @@ def test_a_file_with_little_in_it_gives_a_page(folder: Path) -> None:
     page = (folder / "bare.html").read_text(encoding="utf-8")
     assert "Contradicted" not in page and "PSNR" not in page and "Where it worked" in page
     assert "there was no original to compare with" in page and "Mute" not in page
+
+
+def test_a_video_of_another_codec_gives_a_page(folder: Path) -> None:
+    video = encode(folder / "other.mkv", frames=3, sound=False, codec="mpeg4", options={"b": "90k"})
+    weights = checkpoint(folder, variant="plain", priors=False, audio=False)
+    files = ["-o", str(folder / "o.y4m"), "--report", str(folder / "o.html")]
+    assert command.main([str(video), "--checkpoint", str(weights), "-q", *files]) == 0
+    page = (folder / "o.html").read_text(encoding="utf-8")
+    assert "mpeg4" in page and not re.search(r"\bnan\b", page)
 
 
 def test_names_cannot_break_the_page(folder: Path) -> None:

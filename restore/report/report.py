@@ -106,8 +106,7 @@ class Report:
         columns = self._columns
         columns["change"].append(float(change.mean()))
         columns["visible"].append(float((change >= VISIBLE).mean()))
-        units = self._priors.read("tu/y", [frame.index])[0]
-        columns["unsent"].append(float((units % 8 == TU_TYPES["none"]).mean()))
+        columns["unsent"].append(self._unsent(frame.index))
         qp = frame.sample.qp_y
         columns["qp"].append(math.nan if qp is None else float(qp.float().mean()))
         time = float(self._priors.column("time")[frame.index])
@@ -125,6 +124,13 @@ class Report:
         if self._preview:
             self._preview.add(frame.index, decoded, restored)
         self._keep(frame.index, list(decoded), list(restored), source)
+
+    def _unsent(self, index: int) -> float:
+        """Share of a frame for which nothing was sent; NaN where the file does not say."""
+        if "tu/y" not in self._priors:
+            return math.nan
+        units = self._priors.read("tu/y", [index])[0]
+        return float((units % 8 == TU_TYPES["none"]).mean())
 
     def _keep(
         self,
@@ -180,9 +186,10 @@ class Report:
         """
         a = self._priors.attrs
         size = int(a["width"]), int(a["height"])
+        kind = f"H.264 profile {a['profile_idc']}" if a["codec"] == "h264" else str(a["codec"])
         facts: dict[str, object] = {
             "Video": f"{a['width']} x {a['height']}, {a['chroma_format']}, {a['frame_rate']} "
-            f"frames/s, H.264 profile {a['profile_idc']}",
+            f"frames/s, {kind}",
             "Encoder": a.get("encoder") or "does not say",
             "Priors file": self._priors.path.name,
         }
@@ -262,7 +269,8 @@ class Report:
                 "Contradicted", _percent(wrong),
                 f"of the coefficients, cell “{self._cell_used}” (decoded: {_percent(before)})",
             ))  # fmt: skip
-        cards.append(("Mean QP", f"{self._mean('qp'):.1f}", "as read from the bitstream"))
+        if math.isfinite(self._mean("qp")):
+            cards.append(("Mean QP", f"{self._mean('qp'):.1f}", "as read from the bitstream"))
         cards.append((
             "Frames", str(outcome["frames"]),
             f"{float(outcome['frames_per_second']):.3g} frames/s on {outcome['device']}",  # type: ignore[arg-type]
@@ -297,7 +305,8 @@ class Report:
         kinds = self._priors.column("picture_type")[list(chosen)]
         counts = [f"{int((kinds == n).sum())} {name}" for name, n in PICTURE_TYPES.items()]
         remark = f"Mean over the macroblocks of a frame. Pictures: {', '.join(counts)}."
-        out.append(plot("QP", remark, "", [Curve("QP", "plain", columns["qp"])], times))
+        if math.isfinite(self._mean("qp")):
+            out.append(plot("QP", remark, "", [Curve("QP", "plain", columns["qp"])], times))
         change = [Curve("change", "restored", columns["change"])]
         remark = "Mean absolute change of luma by the network, grey levels of 255."
         out.append(plot("Change", remark, "levels", change, times, zero=True))
