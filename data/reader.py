@@ -149,9 +149,9 @@ class ClipReader:
         frames = [min(max(k, 0), len(self) - 1) for k in range(start, stop)]
         fetch = self._from_flat if self._flat is not None else self._from_sources
         values: dict[str, object] = dict(fetch(frames, box))
-        field = values.pop("field", None)
-        if isinstance(field, Tensor) and field.any():
-            values["field"] = field
+        field = values.get("field")
+        if not self._level and isinstance(field, Tensor) and not field.any():
+            del values["field"]
         if self._level:
             lists = [self._priors.scaling_lists(k) for k in frames]
             values["scaling4x4"] = torch.from_numpy(np.stack([pair[0] for pair in lists]))

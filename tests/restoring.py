@@ -69,7 +69,7 @@ def written(path: Path, *, chroma: str = "4:2:0", depth: int = 8, frames: int = 
         "bit_depth_luma": depth, "bit_depth_chroma": depth, "color_matrix": "bt709",
         "color_range": "limited", "color_primaries": 1, "color_transfer": 1,
         "sample_aspect_ratio": "1/1", "rotation": 0, "display_matrix": "",
-        "frame_rate": "25/1", "time_base": "1/25",
+        "field_order": "progressive", "frame_rate": "25/1", "time_base": "1/25",
         "time_invented": False, "encoder": "", "first_frame": 0, "verified": False, "pixels": True,
     }  # fmt: skip
     blocks = (height // 16, width // 16)

@@ -93,7 +93,7 @@ def _write_priors(path: Path, clean: list[tuple[np.ndarray, ...]], *, seed: int,
         "crop_top": 0, "crop_bottom": 0, "chroma_format": "4:2:0", "bit_depth_luma": 8,
         "bit_depth_chroma": 8, "color_matrix": "bt709", "color_range": "limited",
         "color_primaries": 1, "color_transfer": 1, "sample_aspect_ratio": "1/1", "rotation": 0,
-        "display_matrix": "",
+        "display_matrix": "", "field_order": "progressive",
         "frame_rate": "25/1", "time_base": "1/25", "time_invented": False, "encoder": "",
         "first_frame": 0, "verified": False, "pixels": True,
     }  # fmt: skip
