@@ -20,7 +20,7 @@ from davd.cli import restore as command
 from davd.cli.exits import Exit
 from davd.cli.progress import Bar, in_words
 from davd.restore import restore
-from davd.restore.job import Request, apply, batch, run
+from davd.restore.job import Request, apply, batch, job, run
 from davd.restore.output import movie, pieces
 from restoring import checkpoint, talk
 
@@ -169,10 +169,12 @@ def test_a_folder_killed_twice_is_as_one_run(tmp_path: Path, weights: Path, vide
         assert (broken / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.parametrize("quiet", [0.0, 0.02], ids=["every frame", "corrections moved"])
 def test_a_stopped_restore_goes_on(
     tmp_path: Path, video: Path, weights: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], quiet: float,
 ) -> None:  # fmt: skip
+    monkeypatch.setattr(job, "set_speed", lambda network, speed: quiet)
     for module in (movie, pieces):
         monkeypatch.setattr(module, "LENGTH", 5)
     whole, broken = tmp_path / "whole.mkv", tmp_path / "broken.mkv"

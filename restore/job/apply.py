@@ -24,6 +24,7 @@ from ...data.sample import Planes, Sample, blinded, collate
 from ..frame import RestoredFrame
 from ..measuring.metrics import as_codes
 from ..networks.restorer import Projector, Restorer, Stream
+from ..output import pieces
 from .shots import Shot, head
 from .tiles import Box, Tile, cut_sample, plan_tiles
 
@@ -108,7 +109,8 @@ def restore_frames(
     """Restore a range of a video.
 
     Neighbours are taken from outside the range where the shot has them; at the ends of a shot the
-    first or last frame stands in for them, and what a network carries begins anew.
+    first or last frame stands in for them. What is carried from frame to frame begins anew there
+    and every `pieces.LENGTH` frames.
 
     Args:
         network: In evaluation mode, on its device.
@@ -135,8 +137,17 @@ def restore_frames(
         weight = None
         if tiles and (face_only or strength < 1):
             weight = strength * (_ramp(region, size) if face_only else torch.ones(size))
-        streams = [network.stream(amp=amp, quiet=quiet) for _ in tiles]
-        yield from _restore_shot(network, streams, source, shot, wanted, tiles, weight)
+        carries = quiet > 0 or network.config.motion
+        for span in _spans(wanted, frames.start) if carries else [wanted]:
+            streams = [network.stream(amp=amp, quiet=quiet) for _ in tiles]
+            yield from _restore_shot(network, streams, source, shot, span, tiles, weight)
+
+
+def _spans(wanted: range, first: int) -> list[range]:
+    """A range cut where the pieces of a movie end, so that a resumed run carries the same over."""
+    edges = range(first, wanted.stop, pieces.LENGTH)
+    cuts = [wanted.start, *(k for k in edges if k > wanted.start), wanted.stop]
+    return [range(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
 
 
 def _region(shot: Shot, size: tuple[int, int], *, face_only: bool) -> Box:
