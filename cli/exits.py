@@ -4,10 +4,12 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -134,6 +136,8 @@ def explain(error: BaseException) -> str:
         return "out of memory: give smaller tiles with --tile, or --device cpu"
     if is_full(error):
         where = getattr(error, "filename", None)
+        if where and Path(where).is_relative_to(tempfile.gettempdir()):
+            return f"{tempfile.gettempdir()} is full: name a folder with room by TMPDIR"
         disk = f"the disk that holds {where} is full" if where else "the disk is full"
         return f"{disk}: nothing was written; make room, or choose another folder with -o"
     if isinstance(error, KeyError) and error.args:

@@ -272,3 +272,24 @@ def test_a_quiet_bar_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     bar.update(3)
     assert "3 of 10 frames" in bar.line(1.0)
     assert capsys.readouterr().err == ""
+
+
+def test_no_priors_are_written_to_the_folder_for_temporary_files(
+    tmp_path: Path, video: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tempfile
+
+    place = tmp_path / "tmp"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    sizes = []
+    original = movie.MovieWriter.write
+
+    def look(self: movie.MovieWriter, *picture: object) -> None:
+        sizes.append(sum(path.stat().st_size for path in place.rglob("*") if path.is_file()))
+        original(self, *picture)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(movie.MovieWriter, "write", look)
+    line = [str(video), "--checkpoint", str(weights), "-q", "-o", str(tmp_path / "a.mp4")]
+    assert command.main(line) == Exit.DONE
+    assert len(sizes) == 12 and max(sizes) == 0

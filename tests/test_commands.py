@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from importlib import import_module
@@ -92,8 +93,11 @@ def test_a_missing_package_is_named_with_its_install_command(
 
 
 def test_a_full_disk_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    error = OSError(errno.ENOSPC, "No space left on device", "/tmp/x/part.h5")
-    assert "the disk that holds /tmp/x/part.h5 is full" in exits.explain(error)
+    error = OSError(errno.ENOSPC, "No space left on device", "/out/part.h5")
+    assert "the disk that holds /out/part.h5 is full" in exits.explain(error)
+    place = Path(tempfile.gettempdir()) / "davd-x" / "a"
+    told = exits.explain(OSError(errno.ENOSPC, "No space left on device", str(place)))
+    assert "by TMPDIR" in told and "-o" not in told
 
 
 def test_every_script_is_a_command_of_davd(capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,3 +192,13 @@ def test_a_stopped_command_says_so(tmp_path: Path, number: int, status: Exit) ->
     assert process.returncode == status
     assert "nothing was kept" in error and error.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["a.264"]
+
+
+def test_a_name_with_moov_in_it_says_nothing_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "moov.mp4"
+    path.write_text("this is no video\n" * 99)
+    assert extract_command.main([str(path), "-q"]) == Exit.INPUT
+    error = capsys.readouterr().err
+    assert "is not a video file" in error and "index" not in error

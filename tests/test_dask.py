@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -93,3 +95,21 @@ def test_faults_that_are_not_the_clips_are_lost_not_recorded(work: Path) -> None
     assert len(results(work)) == 6  # the crops
     (work / "coded").unlink()
     assert schedule.run_all(work, [42], workers=1).finished == 6
+
+
+def test_ctrl_c_ends_a_run_in_one_line_and_blames_no_clip(raw: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    command = [sys.executable, "-m", "davd", "prepare", "run", str(raw), str(work), "--size", "64",
+               "--crf", "42", "--workers", "2"]  # fmt: skip
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    until = time.monotonic() + 120
+    while not results(work) and time.monotonic() < until:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    out, error = process.communicate(timeout=120)
+    assert process.returncode == 130, error
+    assert error.strip().splitlines()[-1].startswith("davd-prepare: interrupted, what was finished")
+    assert "Traceback" not in error and error.count("\n") <= 2, error
+    assert all('"failed"' not in path.read_text() for path in work.glob("*/**/*.json"))

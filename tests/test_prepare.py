@@ -21,7 +21,11 @@ from davd.cli.prepare import main  # noqa: E402
 from davd.data.clean import CleanVideo  # noqa: E402
 from davd.data.index import load_index  # noqa: E402
 from davd.data.media import ffmpeg_path  # noqa: E402
+from davd.data.prepare import prepare_clip, stale  # noqa: E402
+from davd.data.schedule import finished  # noqa: E402
+from davd.data.sources import scan  # noqa: E402
 from davd.data.synthetic import synthesise, write_video  # noqa: E402
+from davd.data.work import Settings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 MAKEFILE = ROOT / "data" / "Makefile"
@@ -257,3 +261,31 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert left.value.code == 0 and "crop" in capsys.readouterr().out
     assert main(["--version"]) == 0
     assert "ffmpeg version" in capsys.readouterr().out
+
+
+def test_results_older_than_what_they_were_made_from_are_forgotten(tmp_path: Path) -> None:
+    """As make does: a newer source makes all of it stale, a newer clip what follows it."""
+
+    names = ("source/a", "clips/a.json", "coded/crf42/a.json", "priors/crf42/a.json")
+    paths = [tmp_path / name for name in names]
+    for k, path in enumerate(paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+        os.utime(path, (1000 + k, 1000 + k))
+    assert stale(tmp_path, "a", [42]) == [] and finished(tmp_path, "a", [42])
+    os.utime(paths[1], (2000, 2000))
+    assert stale(tmp_path, "a", [42]) == paths[2:]
+    os.utime(paths[0], (3000, 3000))
+    assert stale(tmp_path, "a", [42]) == paths[1:] and not finished(tmp_path, "a", [42])
+
+
+def test_a_repeat_that_finds_failures_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw, work = tmp_path / "raw", tmp_path / "work"
+    raw.mkdir()
+    (raw / "text.mp4").write_text("this is no video\n" * 99)
+    scan(raw, work, Settings())
+    prepare_clip(raw / "text.mp4", work, "text", [42], Settings())
+    assert main(["run", str(raw), str(work), "--crf", "42"]) == 7
+    assert "0 sources, 0 lost; 1 failed" in capsys.readouterr().out
