@@ -30,7 +30,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Pat
     made = {}
     for name in KINDS:
         video = encode(folder / name, sound=not name.endswith(".264"))
-        extract(video, folder / f"{name}.h5", motion=True, modes=True)
+        extract(video, folder / f"{name}.h5", motion=True, modes=True, bits=True)
         made[name] = video, folder / f"{name}.h5"
     return made
 
@@ -73,7 +73,7 @@ def test_a_video_is_its_file(pairs: dict[str, tuple[Path, Path]], name: str) -> 
 @pytest.mark.parametrize("name", SHARED)
 def test_a_shared_stream_is_its_file(shared: Path, tmp_path: Path, name: str) -> None:
     stream = shared / "vectors" / "streams" / name
-    extract(stream, tmp_path / "a.h5", motion=True, modes=True)
+    extract(stream, tmp_path / "a.h5", motion=True, modes=True, bits=True)
     with bitstream.open(stream) as ours, bitstream.open(tmp_path / "a.h5") as theirs:
         assert_same(ours, theirs)
 
