@@ -65,9 +65,10 @@ class Taps:
             getattr(self, name) <= getattr(other, name) for name in ("motion", "modes", "bits")
         )
 
-    def decoder(self, timeline: Timeline) -> Decoder:
-        """A decoder of a video that records this."""
+    def decoder(self, timeline: Timeline, parameter_sets: bytes = b"") -> Decoder:
+        """A decoder of a video that records this; it is given some more parameter sets."""
         return timeline.decoder(
+            parameter_sets,
             motion=self.motion,
             modes=self.modes,
             bits=self.bits,
@@ -141,13 +142,11 @@ class Run:
         self, packets: Iterable[tuple[int, Packet]], entry: Entry, parameter_sets: Iterable[bytes]
     ) -> Iterator[Frame]:
         """All frames; those before the wanted ones without their arrays."""
-        decoder = self.taps.decoder(self.timeline)
+        decoder = self.taps.decoder(self.timeline, b"".join(parameter_sets))
         left = max(self.selection.first, self.begin) - entry.row
         if self.taps.headers:
             left = len(self.timeline)
         try:
-            if sets := b"".join(parameter_sets):
-                self._send(decoder, sets, -1)
             for number, packet in packets:
                 self._send(decoder, packet.data, number)
                 while (frame := decoder.receive(skip=left > 0)) is not None:

@@ -146,10 +146,10 @@ class Timeline:
         entry = self.entry(rows.start) if rows.start else _BEGINNING
         return Selection(entry, rows.start, rows.stop)
 
-    def decoder(self, **taps: bool) -> Decoder:
-        """A decoder for the source's packets."""
+    def decoder(self, parameter_sets: bytes = b"", **taps: bool) -> Decoder:
+        """A decoder for the source's packets, from one on before which these sets were sent."""
         return Decoder(
-            extradata=self.source.parameter_sets,
+            extradata=self.source.parameter_sets + parameter_sets,
             units=not self.source.bare,
             patient=self.patient,
             **taps,

@@ -30,6 +30,7 @@ from .timeline import Entry, look_through
 from .tracks import Tracks, copy_tracks, plan
 
 _MOST_THREADS = 4
+_SMALL = 32  # frames in a row that one decoder decodes, even over IDR pictures
 _BY_HEADERS = frozenset({"poc", "picture_type", "keyframe", "scaling", "bytes"})  # columns
 _numbers = itertools.count()
 
@@ -288,6 +289,8 @@ class PriorsVideo(Priors):
             else:
                 found[row] = record
         parts = list(missing.items())
+        if sum(len(part) for part in missing.values()) <= _SMALL:
+            parts = _joined(parts)
 
         def decode(part: tuple[Entry, list[int]]) -> dict[int, FrameRecord]:
             return self._decoded(*part, taps)
@@ -336,6 +339,17 @@ class PriorsVideo(Priors):
 def _size(record: FrameRecord) -> int:
     """Bytes of a frame's arrays."""
     return sum(array.nbytes for array in record_arrays(record).values())
+
+
+def _joined(parts: list[tuple[Entry, list[int]]]) -> list[tuple[Entry, list[int]]]:
+    """Parts that follow without a gap, as one: a decoder may go on into the next."""
+    joined: list[tuple[Entry, list[int]]] = []
+    for entry, rows in parts:
+        if joined and joined[-1][1][-1] + 1 == rows[0]:
+            joined[-1][1].extend(rows)
+        else:
+            joined.append((entry, rows))
+    return joined
 
 
 def _each(

@@ -112,6 +112,7 @@ static int avcc_record(h264_decoder *const dec, const uint8_t *const data, const
             if (rc == H264_OK && (nal.nal_unit_type == NAL_SPS || nal.nal_unit_type == NAL_PPS))
                 rc = h264_decode_nal(dec, &nal);
             dec->stream->nal_unit_type = 0;
+            dec->stream->unit_bytes = 0; // of no access unit
             if (rc == H264_NOMEM)
                 return rc;
             pos += 2 + length;
@@ -130,6 +131,7 @@ int h264_set_extradata(h264_decoder *const dec, const uint8_t *const data, const
     dec->nal_length_size = 0;
     size_t pos = 0, usable = 0;
     decode_packet(dec, data, size, &pos, &usable);
+    dec->stream->unit_bytes = 0; // of no access unit
     if (dec->stream->failure != 0)
         return dec->stream->failure;
     return usable > 0 || size == 0
