@@ -29,6 +29,7 @@ _JITTER = Fraction(1, 50)  # seconds that stamps may be off before silence is pu
 _TEXT = {"mov_text", "subrip", "ass", "ssa", "webvtt", "text", "srt"}
 _TEXT_IN = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip"}
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)  # AAC
+_SPARED = 50
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 _BITS = 96_000  # a second and channel, of encoded sound
 _OF_A_CONTAINER = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
@@ -263,9 +264,35 @@ def _takes(tracks: Tracks, track: Track, kind: str, way: str, relayed: bool) -> 
                 for packet in islice(lanes[0].packets(None, Fraction(0)), _TRIED):
                     file.mux(packet)
                     count += 1
-            return count > 0
+            return count > 0 and _speaks_as_before(tracks, track, way, Path(folder) / "trial")
         except (av.error.FFmpegError, ValueError, NotImplementedError):
             return False
+
+
+def _speaks_as_before(tracks: Tracks, track: Track, way: str, path: Path) -> bool:
+    """Whether what was written can be heard, if it could be heard before.
+
+    Some muxers write a codec without what its decoder needs to begin.
+    """
+    if track.kind != "audio":
+        return True
+    with tracks._open() as source:
+        if not _decodes(source, source.streams[track.index]):
+            return way == COPIED
+    with open_container(path) as written:
+        return _decodes(written, written.streams.audio[0])
+
+
+def _decodes(container: "av.container.InputContainer", stream: "av.stream.Stream") -> bool:
+    if stream.codec_context is None:
+        return False
+    for packet in islice(read_packets(container, stream), _TRIED):
+        try:
+            if packet.decode():
+                return True
+        except av.error.FFmpegError:
+            continue
+    return False
 
 
 # --------------------------------------------------------------------------------------- writing
@@ -396,14 +423,19 @@ class EncodedLane(Lane):
             yield begin + Fraction(count, rate), packet
 
     def _continuous(self) -> Iterator[tuple[Fraction, av.AudioFrame]]:
-        """Frames one after the other; what overlaps is left out."""
+        """Frames one after the other, held to their times: by silence, or by a frame left out.
+
+        Not more than one frame in `_SPARED` is: times that are denser than the sound are wrong.
+        """
         begin: Fraction | None = None
-        taken = Fraction(0)
+        taken, since = Fraction(0), 0
         for time, frame in self._frames():
             begin = time if begin is None else begin
             length = Fraction(frame.samples, frame.sample_rate)
             gap = time - begin - taken
-            if gap < -_JITTER:
+            since += 1
+            if gap < -_JITTER and since > _SPARED:
+                since = 0
                 continue
             while gap > _JITTER:
                 silence = _silence(frame, min(gap, Fraction(1)))
