@@ -35,6 +35,7 @@ cdef extern from "hevc.h" nogil:
         HEVC_TAP_PREDICTION
         HEVC_TAP_RESIDUAL
         HEVC_TAP_LEVEL
+        HEVC_TAP_MOTION
         HEVC_HEADERS
         HEVC_PATIENT
         HEVC_N_WARNINGS
@@ -279,7 +280,7 @@ cdef class HevcDecoder:
         cdef hevc_settings settings
         settings.taps = (
             (HEVC_TAP_PREDICTION if prediction else 0) | (HEVC_TAP_RESIDUAL if residual else 0)
-            | (HEVC_TAP_LEVEL if level else 0)
+            | (HEVC_TAP_LEVEL if level else 0) | (HEVC_TAP_MOTION if motion else 0)
         )
         settings.how = (HEVC_HEADERS if headers else 0) | (HEVC_PATIENT if patient else 0)
         settings.max_pixels = max_pixels

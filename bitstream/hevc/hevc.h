@@ -32,6 +32,7 @@ enum {
     HEVC_TAP_PREDICTION = 1,
     HEVC_TAP_RESIDUAL = 2,
     HEVC_TAP_LEVEL = 4,
+    HEVC_TAP_MOTION = 8, /* mv, ref, ref_poc */
 };
 
 /* How to decode. */

@@ -383,6 +383,8 @@ typedef struct kernels {
     void (*intra)(void *dst, ptrdiff_t stride, const uint16_t *border, int log2, int mode, int cIdx,
                   bool edge_filter, int depth);
     void (*gather)(uint16_t *to, const void *from, ptrdiff_t step, int n); // samples, step in bytes
+    // 8.6.4.2: scaled coefficients to a residual, n x n packed; coeff is spoilt
+    void (*inverse_transform)(int32_t *coeff, int32_t *residual, int log2, bool dst, int depth);
     // dst += residual, with clipping; residual n x n packed
     void (*add)(void *dst, ptrdiff_t stride, const int32_t *residual, int n, int depth);
     // 8.5.3.3.3: w x h samples at an integer place with a fraction (quarters, eighths), 14 bit
@@ -543,8 +545,6 @@ bool hevc_available(const hevc_decoder *dec, int xCurr, int yCurr, int xN, int y
 // slice.residual; false when the syntax breaks
 bool hevc_residual_coding(hevc_decoder *dec, residual_block *r, bool coded, int res_scale);
 int hevc_chroma_qp(const slice_ctx *c, int cIdx, int QpY); // 8.6.1: QpCb, QpCr without QpBdOffsetC
-// transform.c
-void hevc_inverse_transform(int32_t *coeff, int32_t *residual, int log2, bool dst, int depth);
 
 // mv.c, 8.5.3.2
 typedef struct pu_ctx {

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include "kernel_tables.h"
+#include "transform_template.h"
 
 #define SAMPLE_SIZE 1
 #include "kernels_template.h"
@@ -18,4 +19,5 @@ void hevc_kernels(kernels *const k, const int sample_size) {
         fill_8(k);
     else
         fill_16(k);
+    k->inverse_transform = inverse_transform;
 }

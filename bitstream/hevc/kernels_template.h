@@ -107,23 +107,34 @@ static void FN(add)(void *const dst, const ptrdiff_t stride, const int32_t *cons
 
 // ------------------------------------------------------------------------------------------ inter
 
+// The sum of a filter over samples of 8 bits fits 16 (88 * 255 at most), which doubles the lanes.
+#undef SUM
+#if SAMPLE_SIZE == 1
+#define SUM int16_t
+#else
+#define SUM int
+#endif
+
 // One filter along one axis, `step` samples apart; n is a constant to the compiler
-#define FILTER(name, SOURCE, n)                                                                    \
-    static inline void FN(name)(int16_t *const to, const SOURCE *src, const ptrdiff_t stride,      \
-                                const ptrdiff_t step, const int w, const int h,                    \
-                                const int8_t *const c, const int shift) {                          \
+#define FILTER(name, SOURCE, TOTAL, n)                                                             \
+    static inline void FN(name)(int16_t *restrict const to, const SOURCE *restrict src,            \
+                                const ptrdiff_t stride, const ptrdiff_t step, const int w,         \
+                                const int h, const int8_t *const taps, const int shift) {          \
+        TOTAL c[n];                                                                                \
+        for (int k = 0; k < (n); k++)                                                              \
+            c[k] = taps[k];                                                                        \
         for (int y = 0; y < h; y++, src += stride)                                                 \
             for (int x = 0; x < w; x++) {                                                          \
-                int sum = 0;                                                                       \
+                TOTAL sum = 0;                                                                     \
                 for (int k = 0; k < (n); k++)                                                      \
-                    sum += c[k] * src[x + (k - ((n) / 2 - 1)) * step];                             \
+                    sum = (TOTAL)(sum + c[k] * (TOTAL)src[x + (k - ((n) / 2 - 1)) * step]);        \
                 to[y * w + x] = (int16_t)(sum >> shift);                                           \
             }                                                                                      \
     }
-FILTER(filter8, SAMPLE, 8)
-FILTER(filter4, SAMPLE, 4)
-FILTER(filter8_rows, int16_t, 8)
-FILTER(filter4_rows, int16_t, 4)
+FILTER(filter8, SAMPLE, SUM, 8)
+FILTER(filter4, SAMPLE, SUM, 4)
+FILTER(filter8_rows, int16_t, int, 8)
+FILTER(filter4_rows, int16_t, int, 4)
 #undef FILTER
 
 static void FN(widen)(int16_t *const to, const SAMPLE *src, const ptrdiff_t stride, const int w,
@@ -311,13 +322,17 @@ static void FN(sao_band)(void *const dst, const void *const src, const int w,
 // a, b: bytes to the two neighbours; offset by 2 + the two signs
 static void FN(sao_edge)(void *const dst, const void *const src, const ptrdiff_t a,
                          const ptrdiff_t b, const int w, const int16_t offset[5], const int depth) {
+    const SAMPLE *const s = src;
+    const SAMPLE *const n = (const SAMPLE *)(const void *)((const uint8_t *)src + a);
+    const SAMPLE *const m = (const SAMPLE *)(const void *)((const uint8_t *)src + b);
+    SAMPLE *restrict const to = dst;
+    const int o0 = offset[0], o1 = offset[1], o3 = offset[3], o4 = offset[4];
     for (int x = 0; x < w; x++) {
-        const SAMPLE *const s = (const SAMPLE *)src + x;
-        const int v = *s;
-        const int n = *(const SAMPLE *)(const void *)((const uint8_t *)s + a);
-        const int m = *(const SAMPLE *)(const void *)((const uint8_t *)s + b);
-        const int edge = 2 + (v > n) - (v < n) + (v > m) - (v < m);
-        ((SAMPLE *)dst)[x] = FN(clip1)(v + offset[edge], depth);
+        const int v = s[x];
+        const int edge = (v > n[x]) - (v < n[x]) + (v > m[x]) - (v < m[x]);
+        const int o = (edge == -2 ? o0 : 0) + (edge == -1 ? o1 : 0) + (edge == 1 ? o3 : 0) +
+                      (edge == 2 ? o4 : 0);
+        to[x] = FN(clip1)(v + o, depth);
     }
 }
 

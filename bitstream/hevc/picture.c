@@ -165,9 +165,11 @@ static void lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *c
                                   &t->merge,   &t->intra_luma, &t->intra_chroma};
     for (size_t i = 0; i < sizeof of_bytes / sizeof *of_bytes; i++)
         *of_bytes[i] = carve(c, maps);
-    t->mv = carve(c, maps * 4 * sizeof *t->mv);
-    t->ref_poc = carve(c, maps * 2 * sizeof *t->ref_poc);
-    t->ref = carve(c, maps * 2 * sizeof *t->ref);
+    if (want & HEVC_TAP_MOTION) {
+        t->mv = carve(c, maps * 4 * sizeof *t->mv);
+        t->ref_poc = carve(c, maps * 2 * sizeof *t->ref_poc);
+        t->ref = carve(c, maps * 2 * sizeof *t->ref);
+    }
     t->ctu_bits = carve(c, dec->ctbs * sizeof *t->ctu_bits);
     t->ctu_slice = carve(c, dec->ctbs * sizeof *t->ctu_slice);
     t->ctu_tile = carve(c, dec->ctbs * sizeof *t->ctu_tile);

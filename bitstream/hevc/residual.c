@@ -334,7 +334,7 @@ static void make_residual(hevc_decoder *const dec, const residual_block *const r
         return;
     }
     const bool is_dst = c->cu.intra && n == 4 && r->cIdx == 0;
-    hevc_inverse_transform(c->coeff, c->residual, r->log2, is_dst, depth);
+    dec->k->inverse_transform(c->coeff, c->residual, r->log2, is_dst, depth);
 }
 
 // 7.4.9.12, 8.6.6: what luma says about the residual of chroma

@@ -76,6 +76,7 @@ static void tap_units(const hevc_decoder *const dec) {
 }
 
 void hevc_tap_picture(const hevc_decoder *const dec) {
-    tap_motion(dec);
+    if (dec->settings.taps & HEVC_TAP_MOTION)
+        tap_motion(dec);
     tap_units(dec);
 }

@@ -13,6 +13,7 @@
 #pragma GCC target("avx2")
 #endif
 #include "../kernel_tables.h"
+#include "../transform_template.h"
 
 #define SAMPLE_SIZE 1
 #include "../kernels_template.h"
@@ -34,6 +35,7 @@ bool hevc_kernels_avx2(kernels *const k, const int sample_size) {
         fill_8(k);
     else
         fill_16(k);
+    k->inverse_transform = inverse_transform;
     return true;
 }
 #else
