@@ -7,6 +7,7 @@ FFmpeg's parser would regroup, and sometimes drop, what lies in odd ones.
 import contextlib
 import math
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -364,7 +365,7 @@ def codec_name(stream: "av.stream.Stream") -> str:
 def _look(path: Path, container: "av.container.InputContainer", wanted: int | None) -> Source:
     video, choice = _choose(path, container, wanted)
     context, sound = video.codec_context, container.streams.best("audio", related=video)
-    if context.codec_tag in _LOCKED:
+    if context.codec_tag in _LOCKED or _is_locked(path, container.format.name, video.id):
         raise VideoError(_encrypted(path))
     if sound is not None and sound.codec_context is None:
         sound = None
@@ -393,6 +394,32 @@ def _look(path: Path, container: "av.container.InputContainer", wanted: int | No
         sound_codec="" if sound is None else codec_name(sound),
         kind=container.format.name,
     )
+
+
+def _is_locked(path: Path, kind: str, number: int) -> bool:
+    """Whether the container says, where FFmpeg does not tell, that its pictures are encrypted.
+
+    Args:
+        path: the file.
+        kind: of the container.
+        number: of the stream, as the container counts: in transport streams the PID.
+    """
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    if (
+        "matroska" in kind
+    ):  # before the first cluster: ContentEncodingType, length 1 or 00 ... 01, 1
+        front = head.partition(b"\x1f\x43\xb6\x75")[0]
+        return re.search(rb"\x50\x33(\x81|\x01\0{6}\x01)\x01", front) is not None
+    if kind != "mpegts":
+        return False
+    at = next((k for k in range(188) if head[k : k + 377 : 188] == b"GGG"), len(head))
+    own = [
+        head[k + 3] >> 6
+        for k in range(at, len(head) - 187, 188)
+        if (head[k + 1] & 31) << 8 | head[k + 2] == number and head[k] == 0x47
+    ]
+    return 2 * sum(control != 0 for control in own) > len(own)
 
 
 def _choose(

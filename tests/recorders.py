@@ -95,24 +95,39 @@ def _table(pid: int, body: bytes, kind: int = 0) -> bytes:
     return bytes([0x47, 0x40 | pid >> 8, pid & 255, 0x10]) + data.ljust(184, b"\xff")
 
 
-def in_mkv(path: Path, sets: bytes, packets: Sequence[tuple[bytes, int]], **entries: int) -> Path:
-    """A Matroska file of blocks with times in milliseconds; `sets` is the avcC record, or empty."""
+def in_mkv(
+    path: Path,
+    sets: bytes,
+    packets: Sequence[tuple[bytes, int]],
+    *,
+    also: bytes = b"",
+    **entries: int,
+) -> Path:
+    """A Matroska file of blocks with times in milliseconds.
+
+    Args:
+        path: where to.
+        sets: the avcC record, or empty.
+        packets: data and times.
+        also: elements of the track.
+        entries: of its picture.
+    """
     width, height = entries.pop("width", 32), entries.pop("height", 32)
-    video = _element(0xB0, _number(width)) + _element(0xBA, _number(height))
+    video = element(0xB0, _number(width)) + element(0xBA, _number(height))
     names = {"shown_width": 0x54B0, "shown_height": 0x54BA}
-    video += b"".join(_element(names[key], _number(value)) for key, value in entries.items())
-    track = _element(0xD7, b"\1") + _element(0x73C5, b"\1") + _element(0x83, b"\1")
-    track += _element(0x86, b"V_MPEG4/ISO/AVC") + (_element(0x63A2, sets) if sets else b"")
-    track += _element(0xE0, video)
-    info = _element(0x2AD7B1, _number(1000000)) + _element(0x4D80, b"x") + _element(0x5741, b"x")
+    video += b"".join(element(names[key], _number(value)) for key, value in entries.items())
+    track = element(0xD7, b"\1") + element(0x73C5, b"\1") + element(0x83, b"\1")
+    track += element(0x86, b"V_MPEG4/ISO/AVC") + (element(0x63A2, sets) if sets else b"")
+    track += element(0xE0, video) + also
+    info = element(0x2AD7B1, _number(1000000)) + element(0x4D80, b"x") + element(0x5741, b"x")
     blocks = b""
     for k, (data, time) in enumerate(packets):
         block = b"\x81" + struct.pack(">h", time) + (b"\x80" if k == 0 else b"\0") + data
-        blocks += _element(0xA3, block)
-    segment = _element(0x1549A966, info) + _element(0x1654AE6B, _element(0xAE, track))
-    segment += _element(0x1F43B675, _element(0xE7, b"\0") + blocks)
-    head = _element(0x4282, b"matroska") + _element(0x4287, b"\4") + _element(0x4285, b"\2")
-    path.write_bytes(_element(0x1A45DFA3, head) + _element(0x18538067, segment))
+        blocks += element(0xA3, block)
+    segment = element(0x1549A966, info) + element(0x1654AE6B, element(0xAE, track))
+    segment += element(0x1F43B675, element(0xE7, b"\0") + blocks)
+    head = element(0x4282, b"matroska") + element(0x4287, b"\4") + element(0x4285, b"\2")
+    path.write_bytes(element(0x1A45DFA3, head) + element(0x18538067, segment))
     return path
 
 
@@ -120,7 +135,8 @@ def _number(value: int) -> bytes:
     return value.to_bytes(max(1, -(-value.bit_length() // 8)), "big")
 
 
-def _element(name: int, data: bytes) -> bytes:
+def element(name: int, data: bytes) -> bytes:
+    """An element of Matroska."""
     return _number(name) + (1 << 56 | len(data)).to_bytes(8, "big") + data
 
 

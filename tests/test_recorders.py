@@ -14,7 +14,7 @@ from davd.bitstream.stamps import increasing, usual_step
 from davd.bitstream.timeline import Selection, Timeline, look_through
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorders import TICKS, Unit, in_avi, in_mkv, in_mp4, in_ts, lengths, shown, units
+from recorders import TICKS, Unit, element, in_avi, in_mkv, in_mp4, in_ts, lengths, shown, units
 
 PYRAMID = {"bf": "3", "g": "12", "x264-params": "b-adapt=0:b-pyramid=normal"}
 
@@ -385,6 +385,27 @@ def test_encrypted_pictures_are_refused(
     with pytest.raises(VideoError, match="is encrypted"):
         extract(tmp_path / "a.mp4", tmp_path / "a.h5")
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_scrambled_transport_streams_and_encrypted_matroska_are_refused(
+    stream: tuple[bytes, list[Unit]], tmp_path: Path
+) -> None:
+    record, found = stream
+    video = written("ts", tmp_path / "a.ts", record, found, set())
+    data = bytearray(video.read_bytes())
+    for at in range(2 * 188, len(data), 188):
+        data[at + 3] |= 0x80
+    video.write_bytes(data)
+    encoding = element(0x5031, b"\0") + element(0x5032, b"\1") + element(0x5033, b"\1")
+    encoding += element(0x5035, element(0x47E1, b"\5") + element(0x47E2, bytes(16)))
+    blocks = [(b"\1" + bytes(8) + lengths(u.data)[::-1], u.pts // 90) for u in found]
+    locked = in_mkv(
+        tmp_path / "a.mkv", record, blocks, also=element(0x6D80, element(0x6240, encoding))
+    )
+    for path in (video, locked):
+        with pytest.raises(VideoError, match="is encrypted"):
+            extract(path, tmp_path / "a.h5")
+    assert not (tmp_path / "a.h5").exists()
 
 
 def test_a_stream_that_appears_on_the_way(stream: tuple[bytes, list[Unit]], tmp_path: Path) -> None:

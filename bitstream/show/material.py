@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from .._core import DavdError
-from ..demux import VideoError
+from ..demux import VideoError, open_container
 from ..open import open as open_priors
 from ..priors.reader import PriorsError, PriorsFile
 from ..priors.reading import Priors
@@ -233,7 +233,7 @@ class VideoMaterial:
         self._kept: OrderedDict[int, Arrays] = OrderedDict()
         self._frames: Iterator[av.VideoFrame] | None = None
         try:
-            self._container = av.open(str(path), metadata_errors="ignore")
+            self._container = open_container(path)
             if not self._container.streams.video:
                 raise VideoError(f"{path} has no video")
             stream = self._container.streams.video[0]

@@ -11,6 +11,7 @@ import torch
 from av.video.plane import VideoPlane
 
 from ...bitstream import Priors
+from ...bitstream.demux import open_container
 from ...bitstream.priors.record import cropped
 from ..output.video import VideoFormat
 from .metrics import psnr, ssim
@@ -46,7 +47,7 @@ class Reference:
         self.format = VideoFormat.of(priors)
         self._offset = int(priors.attrs.get("first_frame", 0))
         try:
-            self._container = av.open(str(path), metadata_errors="ignore")
+            self._container = open_container(path)
             videos = self._container.streams.video
             if not videos:
                 raise ValueError(f"{path} has no video; a reference is the source as video")
