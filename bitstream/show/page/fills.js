@@ -72,7 +72,10 @@ function qpFill(blocks, map, { qpRange }) {
     blocks.maps["mb/type"].data[k] == pcm ? NaN : v,
   );
   const real = values.filter((v) => !Number.isNaN(v));
-  const ends = [real.reduce((a, b) => Math.min(a, b), 51), real.reduce((a, b) => Math.max(a, b), -99)];
+  const ends = [
+    real.reduce((a, b) => Math.min(a, b), 51),
+    real.reduce((a, b) => Math.max(a, b), -99),
+  ];
   const [low, high] = qpRange || ends;
   return scaleFill(values, low, Math.max(high, low + 1), "qp", "QP", (v) => v);
 }

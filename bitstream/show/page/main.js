@@ -80,20 +80,26 @@ class App {
     return found;
   }
 
+  /** Keep the state in the address, a moment later: browsers take their time over it. */
   toFragment() {
+    clearTimeout(this.noting);
+    this.noting = setTimeout(() => history.replaceState(null, "", `#${this.fragment()}`), 120);
+  }
+
+  fragment() {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(this.state)) {
-      if (value !== DEFAULTS[name])
-        query.set(name, typeof value === "number" ? `${Math.round(value * 1000) / 1000}` : value);
+      const text = typeof value === "number" ? `${Math.round(value * 1000) / 1000}` : value;
+      if (value !== DEFAULTS[name]) query.set(name, text);
     }
-    history.replaceState(null, "", `#${query}`);
+    return query;
   }
 
   /** Change the state, then load and draw what that asks for. */
   set(changes) {
     Object.assign(this.state, changes);
     this.toFragment();
-    refreshTools(this);
+    if (Object.keys(changes).some((name) => name !== "frame")) refreshTools(this);
     return this.load();
   }
 
