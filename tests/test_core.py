@@ -652,6 +652,8 @@ def test_data_partitions() -> None:
     assert (frame.decoded[1][::8, ::8] == np.where(LEFT, 50, 11)).all()
     assert (frame.decoded[2][::8, ::8] == np.where(LEFT, 50, 9)).all()
     assert not frame.concealed and (frame.level[1][::8, ::8] == ~LEFT).all()
+    # types, a skip run and vectors in A; in B 384 bytes after the alignment; in C five bits
+    assert (frame.mb_bits[LEFT] >= 3072 * 256).all() and (frame.mb_bits[~LEFT] == 13 * 256).all()
 
 
 @pytest.mark.parametrize("lost", ["B", "C", "B of another slice", "half of B", "all but A"])
@@ -702,6 +704,17 @@ def test_tools_that_the_profile_lacks_are_damage() -> None:
     decoder.flush()
     assert len(list(frames(decoder))) == 1
     assert decoder.warnings["corrupt_slices"] == 1
+
+
+def test_other_layers_are_left_out_and_counted() -> None:
+    s = Sets()
+    view = Picture(idr=True, value=99).nal(s)
+    view = view[:4] + bytes([view[4] & ~31 | 20, 0x80, 0, 0]) + view[5:]  # with its extension
+    decoder = Decoder()
+    decoder.send(stream(s, [Picture(idr=True, value=5)]) + view)
+    decoder.flush()
+    assert [int(f.decoded[0][0, 0]) for f in frames(decoder)] == [5]
+    assert decoder.warnings == {"slices_of_other_layers_or_views": 1}
 
 
 def test_frame_cannot_be_made_by_hand() -> None:

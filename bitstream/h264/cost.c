@@ -15,9 +15,14 @@ static uint64_t cabac_bits_read(const slice_ctx *const s) {
     return (uint64_t)(s->cabac.next - s->b.data) * 8 - (uint64_t)s->cabac.shift;
 }
 
+// In partitions B and C
+static uint32_t partitions_read(const slice_ctx *const s) {
+    return H264_UNLIKELY(s->partitioned) ? s->partition[0].pos + s->partition[1].pos : 0;
+}
+
 static uint64_t position(const slice_ctx *const s) {
     if (!s->pps->entropy_coding_mode_flag)
-        return (uint64_t)s->b.pos << 8;
+        return ((uint64_t)s->b.pos + partitions_read(s)) << 8;
     // nine bits are in codIOffset when nothing has been decoded yet
     return (cabac_bits_read(s) - 9) * 256 + coding_range_cost[s->cabac.range & 255];
 }

@@ -221,7 +221,9 @@ static int decode_unit(h264_decoder *const dec, nal_unit *const nal) {
     case NAL_AUD:
     case NAL_END_SEQ:
     case NAL_END_STREAM: s->unit_boundary = true; return H264_OK;
-    default: // filler, auxiliary pictures, SVC and MVC, reserved, unspecified
+    case NAL_SLICE_EXT:
+    case NAL_DEPTH_SLICE_EXT: dec->warnings[H264_WARN_OTHER_LAYER]++; return H264_OK;
+    default: // filler, auxiliary pictures, reserved, unspecified
         return H264_OK;
     }
 }

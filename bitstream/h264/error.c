@@ -42,6 +42,7 @@ const char *h264_warning_name(const int warning) {
         [H264_WARN_NO_PARAMETER_SET] = "slices_without_parameter_sets",
         [H264_WARN_UNPAIRED_FIELD] = "unpaired_fields",
         [H264_WARN_DISCARDED_PICTURE] = "discarded_pictures",
+        [H264_WARN_OTHER_LAYER] = "slices_of_other_layers_or_views",
         [H264_WARN_LATE_PICTURE] = "late_pictures",
     };
     return warning < 0 || warning >= H264_N_WARNINGS ? NULL : names[warning];

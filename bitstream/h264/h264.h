@@ -87,7 +87,8 @@ enum {
     H264_WARN_NO_PARAMETER_SET,  /* slices that name an SPS or PPS never received */
     H264_WARN_UNPAIRED_FIELD,    /* frames of which one field never came */
     H264_WARN_DISCARDED_PICTURE, /* pictures before the first that can be decoded */
-    H264_WARN_LATE_PICTURE,      /* frames that were output after one that follows them */
+    H264_WARN_OTHER_LAYER,  /* slices of SVC layers and MVC views other than the base, left out */
+    H264_WARN_LATE_PICTURE, /* frames that were output after one that follows them */
     H264_N_WARNINGS
 };
 

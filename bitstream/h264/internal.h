@@ -100,6 +100,7 @@ enum { // nal_unit_type, Table 7-1
     NAL_SUBSET_SPS = 15,
     NAL_AUX_SLICE = 19,
     NAL_SLICE_EXT = 20,
+    NAL_DEPTH_SLICE_EXT = 21,
 };
 
 typedef struct nal_unit {

@@ -358,15 +358,21 @@ static int i_pcm(h264_decoder *const dec) {
     const int chroma = dec->mb_width_c * dec->mb_height_c;
     const uint32_t size =
         256u * (uint32_t)s->sps->BitDepthY + 2u * (uint32_t)chroma * (uint32_t)s->sps->BitDepthC;
-    if (b.pos > b.end || b.end - b.pos < size)
-        return H264_CORRUPT;
-    h264_cost_part_until(s, COST_TYPE, (uint64_t)b.pos << 8);
+    if (b.pos > b.end || b.end - b.pos < size) {
+        if (!s->partitioned)
+            return H264_CORRUPT;
+        lose_residual(dec);
+        return H264_OK;
+    }
+    // where the bits of partitions A and C stand, for the costs
+    const uint64_t others = s->partitioned ? (uint64_t)s->b.pos + s->partition[1].pos : 0;
+    h264_cost_part_until(s, COST_TYPE, (others + b.pos) << 8);
     for (int i = 0; i < 256; i++)
         m->pcm[i] = (uint16_t)bits_u(&b, s->sps->BitDepthY);
-    h264_cost_part_until(s, COST_LUMA, (uint64_t)b.pos << 8);
+    h264_cost_part_until(s, COST_LUMA, (others + b.pos) << 8);
     for (int i = 0; i < 2 * chroma; i++)
         m->pcm[256 + i] = (uint16_t)bits_u(&b, s->sps->BitDepthC);
-    h264_cost_part_until(s, COST_CHROMA, (uint64_t)b.pos << 8);
+    h264_cost_part_until(s, COST_CHROMA, (others + b.pos) << 8);
     if (s->pps->entropy_coding_mode_flag)
         h264_cabac_init_engine(&s->cabac, b.data + (b.pos >> 3), b.data + (b.end >> 3));
     else
