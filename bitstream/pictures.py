@@ -27,9 +27,9 @@ from .tracks import Tracks, copy_tracks
 
 _KEPT = 64  # decoded frames that are kept
 _PIXELS = {
-    f"{name}{deep and f'{deep}le'}": (chroma, deep or 8)
+    name + (f"{depth}le" if depth > 8 else ""): (chroma, depth)
     for name, chroma in (("yuv420p", 1), ("yuv422p", 2), ("yuv444p", 3))
-    for deep in ("", 10, 12, 14)
+    for depth in (8, 10, 12, 14)
 }  # format of FFmpeg -> chroma_format_idc, bits; others are converted to 8-bit 4:2:0
 _TYPES = {1: 2, 2: 0, 3: 1}  # FFmpeg's I, P, B -> slice_type of H.264
 

@@ -11,7 +11,6 @@ it is their order.
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -111,7 +110,7 @@ class Pieces:
 
 def _ranks(packets: list[av.Packet]) -> list[int]:
     """Places in display order of packets in decoding order."""
-    times = [packet.pts or Fraction(0) for packet in packets]
+    times = [packet.pts or 0 for packet in packets]
     return np.argsort(np.argsort(times, kind="stable"), kind="stable").tolist()
 
 
