@@ -65,7 +65,7 @@ H264_INLINE int cabac_bypass(cabac *const c, cabac_engine *const e) {
     return (int)(one & 1);
 }
 
-// DecodeTerminate (9.3.3.2.2.3)
+// DecodeTerminate (9.3.3.2.4)
 H264_INLINE int cabac_terminate(cabac *const c, cabac_engine *const e) {
     e->range -= 2;
     if (e->value >= (uint64_t)e->range << e->shift)

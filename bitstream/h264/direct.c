@@ -1,5 +1,5 @@
 /* 8.4.1.2 Direct modes: motion of B_Skip, B_Direct_16x16 and direct sub-macroblocks, and the
- * implicit weights (8.4.2.3.1) that use the same distances. In: reference lists, neighbouring and
+ * implicit weights (8.4.3) that use the same distances. In: reference lists, neighbouring and
  * co-located mb_motion. Out: motion caches of mb_ctx. */
 #include <stdlib.h>
 
@@ -35,7 +35,7 @@ static void init_distances(slice_ctx *const s, const int kind, const int32_t poc
             s->dist_scale_factor[kind][i] = (int16_t)dist_scale_factor(poc, &list0[i], &list1[0]);
     if (s->pps->weighted_bipred_idc != 2)
         return;
-    for (int i = 0; i < n0; i++) { // 8.4.2.3.1
+    for (int i = 0; i < n0; i++) { // 8.4.3
         for (int j = 0; j < n1; j++) {
             const ref_entry *const r0 = &list0[i], *const r1 = &list1[j];
             const int factor = r1->long_term ? NO_SCALING : dist_scale_factor(poc, r0, r1);

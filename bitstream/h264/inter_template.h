@@ -87,7 +87,7 @@ H264_INLINE void FN(half_hv)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src,
         }
 }
 
-// (8-273), and the quarter positions of (8-251) to (8-262)
+// 8.4.2.3.1, and the quarter positions of 8.4.2.2.1
 H264_INLINE void FN(mean)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
                           const int w, const int h) {
     for (int y = 0; y < h; y++, dst += ds, src += ss)
@@ -142,7 +142,7 @@ static void FN(inter_luma)(void *const dst, ptrdiff_t ds, const void *const src,
 
 // ------------------------------------------------------------------------------- chroma, 8.4.2.2.2
 
-// (8-266)
+// 8.4.2.2.2
 H264_INLINE void FN(chroma_block)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src,
                                   const ptrdiff_t ss, const int w, const int h, const int fx,
                                   const int fy) {
@@ -187,7 +187,7 @@ static void FN(average)(void *const dst, ptrdiff_t ds, const void *const src, pt
         FN(mean)(dst, ds, src, ss, w, h);
 }
 
-// (8-298)
+// 8.4.2.3.2, one list
 static void FN(weight_one)(void *const block, const ptrdiff_t ds, const int w, const int h,
                            const int log2_denom, const int weight, const int offset,
                            const int depth) {
@@ -198,7 +198,7 @@ static void FN(weight_one)(void *const block, const ptrdiff_t ds, const int w, c
             dst[x] = (SAMPLE)iclip(((dst[x] * weight + round) >> log2_denom) + offset, 0, max);
 }
 
-// (8-299)
+// 8.4.2.3.2, both lists
 static void FN(weight_two)(void *const block, const ptrdiff_t ds, const void *const other,
                            const ptrdiff_t ss, const int w, const int h, const int log2_denom,
                            const int weight[2], const int offset, const int depth) {

@@ -429,7 +429,7 @@ typedef struct cabac {
 
 typedef struct implicit_weights {
     int16_t w1[MAX_REFS][MAX_REFS];
-} implicit_weights; // 8.4.2.3.1, -64..128; w0 = 64 - w1
+} implicit_weights; // 8.4.3, -64..128; w0 = 64 - w1
 
 // Between which pictures distances in PicOrderCnt are taken: those of the slice's own lists, or, in
 // field macroblocks of frames, the fields that macroblocks of each parity refer to
@@ -468,7 +468,7 @@ typedef struct slice_ctx {
     picture *pic;                             // the current picture
     ref_entry RefPicList[2][MAX_REFS];        // 8.2.4, after modification; frame or field lists
     ref_entry field_list[2][2][2 * MAX_REFS]; // MBAFF: [parity of the macroblock][list], 8.4.2.1
-    // 8.4.1.2.3, temporal direct, and 8.4.2.3.1; [DISTANCES_*]
+    // 8.4.1.2.3, temporal direct, and 8.4.3; [DISTANCES_*]
     int16_t dist_scale_factor[N_DISTANCES][MAX_REFS];
     implicit_weights implicit[N_DISTANCES];
     bits b;
@@ -489,7 +489,7 @@ extern const uint8_t h264_block_x[16], h264_block_y[16];
 // 8.5.6, 8.5.7: place in the block (raster order) by scan index, zig-zag and field scan
 // (transform.c)
 extern const uint8_t h264_scan_4x4[2 /* field */][16], h264_scan_8x8[2][64];
-extern const uint8_t h264_chroma_dc_place[2 /* 4:2:2 */][8]; // 8.5.11.1 (transform.c)
+extern const uint8_t h264_chroma_dc_place[2 /* 4:2:2 */][8]; // 8.5.4 (transform.c)
 extern const uint8_t h264_quarter_of_block[16]; // 8x8 quarter of a 4x4 block in raster order
 
 extern const mb_info h264_unavailable_mb; // slice_num -1, intra modes "not available"

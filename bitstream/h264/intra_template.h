@@ -277,7 +277,7 @@ static void FN(intra16x16)(void *const dst, ptrdiff_t stride, const void *const 
     }
 }
 
-// 8.3.4.1 to 8.3.4.3: DC of the 4x4 chroma block at x, y. Blocks on the upper edge but not in the
+// 8.3.4.1: DC of the 4x4 chroma block at x, y. Blocks on the upper edge but not in the
 // corner prefer what is above, blocks on the left edge what is to the left, all others take both.
 H264_INLINE int FN(chroma_dc)(const SAMPLE *const above, const SAMPLE *const left,
                               const ptrdiff_t left_stride, const int h, const int x, const int y,

@@ -411,7 +411,7 @@ static void recon_pcm(h264_decoder *const dec) {
 
 // -------------------------------------------------------------------------------- inter prediction
 
-// 8.4.2.3: weights for the references in b; explicit ones whose flags are off equal the plain
+// 8.4.3: weights for the references in b; explicit ones whose flags are off equal the plain
 // prediction
 static void set_weights(const h264_decoder *const dec, inter_block *const b, const int refIdxL0,
                         const int refIdxL1) {

@@ -184,7 +184,7 @@ static void slice_group_change_cycle(reader *const r, slice_header *const h, con
         return;
     const uint32_t units = (uint32_t)(s->PicWidthInMbs * s->PicHeightInMapUnits);
     const uint32_t rate = (uint32_t)p->slice_group_change_rate;
-    const uint32_t max = (units + rate - 1) / rate; // (7-35)
+    const uint32_t max = (units + rate - 1) / rate; // 7.4.3
     int n = 0;                                      // Ceil(Log2(max + 1))
     while (1u << n < max + 1)
         n++;

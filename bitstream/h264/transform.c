@@ -23,8 +23,8 @@ static const uint8_t norm_adjust_8x8[6][6] = {
     {28, 25, 45, 26, 35, 33}, {32, 28, 51, 30, 40, 38}, {36, 32, 58, 34, 46, 43},
 };
 
-// 8.5.6, 8.5.7: zig-zag (frame) and field scan (Tables 8-2 and 8-3): place in the block (raster) by
-// scan index
+// 8.5.6, 8.5.7: zig-zag (frame) and field scan (Tables 8-13 and 8-14): place in the block (raster)
+// by scan index
 const uint8_t h264_scan_4x4[2 /* field */][16] = {
     {0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15},
     {0, 4, 1, 8, 12, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15},
@@ -38,7 +38,7 @@ const uint8_t h264_scan_8x8[2][64] = {
      29, 14, 22, 37, 45, 53, 61, 30, 7, 15, 38, 46, 54, 62, 23, 31, 39, 47, 55, 63},
 };
 
-// 8.5.11.1: place of a chroma DC level in its matrix of two columns (4:2:0, 4:2:2)
+// 8.5.4: place of a chroma DC level in its matrix of two columns (4:2:0, 4:2:2)
 const uint8_t h264_chroma_dc_place[2][8] = {{0, 1, 2, 3}, {0, 2, 1, 4, 6, 3, 5, 7}};
 
 static int position_class_4x4(const int i, const int j) {

@@ -51,7 +51,8 @@ TARGET H264_INLINE void FN(store_halves)(uint8_t *const a, uint8_t *const b, con
     }
 }
 
-// (8-266) for both planes, one in each half of a register: first within the rows, then between them
+// 8.4.2.2.2 for both planes, one in each half of a register: first within the rows, then between
+// them
 TARGET H264_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t ds,
                                           const uint8_t *const src[2], const ptrdiff_t ss,
                                           const int w, const int h, const int fx, const int fy) {
@@ -141,7 +142,7 @@ TARGET H264_INLINE weighting FN(weighting_of)(const int first, const int second,
                        _mm_set1_epi32(offset)};
 }
 
-// (8-298): the block itself is the second source, with factor 0
+// 8.4.2.3.2, one list: the block itself is the second source, with factor 0
 TARGET static void FN(weight_one)(void *const dst, const ptrdiff_t ds, const int w, const int h,
                                   const int log2_denom, const int weight, const int offset,
                                   const int depth) {
@@ -151,7 +152,7 @@ TARGET static void FN(weight_one)(void *const dst, const ptrdiff_t ds, const int
     FN(weigh)(dst, ds, dst, ds, w, h, &k);
 }
 
-// (8-299)
+// 8.4.2.3.2, both lists
 TARGET static void FN(weight_two)(void *const dst, const ptrdiff_t ds, const void *const src,
                                   const ptrdiff_t ss, const int w, const int h,
                                   const int log2_denom, const int weight[2], const int offset,

@@ -17,14 +17,14 @@ TARGET H264_INLINE void FN(copy)(uint8_t *dst, const ptrdiff_t ds, const uint8_t
 }
 
 #ifndef HAVE_AVX2
-// One row of (8-266) less its vertical part: 8 times the samples at p, moved fx eighths to the
+// One row of 8.4.2.2.2 less its vertical part: 8 times the samples at p, moved fx eighths to the
 // right
 TARGET H264_INLINE V FN(chroma_row)(const bytes here, const bytes next, const int16_t fx) {
     const V a = WIDEN(here), b = WIDEN(next);
     return (a << 3) + (b - a) * fx;
 }
 
-// (8-266)
+// 8.4.2.2.2
 TARGET H264_INLINE void FN(chroma)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
                                    const ptrdiff_t ss, const int h, const int fx, const int fy) {
     const int16_t right = (int16_t)fx, down = (int16_t)fy;
@@ -39,7 +39,7 @@ TARGET H264_INLINE void FN(chroma)(uint8_t *dst, const ptrdiff_t ds, const uint8
 #endif
 
 #if COLUMN <= 8
-// A row of (8-298) or (8-299): sums of two products, 32 bits wide
+// A row of 8.4.2.3.2: sums of two products, 32 bits wide
 TARGET H264_INLINE void FN(weigh_row)(uint8_t *const dst, const uint8_t *const src,
                                       const weighting *const k) {
     const __m128i a = (__m128i)FN(row)(dst), b = (__m128i)FN(row)(src);
