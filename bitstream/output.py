@@ -46,7 +46,9 @@ def refuse_change(timeline: Timeline, selection: Selection) -> None:
     Raises:
         FormatChange: they have not.
     """
-    first = timeline.info(selection.first) if len(timeline) else None
+    if not len(timeline):
+        return
+    first = timeline.info(selection.first)
     for row, info in timeline.formats:
         if selection.first < row < selection.stop and _format(info) != _format(first):
             raise FormatChange(

@@ -45,7 +45,7 @@ class Verifier:
         """
         self._timeline = timeline
         self._span = (start, end)
-        self._low, self._high = frames or (None, None)
+        self._low, self._high = frames or (0, None)
         self._frames = self._wanted()
         self._checked = 0
 
@@ -71,7 +71,7 @@ class Verifier:
     def _place(self, index: int, since: Fraction) -> int:
         """-1 before, 0 inside, 1 after what was asked for."""
         start, end = (None if t is None else exactly(t) for t in self._span)
-        if (start is not None and since < start) or index < (self._low or 0):
+        if (start is not None and since < start) or index < self._low:
             return -1
         late = end is not None and since >= end
         return int(late or (self._high is not None and index >= self._high))
@@ -102,8 +102,8 @@ class Verifier:
             raise VerificationError(f"FFmpeg decodes only {self._checked} frames")
         where = f"frame {self._checked} ({record.time:.3f} s)"
         if self._timeline.kept and frame.pts not in (None, record.pts):
-            theirs = float(frame.pts * self._timeline.time_base)
-            raise VerificationError(f"{where} is FFmpeg's at {theirs:.3f} s")
+            time = float(frame.pts * self._timeline.time_base)
+            raise VerificationError(f"{where} is FFmpeg's at {time:.3f} s")
         if record.decoded is None:
             raise VerificationError("nothing to compare: decoded planes were not recorded")
         for name, ours, theirs in zip(

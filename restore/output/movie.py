@@ -79,7 +79,7 @@ class MovieWriter(VideoWriter):
         self._options = {"slicecrc": "1"}
         if self._codec == "libx264":
             self._options = options | _own_options(format)
-        self._origin = _origin(start, tracks and tracks.first, format.time_base)
+        self._origin = _origin(start, tracks.first if tracks else None, format.time_base)
         self._pts: list[int] = []
         self._piece: av.container.OutputContainer | None = None
         self._try_encoder()
