@@ -101,6 +101,7 @@ bench: setup  ## speed: extraction against FFmpeg, a clip of the pipeline, netwo
 	$(BIN)/python -m benchmarks.prepare
 	$(BIN)/python -m benchmarks.networks
 	$(BIN)/python -m benchmarks.restore
+	$(BIN)/python -m benchmarks.view
 
 dataset: setup  ## raw videos to priors: SOURCE=dir WORK=dir [SIZE=128] [CRF="42 45"] -j2, resumable
 	@$(MAKE) --no-print-directory -f data/Makefile PREPARE=$(BIN)/davd-prepare

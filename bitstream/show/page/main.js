@@ -201,10 +201,13 @@ class App {
 
   /** Canvas with the pixels of a view of this frame. */
   picture(view) {
-    const key = `${view} ${this.state.plane} ${this.state.gain}`;
+    const key = `${this.state.plane} ${this.state.gain}`;
     if (!this.views[view]) return null;
-    this.pictures[key] ||= drawView(view, this.views[view], this.state.plane, this.state.gain);
-    return this.pictures[key];
+    if (this.pictures[view]?.key !== key) {
+      const canvas = drawView(view, this.views[view], this.state.plane, this.state.gain);
+      this.pictures[view] = { key, canvas };
+    }
+    return this.pictures[view].canvas;
   }
 
   references() {

@@ -106,21 +106,31 @@ function displayRows(plane, field, file) {
   return { shape: plane.shape, data };
 }
 
-/** A canvas with the pixels of a view. `plane`: colour, y, cb or cr. */
+const surfaces = new Map(); // view -> {canvas, image, pixels}: making them anew costs the most
+
+/** Where the pixels of a view are drawn; kept while its size stays. */
+function surfaceOf(view, [height, width]) {
+  const found = surfaces.get(view);
+  if (found && found.canvas.width === width && found.canvas.height === height) return found;
+  const canvas = make("canvas", { width, height });
+  const image = new ImageData(width, height);
+  const made = { canvas, image, pixels: new Uint32Array(image.data.buffer) };
+  surfaces.set(view, made);
+  return made;
+}
+
+/** A canvas with the pixels of a view, until the next call for it. `plane`: colour, y, cb or cr. */
 function drawView(view, shown, plane, gain) {
   const which = Math.max(0, PLANE_NAMES.indexOf(plane));
   const one = shown.planes[Math.min(which, shown.planes.length - 1)];
-  const { signed } = VIEWS[view];
-  let pixels;
-  if (signed)
-    pixels = signedPixels(one.data, (gain * signed) / 2 ** (shown.file.depth[which ? 1 : 0] - 8));
-  else if (plane === "colour") pixels = colourPixels(shown.file, shown.planes);
-  else pixels = greyPixels(one, shown.file.depth[which ? 1 : 0]);
-  const shape = plane === "colour" && !signed ? shown.planes[0].shape : one.shape;
-  const canvas = make("canvas", { width: shape[1], height: shape[0] });
-  canvas
-    .getContext("2d")
-    .putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), shape[1], shape[0]), 0, 0);
+  const depth = shown.file.depth[which ? 1 : 0],
+    { signed } = VIEWS[view];
+  const coloured = plane === "colour" && !signed;
+  const { canvas, image, pixels } = surfaceOf(view, coloured ? shown.planes[0].shape : one.shape);
+  if (signed) signedPixels(pixels, one.data, (gain * signed) / 2 ** (depth - 8));
+  else if (coloured) colourPixels(pixels, shown.file, shown.planes);
+  else greyPixels(pixels, one, depth);
+  canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
 }
 
