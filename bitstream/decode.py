@@ -57,7 +57,7 @@ class Taps:
             return self
         if tap in PLANE_GROUPS:
             return replace(self, planes=(*self.planes, tap))
-        return replace(self, **{tap: True})
+        return replace(self, **{tap: True})  # type: ignore[arg-type]
 
     def __le__(self, other: "Taps") -> bool:
         """Whether the other records all of this."""

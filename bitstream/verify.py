@@ -154,7 +154,8 @@ def _exported_qp(exported: VideoEncParams, shape: tuple[int, ...]) -> np.ndarray
 
     `VideoEncParams.qp_map` counts rows by the cropped height, which fields are not cropped to.
     """
-    raw, size = np.frombuffer(exported, np.uint8), exported.block_size
+    raw = np.frombuffer(exported, np.uint8)  # type: ignore[call-overload]
+    size = exported.block_size
     blocks = raw[exported.blocks_offset :][: exported.nb_blocks * size].reshape(-1, size)
     numbers = np.ascontiguousarray(blocks).view(np.int32)  # x, y, width, height, QP less the base
     qp = np.zeros(shape, np.int32)

@@ -216,8 +216,8 @@ class ClipReader:
         flows = []
         for k in frames:
             pair = range(k, min(k + 2, len(self)))
-            motion = (self._priors.read(f"motion/{name}", pair) for name in ("mv", "ref"))
-            flows.append(flow(*motion, k))
+            vectors = self._priors.read("motion/mv", pair)
+            flows.append(flow(vectors, self._priors.read("motion/ref", pair), k))
         ages = [self._history.of(k) for k in frames]
         return {
             name: _tensor(np.stack(maps)[..., rows, columns])

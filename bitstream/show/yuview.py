@@ -41,8 +41,8 @@ def write_statistics(priors: Priors, out: TextIO) -> int:
         out.write(f"%;mapColor;{int(kind)};{r};{g};{b};110\n")
     motion = "motion/mv" in priors
     if motion:
-        for kind, colour in ((_MV0, "200;0;0;255"), (_MV1, "0;120;0;255")):
-            out.write(f"%;type;{kind};Motion list {kind - _MV0};vector\n")
+        for number, colour in ((_MV0, "200;0;0;255"), (_MV1, "0;120;0;255")):
+            out.write(f"%;type;{number};Motion list {number - _MV0};vector\n")
             out.write(f"%;vectorColor;{colour}\n%;scaleFactor;4\n")
     return sum(_write_frame(priors, k, motion, out) for k in range(len(priors)))
 
