@@ -107,10 +107,11 @@ class History:
         self, index: int, coded: np.ndarray, used: list[int], ref: np.ndarray, vector: np.ndarray
     ) -> np.ndarray:
         """QP and frame where coded, those of the references where they are repeated."""
-        rows, columns = np.indices(ref.shape)
+        places = np.indices(ref.shape)
+        rows, columns = places[0], places[1]
         for frame in used:
             here = ref == frame
-            move: np.ndarray = (vector[here].astype(np.int32) + 8) >> 4  # whole blocks
+            move = (vector[here].astype(np.int32) + 8) >> 4  # whole blocks
             y = (rows[here] + move[:, 1]).clip(0, ref.shape[0] - 1)
             x = (columns[here] + move[:, 0]).clip(0, ref.shape[1] - 1)
             coded[:, here] = self._done[frame][:, y, x]
