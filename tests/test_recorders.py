@@ -283,7 +283,10 @@ OPEN = {"bf": "3", "g": "12", "x264-params": "open-gop=1:b-adapt=0"}
 REFRESH = {"bf": "0", "g": "8", "x264-params": "intra-refresh=1:keyint=8"}
 
 
-@pytest.mark.parametrize(("options", "first"), [(OPEN, 0), (OPEN, 12), (OPEN, 24), (REFRESH, 0)])
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [(OPEN, 0), (OPEN, 5), (OPEN, 12), (OPEN, 24), (REFRESH, 0), (REFRESH, 5), (REFRESH, 13)],
+)
 def test_ranges_of_open_gops_and_intra_refresh(
     tmp_path: Path, options: dict[str, str], first: int
 ) -> None:
