@@ -137,8 +137,8 @@ typedef struct colocated {
 } colocated;
 
 // The block of the co-located macroblock for block (x, y)
-static colocated colocated_block(const mb_ctx *const m, const colocated_mb *const mb,
-                                 const bool inference, const int x, const int y) {
+H264_INLINE colocated colocated_block(const mb_ctx *const m, const colocated_mb *const mb,
+                                      const bool inference, const int x, const int y) {
     static const int16_t zero[2] = {0, 0};
     const mb_motion *const col = mb->half[y >> 1];
     const int block = colocated_index(m, mb->scale, inference, x, y);

@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "../coding/bits.h"
 #include "h264.h"
@@ -703,8 +704,25 @@ enum {
 // Neighbours of the macroblock into the caches
 void h264_motion_cache_fill(h264_decoder *dec, int lists);
 // A rectangle of 4x4 blocks of the caches: ref_idx -1 where the list is not used (mv 0 then)
-void h264_motion_fill(mb_ctx *m, int list, int x, int y, int w, int h, int ref_idx,
-                      const int16_t mv[2]);
+H264_INLINE void h264_motion_fill(mb_ctx *const m, const int list, const int x, const int y,
+                                  const int w, const int h, const int ref_idx,
+                                  const int16_t mv[2]) {
+    const int16_t row[4][2] = {{mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}};
+    int8_t *ref = &m->cache.ref[list][MV_CACHE(x, y)];
+    int16_t (*to)[2] = &m->cache.mv[list][MV_CACHE(x, y)];
+    for (int j = 0; j < h; j++, ref += 8, to += 8) {
+        if (w == 4) { // sizes that the compiler turns into single stores
+            memset(ref, ref_idx, 4);
+            memcpy(to, row, 16);
+        } else if (w == 2) {
+            memset(ref, ref_idx, 2);
+            memcpy(to, row, 8);
+        } else {
+            ref[0] = (int8_t)ref_idx;
+            memcpy(to, row, 4);
+        }
+    }
+}
 void h264_motion_store(h264_decoder *dec, bool with_mvd); // caches -> mb_motion, and mvd -> mb_info
 void h264_motion_clear(mb_motion *motion, int list);      // no motion
 // 8.4.1.3: mvp for a partition of w 4x4 blocks at (x, y); shape: 0, or 16 for 16x8, 8 for 8x16

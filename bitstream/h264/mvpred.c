@@ -120,25 +120,6 @@ void h264_motion_cache_fill(h264_decoder *const dec, const int lists) {
     }
 }
 
-void h264_motion_fill(mb_ctx *const m, const int list, const int x, const int y, const int w,
-                      const int h, const int ref_idx, const int16_t mv[2]) {
-    const int16_t row[4][2] = {{mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}};
-    int8_t *ref = &m->cache.ref[list][MV_CACHE(x, y)];
-    int16_t (*to)[2] = &m->cache.mv[list][MV_CACHE(x, y)];
-    for (int j = 0; j < h; j++, ref += 8, to += 8) {
-        if (w == 4) { // sizes that the compiler turns into single stores
-            memset(ref, ref_idx, 4);
-            memcpy(to, row, 16);
-        } else if (w == 2) {
-            memset(ref, ref_idx, 2);
-            memcpy(to, row, 8);
-        } else {
-            ref[0] = (int8_t)ref_idx;
-            memcpy(to, row, 4);
-        }
-    }
-}
-
 static void store_refs(const slice_ctx *const s, mb_motion *const motion, const int list,
                        const int quarter, const int ref_idx) {
     motion->ref_idx[list][quarter] = (int8_t)ref_idx;

@@ -22,22 +22,44 @@ static size_t tap_step(const h264_decoder *const dec, const int plane) {
     return (size_t)dec->width[plane] << dec->slice.mb.mb->field;
 }
 
+// Rows of one macroblock; lengths that occur in 8-bit 4:2:0 are constants to the compiler
+H264_INLINE void copy_n(uint8_t *to, const size_t step, const uint8_t *from,
+                        const ptrdiff_t from_step, const int rows, const size_t bytes) {
+    for (int y = 0; y < rows; y++, to += step, from += from_step)
+        memcpy(to, from, bytes);
+}
+
+static void copy_rows(uint8_t *const to, const size_t step, const uint8_t *const from,
+                      const ptrdiff_t from_step, const int rows, const size_t bytes) {
+    switch (bytes) {
+    case 16: copy_n(to, step, from, from_step, rows, 16); break;
+    case 8: copy_n(to, step, from, from_step, rows, 8); break;
+    case 4: copy_n(to, step, from, from_step, rows, 4); break;
+    default: copy_n(to, step, from, from_step, rows, bytes);
+    }
+}
+
+H264_INLINE void clear_n(uint8_t *to, const size_t step, const int rows, const size_t bytes) {
+    for (int y = 0; y < rows; y++, to += step)
+        memset(to, 0, bytes);
+}
+
+static void clear_rows(uint8_t *const to, const size_t step, const int rows, const size_t bytes) {
+    switch (bytes) {
+    case 32: clear_n(to, step, rows, 32); break;
+    case 16: clear_n(to, step, rows, 16); break;
+    default: clear_n(to, step, rows, bytes);
+    }
+}
+
 void h264_tap_prediction(const h264_decoder *const dec, const int plane, const area a) {
     const taps *const t = dec->cur->taps;
     if (!t || !t->prediction[plane])
         return;
-    const size_t size = (size_t)dec->k->sample_size, step = tap_step(dec, plane) * size,
-                 bytes = (size_t)a.w * size;
-    uint8_t *to = (uint8_t *)t->prediction[plane] + tap_offset(dec, plane, a.x, a.y, true) * size;
-    const uint8_t *from = h264_sample_at(dec, plane, a.x, a.y);
-    for (int y = 0; y < a.h; y++, to += step, from += dec->slice.mb.stride[plane]) {
-        if (bytes == 16)
-            memcpy(to, from, 16);
-        else if (bytes == 8)
-            memcpy(to, from, 8);
-        else
-            memcpy(to, from, bytes);
-    }
+    const size_t size = (size_t)dec->k->sample_size;
+    copy_rows((uint8_t *)t->prediction[plane] + tap_offset(dec, plane, a.x, a.y, true) * size,
+              tap_step(dec, plane) * size, h264_sample_at(dec, plane, a.x, a.y),
+              dec->slice.mb.stride[plane], a.h, (size_t)a.w * size);
 }
 
 void *h264_tap_residual(const h264_decoder *const dec, const int plane, const int x, const int y,
@@ -48,18 +70,6 @@ void *h264_tap_residual(const h264_decoder *const dec, const int plane, const in
         return NULL;
     *stride = (ptrdiff_t)(tap_step(dec, plane) * size);
     return (uint8_t *)t->residual[plane] + tap_offset(dec, plane, x, y, true) * size;
-}
-
-// Rows of one macroblock; lengths that occur in 8-bit 4:2:0 are constants to the compiler
-static void clear_rows(uint8_t *to, const size_t step, const int rows, const size_t bytes) {
-    for (int y = 0; y < rows; y++, to += step) {
-        if (bytes == 32)
-            memset(to, 0, 32);
-        else if (bytes == 16)
-            memset(to, 0, 16);
-        else
-            memset(to, 0, bytes);
-    }
 }
 
 /* Residual and levels of the macroblock start at zero. Buffers come zeroed and are used again, so
@@ -150,14 +160,12 @@ static void tap_modes(const h264_decoder *const dec, const taps *const t) {
             : -1;
 }
 
-static void tap_level(const h264_decoder *const dec, const int plane, const int x, const int y,
+static void tap_level(const h264_decoder *const dec, void *const tap, const size_t at,
                       const int32_t level) {
-    const taps *const t = dec->cur->taps;
-    const size_t at = tap_offset(dec, plane, x, y, false);
-    if (dec->k->sample_size == 1)
-        ((int16_t *)t->level[plane])[at] = (int16_t)iclip(level, INT16_MIN, INT16_MAX);
+    if (H264_LIKELY(dec->k->sample_size == 1))
+        ((int16_t *)tap)[at] = (int16_t)iclip(level, INT16_MIN, INT16_MAX);
     else
-        ((int32_t *)t->level[plane])[at] = level;
+        ((int32_t *)tap)[at] = level;
 }
 
 // Levels of an n x n block at x, y; first: 1 where they are those behind the DC place
@@ -166,10 +174,12 @@ static void tap_block(const h264_decoder *const dec, const int plane, const int 
     const mb_ctx *const m = &dec->slice.mb;
     const uint8_t *const scan = n == 4 ? h264_scan_4x4[m->mb->field] : h264_scan_8x8[m->mb->field];
     const block_levels b = m->blocks[plane][block];
+    const size_t corner = tap_offset(dec, plane, x, y, false), step = (size_t)dec->width[plane];
+    void *const tap = dec->cur->taps->level[plane];
     const int shift = n == 4 ? 2 : 3;
     for (int i = b.first; i < b.first + b.count; i++) {
-        const int at = scan[m->scan_pos[i] + first];
-        tap_level(dec, plane, x + (at & (n - 1)), y + (at >> shift), m->level[i]);
+        const unsigned at = scan[m->scan_pos[i] + first];
+        tap_level(dec, tap, corner + (at >> shift) * step + (at & ((unsigned)n - 1)), m->level[i]);
     }
 }
 
@@ -178,9 +188,11 @@ static void tap_dc(const h264_decoder *const dec, const int plane, const uint8_t
                    const int columns) {
     const mb_ctx *const m = &dec->slice.mb;
     const block_levels b = m->blocks[plane][BLOCK_DC];
+    void *const tap = dec->cur->taps->level[plane];
     for (int i = b.first; i < b.first + b.count; i++) {
         const int at = place[m->scan_pos[i]];
-        tap_level(dec, plane, at % columns * 4, at / columns * 4, m->level[i]);
+        tap_level(dec, tap, tap_offset(dec, plane, at % columns * 4, at / columns * 4, false),
+                  m->level[i]);
     }
 }
 
