@@ -111,7 +111,7 @@ class History:
         rows, columns = places[0], places[1]
         for frame in used:
             here = ref == frame
-            move = (vector[here].astype(np.int32) + 8) >> 4  # whole blocks
+            move: np.ndarray = (vector[here].astype(np.int32) + 8) >> 4  # whole blocks
             y = (rows[here] + move[:, 1]).clip(0, ref.shape[0] - 1)
             x = (columns[here] + move[:, 0]).clip(0, ref.shape[1] - 1)
             coded[:, here] = self._done[frame][:, y, x]
