@@ -16,6 +16,7 @@ SHARED = [  # CABAC and CAVLC in frames, fields and MBAFF; PCM, slice groups, sl
     "CABA1_SVA_B.264", "SVA_BA1_B.264", "j2_field_cabac_te.264", "j2_mbaff_cavlc_te.264",
     "j2_paffmbaff_cabac_te.264", "j_base_fmo1_slices.264", "j_high10_ipcm_cabac.264",
     "j_high_gray_ipcm_cavlc.264", "j_high444_12_cabac.264", "m_lossless_mix.264", "j_ext_sp_b.264",
+    "j_ext_dp_slices.264", "j_high444_sep_p_cavlc.264",
 ]  # fmt: skip
 
 

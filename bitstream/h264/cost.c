@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../coding/cabac_tables.h"
-#include "internal.h"
+#include "stream.h"
 
 static uint64_t cabac_bits_read(const slice_ctx *const s) {
     return (uint64_t)(s->cabac.next - s->b.data) * 8 - (uint64_t)s->cabac.shift;
@@ -31,13 +31,17 @@ void h264_cost_begin(slice_ctx *const s) {
     s->cost = (cost){.mark = position(s), .detailed = s->pic->taps && s->pic->taps->part[0]};
 }
 
+static void count_until(cost *const c, const int part, const uint64_t until) {
+    c->part[part] += (uint32_t)(until - c->mark);
+    c->mark = until;
+}
+
 void h264_cost_part_until(slice_ctx *const s, const int part, const uint64_t until) {
-    s->cost.part[part] += (uint32_t)(until - s->cost.mark);
-    s->cost.mark = until;
+    count_until(&s->cost, part, until);
 }
 
 void h264_cost_part_now(slice_ctx *const s, const int part) {
-    h264_cost_part_until(s, part, position(s));
+    count_until(&s->cost, part, position(s));
 }
 
 // A run of no macroblocks is a flag of the macroblock that follows.
@@ -64,7 +68,7 @@ void h264_cost_macroblock(h264_decoder *const dec, const bool last) {
     cost *const c = &s->cost;
     // the last bit shifted in before the end of a slice is rbsp_stop_one_bit (9.3.1.2)
     const bool ended = last && s->pps->entropy_coding_mode_flag;
-    h264_cost_part_until(s, COST_TYPE, ended ? (cabac_bits_read(s) - 1) << 8 : position(s));
+    count_until(c, COST_TYPE, ended ? (cabac_bits_read(s) - 1) << 8 : position(s));
     if (s->mb.mb->skip && c->run_done < c->run_length)
         c->part[COST_TYPE] += share_of_run(c);
     uint32_t sum = 0;
@@ -77,4 +81,15 @@ void h264_cost_macroblock(h264_decoder *const dec, const bool last) {
             t->part[part][s->mb.addr] = c->part[part];
     }
     memset(c->part, 0, sizeof c->part);
+}
+
+void h264_cost_join_planes(const h264_decoder *const dec, const taps *const t) {
+    const int mbs = dec->PicWidthInMbs * dec->FrameHeightInMbs;
+    for (int plane = 1; plane < h264_colour_planes(dec); plane++) {
+        for (int i = 0; i < mbs; i++) {
+            t[0].bits[i] += t[plane].bits[i];
+            for (int part = 0; part < N_COSTS && t[0].part[0]; part++)
+                t[0].part[part == COST_LUMA ? COST_CHROMA : part][i] += t[plane].part[part][i];
+        }
+    }
 }

@@ -653,6 +653,8 @@ void h264_cost_skip_run(slice_ctx *s, uint32_t length); // mb_skip_run has been 
 void h264_cost_macroblock(h264_decoder *dec, bool last);
 void h264_cost_part_now(slice_ctx *s, int part);
 void h264_cost_part_until(slice_ctx *s, int part, uint64_t until); // a position in 1/256 bit
+// Adds the costs of the second and third colour plane, Note [Colour planes], to those of the first
+void h264_cost_join_planes(const h264_decoder *dec, const struct taps *t);
 H264_INLINE void h264_cost_part(slice_ctx *const s, const int part) {
     if (H264_UNLIKELY(s->cost.detailed))
         h264_cost_part_now(s, part);

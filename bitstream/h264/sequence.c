@@ -25,6 +25,8 @@ static void complete_frame(h264_decoder *const dec) {
     dec->cur = NULL;
     s->field_open = false;
     pic->current = false;
+    if (pic->taps)
+        h264_cost_join_planes(dec, pic->taps);
     // slices sent twice may count twice
     pic->concealed_mbs = imin(pic->concealed_mbs, dec->PicWidthInMbs * dec->FrameHeightInMbs);
     pic->needed_for_output = s->recovered && pic->PicOrderCnt >= s->recovery_poc;

@@ -37,8 +37,8 @@ def write_statistics(priors: Priors, out: TextIO) -> int:
     out.write(f"%;type;{_TYPE};Macroblock type ({_legend()});range\n")
     out.write(f"%;defaultRange;0;{max(MB_TYPES.values())};jet\n")
     out.write(f"%;type;{_UNIT};Transform (1 4x4, 2 8x8, 3 Intra16x16, 4 PCM);map\n")
-    for kind, (_, (r, g, b)) in _TU.items():
-        out.write(f"%;mapColor;{int(kind)};{r};{g};{b};110\n")
+    for unit, (_, (r, g, b)) in _TU.items():
+        out.write(f"%;mapColor;{int(unit)};{r};{g};{b};110\n")
     motion = "motion/mv" in priors
     if motion:
         for number, colour in ((_MV0, "200;0;0;255"), (_MV1, "0;120;0;255")):
