@@ -53,22 +53,31 @@ static void use_partitions(const stream_state *const s, slice_ctx *const c) {
     }
 }
 
-// Only redundant slices may not be, 7.4.3
+/* Only redundant slices may not be (7.4.3): they are where their first macroblock is missing, or in
+ * a slice that broke off. */
 static bool is_needed(h264_decoder *const dec) {
+    const stream_state *const s = dec->stream;
     slice_ctx *const c = &dec->slice;
     c->replaces = -1;
     if (c->hdr.redundant_pic_cnt == 0)
         return true;
-    return !(dec->settings.how & H264_HEADERS) &&
-           h264_redundant_slice_needed(dec, dec->stream->slice_error);
+    if (dec->settings.how & H264_HEADERS)
+        return false;
+    const int there = h264_first_slice_num(dec);
+    for (int i = 0; i < imin(s->n_broken_slices, N_BROKEN_SLICES) && there >= 0; i++)
+        if (s->broken_slices[i] == there)
+            c->replaces = there;
+    return there < 0 || c->replaces >= 0;
 }
 
 static void decode_macroblocks(h264_decoder *const dec) {
+    stream_state *const s = dec->stream;
     const slice_header *const h = &dec->slice.hdr;
     h264_select_colour_plane(dec, h->colour_plane_id);
     if (h264_decode_slice_data(dec) < 0 && h->redundant_pic_cnt == 0) {
         dec->warnings[H264_WARN_CORRUPT_SLICE]++;
-        dec->stream->slice_error = true;
+        s->slice_error = true;
+        s->broken_slices[s->n_broken_slices++ % N_BROKEN_SLICES] = dec->slice.slice_num;
     }
     h264_select_colour_plane(dec, 0);
 }

@@ -625,9 +625,8 @@ struct h264_decoder {
 // or H264_CORRUPT; either way macroblocks it decoded have slice_num >= 0, the rest of the picture
 // is left for h264_conceal_picture().
 int h264_decode_slice_data(h264_decoder *dec);
-// Is the first macroblock of dec->slice, a redundant one, missing? With `broken`, also where the
-// slice that it is in broke off: sets dec->slice.replaces
-bool h264_redundant_slice_needed(h264_decoder *dec, bool broken);
+// mb_info.slice_num of the macroblock that dec->slice begins with: who decoded it before, if any
+int h264_first_slice_num(h264_decoder *dec);
 
 // slice_groups.c (8.2.2): dec->slice.MbToSliceGroupMap. H264_OK; H264_CORRUPT where the picture
 // parameter set does not fit the picture

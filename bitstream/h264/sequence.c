@@ -219,7 +219,7 @@ int h264_start_picture(h264_decoder *const dec) {
     if (rc < 0)
         return rc;
     s->first = *h;
-    s->n_slices = 0;
+    s->n_slices = s->n_broken_slices = 0;
     s->first_mb_seen = false;
     s->field_open = false;
     dec->cur->mmco5 = false;

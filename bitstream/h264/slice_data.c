@@ -244,28 +244,13 @@ static uint32_t end_address(const h264_decoder *const dec) {
     return (uint32_t)((dec->FrameHeightInMbs >> halved) * dec->PicWidthInMbs);
 }
 
-bool h264_redundant_slice_needed(h264_decoder *const dec, const bool broken) {
-    slice_ctx *const s = &dec->slice;
-    const uint32_t end = end_address(dec);
-    uint32_t at = s->hdr.first_mb_in_slice;
-    int slice_num = -1;
-    s->replaces = -1;
-    do {
-        if (s->hdr.MbaffFrameFlag)
-            locate_in_pair(dec, at, 0);
-        else
-            locate(dec, at);
-        const int here = s->mb.mb->slice_num;
-        if (here < 0) {
-            s->replaces = slice_num;
-            return true;
-        }
-        if (slice_num >= 0 && here != slice_num)
-            return false;
-        slice_num = here;
-        at = s->hdr.MbaffFrameFlag ? next_pair(s, at, end) : h264_next_mb_address(s, at, end);
-    } while (broken && at < end);
-    return false;
+int h264_first_slice_num(h264_decoder *const dec) {
+    const slice_header *const h = &dec->slice.hdr;
+    if (h->MbaffFrameFlag)
+        locate_in_pair(dec, h->first_mb_in_slice, 0);
+    else
+        locate(dec, h->first_mb_in_slice);
+    return dec->slice.mb.mb->slice_num;
 }
 
 int h264_decode_slice_data(h264_decoder *const dec) {

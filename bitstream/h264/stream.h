@@ -14,6 +14,7 @@
 #include "internal.h"
 
 enum {
+    N_BROKEN_SLICES = 8,
     // DPB, frames that one IDR picture sends to the queue, the current one, one lent, one
     // substitute
     MAX_PICTURES = 2 * (MAX_DPB_FRAMES + 2) + 4,
@@ -71,9 +72,10 @@ typedef struct stream_state {
     partition partitions[3]; // A, B, C. While A is present the slice in `next` waits to be decoded
     uint32_t slice_id;       // of partition A
     int n_slices;
-    bool slice_error; // a slice of dec->cur broke the syntax
-    bool field_open;  // dec->cur is a first field waiting for its second; no slice of that has come
-                      // yet
+    bool slice_error;                                    // a slice of dec->cur broke the syntax
+    int broken_slices[N_BROKEN_SLICES], n_broken_slices; // which: the last of them
+    bool field_open; // dec->cur is a first field waiting for its second; no slice of that has come
+                     // yet
     bool
         unit_boundary; // a packet began, or an AUD, parameter set or SEI came, since the last slice
     uint32_t unit_bytes; // NAL units that have come and belong to the next picture
