@@ -335,5 +335,6 @@ def _write_flat(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _tensor(array: np.ndarray) -> Tensor:
-    """A tensor with memory of its own."""
-    return torch.from_numpy(np.array(array))
+    """A tensor with memory of its own; int16 for uint16, with which torch can do little."""
+    own = np.array(array)
+    return torch.from_numpy(own.view(np.int16) if own.dtype == np.uint16 else own)

@@ -39,7 +39,7 @@ class Sample:
     """
 
     decoded: Planes
-    """uint8 or uint16 `[T, H, W]`: decoder output."""
+    """uint8 or int16 `[T, H, W]`: decoder output."""
     clean: Planes | None = None
     """Like `decoded`: the source before it was encoded."""
     prediction: Planes | None = None

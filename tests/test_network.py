@@ -186,6 +186,20 @@ def test_maps_of_field_macroblocks_lie_on_the_rows_of_their_field(scale: int) ->
         assert pair[0, ::2].unique().tolist() == [1] and pair[0, 1::2].unique().tolist() == [-1]
 
 
+def test_a_field_map_of_zeros_is_none() -> None:
+    sample = make_sample(frames=1, height=48)  # three rows of macroblocks: no pairs
+    zeros = dataclasses.replace(sample, field=torch.zeros(1, 1, 3, 3, dtype=torch.uint8))
+    size = sample.decoded.y.shape[-2:]
+    assert torch.equal(maps(zeros, size), maps(sample, size))
+    damped = make_network("davd-lite", damp=0.05)
+    decoded = normal(sample.decoded, (8, 8))
+    brighter = decoded.map(lambda plane: plane + 0.1)
+    for one, other in zip(
+        damped.damped(brighter, sample), damped.damped(brighter, zeros), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
 def test_a_field_is_held_back_by_its_own_qp() -> None:
     network = make_network("davd-lite", damp=0.1)
     sample = make_sample(frames=1)

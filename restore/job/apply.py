@@ -263,6 +263,8 @@ def _finish(
         if not plane.numel():
             continue
         before = plane[0, 0].numpy()
+        if before.dtype == np.int16:
+            before = before.view(np.uint16)
         after = before.copy()
         for tile, part in zip(tiles, parts, strict=True):
             codes = _kept(part[number], tile, size).cpu()

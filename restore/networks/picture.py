@@ -154,7 +154,7 @@ def _shown(made: Tensor, sample: Sample) -> Tensor:
 
     At half of luma's size and less a row holds lines of both fields: the mean of their values.
     """
-    if sample.field is None:
+    if sample.field is None or not sample.field.any():
         return made
     size = made.shape[-2:]
     field = sample.field.unsqueeze(-3)
@@ -202,7 +202,7 @@ def display_rows(plane: Tensor, field: Tensor | None) -> Tensor:
         plane: `[..., H, W]`.
         field: `[..., h, w]`, not 0 for field macroblocks, or None where there are none.
     """
-    if field is None:
+    if field is None or not field.any():
         return plane
     flags = (field != 0).expand(*plane.shape[:-2], *field.shape[-2:]).flatten(0, -3)
     return to_display_rows(plane.flatten(0, -3), flags).view(plane.shape)
