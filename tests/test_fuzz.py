@@ -4,14 +4,17 @@ Every case is made from a fixed seed. The heavy runs, under sanitizers and over 
 tests/decode_main.c; these few keep the Python tests honest.
 """
 
+import dataclasses
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bitwriter import END_OF_SEQUENCE, P, Picture, Sets, nal, stream, units
+from bitwriter import END_OF_SEQUENCE, BitWriter, P, Picture, Sets, nal, stream, units
 from davd.bitstream._core import CorruptStreamError, DavdError, Decoder, UnsupportedStreamError
+from davd.bitstream.priors.record import cropped
 
 MAX_PIXELS = 1 << 18  # a damaged SPS may ask for more: refused, which keeps the test small
 
@@ -276,3 +279,99 @@ def test_real_streams_joined_anywhere(shared: Path) -> None:
             survive(b"".join(pieces))
         except UnsupportedStreamError:
             pass
+
+
+# ------------------------------------------------------- what has brought other decoders down
+
+
+def test_more_slices_than_any_table_has_room_for() -> None:
+    s = Sets()
+    slices = [Picture(frame_num=1, poc=2, value=None, first_mb=n % 4, mbs=1) for n in range(4)]
+    many = b"".join(p.nal(s) for p in slices[1:]) * 22_000
+    decoder = Decoder()
+    decoder.send(stream(s, [Picture(idr=True, value=7), slices[0]]) + many)
+    decoder.flush()
+    frames = list(iter(decoder.receive, None))
+    assert len(frames) == 2 and int(frames[1].slice.max()) <= 3
+    assert all((frame.decoded[0] == 7).all() for frame in frames)
+
+
+@pytest.mark.parametrize("between", ["slices", "pictures", "output"])
+@pytest.mark.parametrize("other", [(8, 8), (1, 1), (2, 16)])
+def test_a_parameter_set_of_another_size(between: str, other: tuple[int, int]) -> None:
+    """Under the same number, in the midst: pictures keep the size that they were begun with."""
+    small = Sets(reorder=1, buffering=2)
+    large = dataclasses.replace(small, width_mbs=other[0], height_mbs=other[1])
+    half = Picture(frame_num=1, poc=4, value=30, mbs=2)
+    rest = Picture(frame_num=1, poc=4, value=40, first_mb=2, mbs=2)
+    after = Picture(frame_num=2, poc=2, value=None, mbs=4)
+    begun = [*units(stream(small, [Picture(idr=True, value=20)])), half.nal(small)]
+    sets = [large.sps(), large.pps()]
+    parts = {
+        "slices": [*begun, *sets, rest.nal(small), after.nal(small)],
+        "pictures": [*begun, rest.nal(small), *sets, after.nal(small)],
+        "output": [*begun, rest.nal(small), after.nal(small), *sets],
+    }[between]
+    assert survive(b"".join(parts), by_unit=True) >= 2
+    assert survive(b"".join(parts)) >= 2
+    assert survive(b"".join([*parts, *units(stream(large, [Picture(idr=True, mbs=1)]))])) >= 2
+
+
+def test_a_gap_together_with_another_size() -> None:
+    small = Sets(gaps=1, num_ref_frames=4)
+    large = Sets(gaps=1, num_ref_frames=2, width_mbs=5, height_mbs=3)
+    jump = Picture(frame_num=9, poc=18, value=None)
+    data = stream(small, [Picture(idr=True, value=1), Picture(frame_num=1, poc=2, value=2)])
+    data += large.headers() + jump.nal(large)
+    assert survive(data) >= 2 and survive(data, by_unit=True) >= 2
+    assert survive(data + stream(large, [Picture(idr=True, value=3), jump])) >= 4
+
+
+def test_chroma_one_sample_wide() -> None:
+    s = Sets(width_mbs=1, height_mbs=1, crop=(7, 0, 7, 0))
+    decoder = Decoder()
+    decoder.send(stream(s, [Picture(idr=True, value=77), Picture(frame_num=1, value=None)]))
+    decoder.flush()
+    for frame in iter(decoder.receive, None):
+        shown = [plane.tolist() for plane in cropped(frame.decoded, frame.stream)]
+        assert shown == [[[77, 77]] * 2, [[77]], [[77]]]
+
+
+@pytest.mark.parametrize("value", [(1 << 32) - 2, (1 << 31) - 1, 1 << 31, 1 << 16])
+def test_huge_numbers_in_parameter_sets_and_slice_headers(value: int) -> None:
+    fields = [0, 0, 0, 4, 0, 10, 10, 1, 1]
+    for place in range(len(fields)):
+        numbers = [value if k == place else n for k, n in enumerate(fields)]
+        sps = BitWriter().u(8, 77).u(8, 0).u(8, 10).ue(*numbers[:5]).u(1, 0).ue(*numbers[5:7])
+        pps = BitWriter().ue(*numbers[:2]).u(2, 0).ue(numbers[2]).ue(*numbers[7:9]).u(3, 0)
+        header = BitWriter().ue(*numbers[:3]).u(4, 0).ue(numbers[3])
+        for kind, writer in ((7, sps), (8, pps), (5, header), (1, header)):
+            survive(Sets().headers() + nal(kind, writer.trailing()) + SMALL)
+    assert survive(SMALL) == 9
+
+
+def test_many_tiny_nal_units_take_time_in_proportion() -> None:
+    def seconds(count: int) -> float:
+        data = Sets().headers() + b"\0\0\1\x09\xf0\0\0\1\x0c\0\0\1\x65\0\0\1\x41\x9a" * count
+        began = time.process_time()
+        survive(data)
+        return time.process_time() - began
+
+    seconds(1000)
+    assert seconds(160_000) < 16 * max(seconds(20_000), 0.01)  # 8 where linear, 64 where not
+
+
+def test_a_slice_outlives_its_parameter_sets() -> None:
+    """They are replaced by such as cannot have been meant, before its picture is finished."""
+    s = Sets()
+    begun = [*units(stream(s, [Picture(idr=True, value=5)])),
+             Picture(frame_num=1, poc=2, value=9, mbs=1).nal(s)]  # fmt: skip
+    for other in (
+        Sets(width_mbs=9, height_mbs=1, num_ref_frames=0),
+        Sets(sps_id=31, pps_id=0),
+        Sets(profile_idc=122, chroma_format_idc=2, bit_depth=10),
+        Sets(frame_mbs_only=0, mbaff=1, cabac=1, height_mbs=4),
+    ):
+        for replaced in ([other.pps()], [other.sps()], [other.sps(), other.pps()]):
+            data = b"".join([*begun, *replaced])
+            assert survive(data) == survive(data, by_unit=True) == 2
