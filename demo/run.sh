@@ -31,5 +31,7 @@ cat <<END
 Where to look:
   $out/$name.html            the report: open it in a browser; before and after play side by side
   $out/$name.restored.mp4    the restored video, with the sound it had
-  $out/$name.frame.png       what the bitstream says about the first frame
 END
+if [ -e "$out/$name.frame.png" ]; then
+    echo "  $out/$name.frame.png       what the bitstream says about the first frame"
+fi
