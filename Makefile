@@ -4,7 +4,8 @@
 #             VENV=.venv       where it is made
 #             SHARED=../shared folder of test vectors; what needs it is skipped where it is missing
 #             ONLY='x_*'       conformance: only streams whose name matches
-#             CC=cc            compiler of the sanitizer builds; SEEDS="1 2 3": of the damage that fuzz does
+#             CC=cc            compiler of the sanitizer builds; SEEDS="1 2 3": of the damage that is done
+#             CLANG=clang-14   compiler of the fuzzers; SECONDS=60: how long each of them runs
 #             SOURCE= WORK=    dataset: raw videos, and where to make things; more in data/Makefile
 #             VIDEO=my.mp4     demo: the video to repair; REFERENCE=its.mp4 where a clean one is at hand
 #             OUT=demo-out     demo: where to
@@ -14,6 +15,8 @@ VENV   ?= .venv
 SHARED ?= ../shared
 ONLY   ?= *
 SEEDS  ?= 1 2 3
+SECONDS ?= 60
+CLANG  ?= $(shell for c in clang clang-19 clang-18 clang-17 clang-16 clang-15 clang-14; do command -v $$c && break; done)
 CLIP   := demo/talking-head.mp4
 VIDEO  ?= $(CLIP)
 OUT    ?= demo-out
@@ -23,11 +26,18 @@ CORE   := $(wildcard bitstream/*/*.[ch] bitstream/*/*/*.[ch] bitstream/*.pyx)
 export DAVD_SHARED := $(abspath $(SHARED))
 SANITIZE := -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -Ibitstream/h264 -Ibitstream/priors
+HARNESSES := stream unit packets memory
+FUZZERS := $(HARNESSES:%=build/fuzz/fuzz_%)
+FUZZ_FLAGS = -max_total_time=$(SECONDS) -timeout=60 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
+	-artifact_prefix=build/fuzz/
+FUZZED = -g -O2 -std=c11 -fsanitize=address,undefined -fno-sanitize-recover=undefined $(filter -I%,$(SANITIZE)) -Ibuild/fuzz
+FUZZ_OBJECTS := $(patsubst bitstream/%.c,build/fuzz/%.o,$(filter bitstream/h264/%.c bitstream/coding/%.c,$(CORE)))
 CHECKED := $(patsubst bitstream/%.c,build/checked/%.o,$(filter %.c,$(CORE)))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check-c portable fuzz lint docs types conformance bench dataset wheel lock clean
+.SECONDARY: $(FUZZ_OBJECTS)
+.PHONY: help setup demo test check-c portable damage fuzz lint docs types conformance bench dataset wheel lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -62,10 +72,27 @@ check-c: build/core_test build/decode_main setup  ## the C core under address an
 portable: setup  ## the core for Windows, macOS and aarch64: compiled, and tested where qemu-user is (pip install ziglang)
 	tests/portable.sh $(BIN)/python $(CLIP)
 
-fuzz: build/decode_main  ## every stream of SHARED/vectors under sanitizers, whole and damaged (SEEDS="1 2 3")
+damage: build/decode_main  ## every stream of SHARED/vectors under sanitizers, whole and damaged (SEEDS="1 2 3")
 	build/decode_main $(SHARED)/vectors/streams/*.*
 	build/decode_main -p $(SHARED)/vectors/streams/*.*
 	for seed in $(SEEDS); do build/decode_main -s $$seed $(SHARED)/vectors/streams/*.* || exit 1; done
+
+fuzz: setup $(if $(CLANG),$(FUZZERS))  ## libFuzzer over the C core, SECONDS=60 for each of four harnesses, then FFmpeg beside it
+	@test -n "$(CLANG)" || { echo "make fuzz needs clang with libFuzzer: apt-get install clang-14 libclang-rt-14-dev"; exit 1; }
+	for h in $(HARNESSES); do build/fuzz/fuzz_$$h $(FUZZ_FLAGS) build/fuzz/corpus/$$h || exit 1; done
+	$(BIN)/python tests/fuzz/differential.py --seconds $(SECONDS) build/fuzz/corpus/stream
+
+build/fuzz/sets.h: tests/fuzz/seeds.py tests/bitwriter.py
+	@mkdir -p $(@D)
+	$(BIN)/python tests/fuzz/seeds.py build/fuzz $(wildcard $(SHARED)/vectors)
+
+build/fuzz/%.o: bitstream/%.c $(filter %.h,$(CORE))
+	@mkdir -p $(@D)
+	@$(CLANG) $(FUZZED) -fsanitize=fuzzer-no-link -c $< -o $@
+
+build/fuzz/fuzz_%: $(wildcard tests/fuzz/*.c) build/fuzz/sets.h $(FUZZ_OBJECTS)
+	@$(CLANG) $(FUZZED) -fsanitize=fuzzer -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
+		-DHARNESS=HARNESS_$(shell echo $* | tr a-z A-Z) $(filter-out %.h $(if $(filter packets,$*),%/mutate.c),$^) -o $@
 
 build/core_test: $(wildcard tests/core*) $(CHECKED)
 	$(CC) $(SANITIZE) $(filter %.c %.o,$^) -o $@
@@ -80,7 +107,7 @@ build/checked/%.o: bitstream/%.c $(filter %.h,$(CORE))
 lint: setup  ## style of Python and C
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(CORE)) $(wildcard tests/*.c tests/*.h)
+	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(CORE)) $(wildcard tests/*.c tests/*.h tests/fuzz/*.c)
 
 types: wheel  ## mypy on the wheel as installed (through an editable install it sees no mapped folder)
 	rm -rf build/site
