@@ -256,8 +256,8 @@ def test_a_verdict_speaks_plainly(qp: float, change: float, gain: float) -> None
 def test_a_verdict_counts_what_came_closer() -> None:
     found = verdict(Measures(50, qp=44, change=2, gain=3.0103, better=0.9, unsent=0.93))
     assert found.headline == "Closer to the original than before"
-    assert "fell by 50 %, and 45 of 50 pictures" in found.points[1][1]
-    assert "For 93 % of the picture" in found.points[2][1]
+    assert "fell by 50\N{NO-BREAK SPACE}%, and 45 of 50 pictures" in found.points[1][1]
+    assert "For 93\N{NO-BREAK SPACE}% of the picture" in found.points[2][1]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")

@@ -245,6 +245,7 @@ class Report:
             contradicted=self._mean("wrong_restored"),
             contradicted_before=self._mean("wrong_decoded"),
             damaged=int(self._priors.column("concealed")[chosen].sum()),
+            sound=self._preview is not None and self._preview.has_sound,
         )  # fmt: skip
 
     def _cards(

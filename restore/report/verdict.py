@@ -33,6 +33,7 @@ class Measures:
         gain: Mean gain of luma PSNR over the decoded frames, dB.
         better: Share of frames that came closer to the reference.
         damaged: Frames that the decoder had to invent in part.
+        sound: There is some, copied as it was.
     """
 
     frames: int
@@ -47,6 +48,7 @@ class Measures:
     gain: float = math.nan
     better: float = math.nan
     damaged: int = 0
+    sound: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def _repaired(m: Measures) -> str:
         where = "more" if times > 1.25 else "less" if times < 0.8 else "about as much"
         parts.append(f"In the face it changed {where} {'as' if where[0] == 'a' else 'than'} "
                      "elsewhere.")  # fmt: skip
-    parts.append("The sound is as it was.")
+    if m.sound:
+        parts.append("The sound track is the original one.")
     return " ".join(parts)
 
 
@@ -158,5 +161,7 @@ def _share(share: float) -> str:
     """A share in words that a reader sees at a glance."""
     percent = 100 * share
     if 0 < percent < 0.1:
-        return "less than 0.1 %"
-    return f"{percent:.1f} %" if percent < 10 else f"{percent:.0f} %"
+        return "less than 0.1\N{NO-BREAK SPACE}%"
+    return (
+        f"{percent:.1f}\N{NO-BREAK SPACE}%" if percent < 10 else f"{percent:.0f}\N{NO-BREAK SPACE}%"
+    )
