@@ -44,8 +44,8 @@ _SP = (
     "horizontal to vertical; with the same exchange the MD5 is equal"
 )
 _SEPARATE = (
-    "7.4.2.1.1: with separate_colour_plane_flag a picture is three monochrome ones; cut out as "
-    "4:0:0 streams, FFmpeg decodes them as davd does, and otherwise than JM"
+    "7.4.2.1.1: with separate_colour_plane_flag a picture is three monochrome ones; cut out of the "
+    "CAVLC streams as 4:0:0 streams, FFmpeg decodes them as davd does, and otherwise than JM"
 )
 # MD5s that are the opinion of one decoder, where the standard says otherwise, and why.
 ARGUED = {"j_ext_sp.264": _SP, "j_ext_sp_b.264": _SP} | {
