@@ -375,3 +375,17 @@ def test_a_slice_outlives_its_parameter_sets() -> None:
         for replaced in ([other.pps()], [other.sps()], [other.sps(), other.pps()]):
             data = b"".join([*begun, *replaced])
             assert survive(data) == survive(data, by_unit=True) == 2
+
+
+def test_chroma_levels_named_where_there_is_no_chroma() -> None:
+    """Intra16x16 types name chroma levels (Table 7-11); in 4:0:0 none follow."""
+    s = Sets(profile_idc=100, chroma_format_idc=0)
+    slice_data = BitWriter().ue(0, 2, 0).u(4, 0).ue(0).u(6, 0).u(2, 0).se(0)
+    for _ in range(4):
+        slice_data.ue(7).se(0).u(1, 1)  # I_16x16_2_1_0, mb_qp_delta, no levels
+    decoder = Decoder()
+    decoder.send(s.headers() + nal(5, slice_data.trailing()))
+    decoder.flush()
+    frame = decoder.receive()
+    assert frame is not None and not frame.concealed_mbs
+    assert (frame.decoded[0] == 128).all() and not any(decoder.warnings.values())

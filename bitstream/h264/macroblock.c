@@ -224,9 +224,10 @@ static int residual(h264_decoder *const dec) {
     h264_cost_part(&dec->slice, COST_LUMA);
     m->mb->nonzero = nonzero_map(m);
     int rc = H264_OK;
-    if (dec->slice.sps->ChromaArrayType != 3)
+    const int type = dec->slice.sps->ChromaArrayType;
+    if (type == 1 || type == 2)
         rc = residual_chroma(dec);
-    for (int plane = 1; plane < 3 && dec->slice.sps->ChromaArrayType == 3 && rc == H264_OK; plane++)
+    for (int plane = 1; plane < 3 && type == 3 && rc == H264_OK; plane++)
         rc = residual_luma(dec, plane);
     h264_cost_part(&dec->slice, COST_CHROMA);
     return rc;
