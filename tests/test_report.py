@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from browser import CHROMIUM, browser
+from browser import CHROMIUM, MISSING, browser
 from clips import encode
 from davd.bitstream import PriorsFile, extract
 from davd.cli import Exit
@@ -260,7 +260,7 @@ def test_a_verdict_counts_what_came_closer() -> None:
     assert "For 93\N{NO-BREAK SPACE}% of the picture" in found.points[2][1]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
+@pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 def test_a_browser_draws_it(page: str, folder: Path) -> None:
     """Its script runs: the video plays under the edge, pictures are chosen, nothing overflows."""
     with browser() as tab:

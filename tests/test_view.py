@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from browser import CHROMIUM, Page, browser
+from browser import CHROMIUM, MISSING, Page, browser
 from clips import encode
 from davd.bitstream import PriorsError, PriorsFile, extract
 from davd.bitstream.priors.schema import MB_TYPES
@@ -25,7 +25,7 @@ from davd.cli import Exit
 from davd.cli import view as command
 from restoring import written
 
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 FRAMES = 12
 
 
