@@ -133,6 +133,9 @@ bench: setup  ## speed: extraction against FFmpeg, a clip of the pipeline, netwo
 dataset: setup  ## raw videos to priors: SOURCE=dir WORK=dir [SIZE=128] [CRF="42 45"] -j2, resumable
 	@$(MAKE) --no-print-directory -f data/Makefile PREPARE=$(BIN)/davd-prepare
 
+gpu-pack: setup  ## WORK=dir in one folder PACK=gpu-pack of at most 50 MB that trains elsewhere: run.py
+	$(BIN)/python -m davd.data.pack $(WORK) $(or $(PACK),gpu-pack) --crf $(or $(CRF),42 45)
+
 wheel: setup  ## source distribution and wheel in dist/
 	@mkdir -p build && rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist . >build/wheel.log 2>&1 || (cat build/wheel.log; exit 1)

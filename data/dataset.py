@@ -14,6 +14,8 @@ from torch.utils.data import Dataset
 from torch.utils.data._utils.collate import default_collate_fn_map
 
 from .augment import Augment
+from .flat import FlatClip
+from .hearing import Track
 from .index import Clip, load_index
 from .reader import ClipReader
 from .sample import Sample, collate
@@ -25,7 +27,7 @@ SHIFT = 1.0  # seconds by which "shifted" sound is late
 class Segment:
     """A clip at one CRF, and the frames `start` to `stop` of it that belong to a split."""
 
-    reader: ClipReader
+    reader: ClipReader | FlatClip
     clip: Clip
     crf: int
     start: int
@@ -79,7 +81,7 @@ def open_segments(
             listen=listen and sound != "silent",
             late=SHIFT if sound == "shifted" else 0.0,
             fix_delay=fix_delay, level=level, motion=motion,
-            cache=listing.root / "cache" if cache else None,
+            root=listing.root, cache=cache,
         )
     ]  # fmt: skip
     if not segments:
@@ -105,7 +107,8 @@ def _open_clip(
     fix_delay: bool,
     level: bool,
     motion: bool,
-    cache: Path | None,
+    root: Path,
+    cache: bool,
 ) -> list[Segment]:
     """The segments of one clip that belong to a split; nothing is opened where there are none."""
     parts = [(start, stop) for start, stop, name in clip.segments if name == split]
@@ -113,11 +116,31 @@ def _open_clip(
         return []
     if fix_delay and clip.audio.sure:
         late += (clip.audio.delay_ms or 0.0) / 1000
+    if (flat := _flat_path(clip, crf, root)).exists():
+        return [
+            Segment(_flat_clip(flat, clip, root, listen=listen, delay=late), clip, crf, *part)
+            for part in parts
+        ]
     reader = ClipReader(
         clip.priors[crf], clip.clean, listen=listen, delay=late, level=level, motion=motion,
-        face=clip.face, mouth=clip.mouth, cache=cache, name=clip.name,
+        face=clip.face, mouth=clip.mouth, cache=root / "cache" if cache else None,
+        name=clip.name,
     )  # fmt: skip
     return [Segment(reader, clip, crf, start, stop) for start, stop in parts]
+
+
+def _flat_path(clip: Clip, crf: int, root: Path) -> Path:
+    """Where a packed folder has a clip once it is decoded, see `pack`."""
+    return root / "flat" / f"crf{crf}-{clip.name.replace('/', '~')}.planes"
+
+
+def _flat_clip(path: Path, clip: Clip, root: Path, *, listen: bool, delay: float) -> FlatClip:
+    sound = root / "sound" / f"{clip.name}.npy"
+    track = Track(np.load(sound).astype(np.float32), 0.0) if listen and sound.exists() else None
+    return FlatClip(
+        path, name=clip.name, fps=float(clip.fps), track=track, delay=delay, face=clip.face,
+        mouth=clip.mouth,
+    )  # fmt: skip
 
 
 def _exchange_sound(segments: list[Segment]) -> None:

@@ -15,6 +15,7 @@ Source:
     DAVD-Net, 3.2 (MFCC, their parameters unstated); 25 ms and 10 ms are the usual ones for speech.
 """
 
+import dataclasses
 from fractions import Fraction
 from functools import lru_cache
 
@@ -107,6 +108,20 @@ def _difference(values: np.ndarray) -> np.ndarray:
     """Half the central difference along time, the ends repeated."""
     padded = np.pad(values, ((1, 1), (0, 0)), mode="edge")
     return (padded[2:] - padded[:-2]) / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """Sound features of a clip, `[n, F]` float32, and the time of the first one in seconds."""
+
+    features: np.ndarray
+    start: float
+
+    def around(self, time: float) -> np.ndarray:
+        """The features centred on a moment, `[21, F]`; the ends are repeated."""
+        centre = round((time - self.start) / HOP)
+        index = centre + np.arange(FEATURE_FRAMES) - FEATURE_FRAMES // 2
+        return self.features[index.clip(0, len(self.features) - 1)]
 
 
 class Hearing:

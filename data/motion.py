@@ -11,10 +11,11 @@ vectors back to the frame in which the place was last coded.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from ..bitstream import Priors
 from ..bitstream.priors.schema import LAST_INTRA
 from .sample import OLDEST
 
@@ -52,6 +53,13 @@ def _towards(vectors: np.ndarray, references: np.ndarray, index: int, sign: int)
     return np.where(np.isnan(step[0]), step[1], step[0])
 
 
+class Rows(Protocol):
+    """What frames of a dataset can be had from: anything that priors are read from."""
+
+    def read(self, path: str, frames: Sequence[int]) -> np.ndarray:
+        """Some frames of one dataset."""
+
+
 class History:
     """QP and age of what each block repeats, frame by frame.
 
@@ -59,7 +67,7 @@ class History:
         priors: With motion.
     """
 
-    def __init__(self, priors: Priors) -> None:
+    def __init__(self, priors: Rows) -> None:
         """Nothing is read yet."""
         self._priors = priors
         self._done: OrderedDict[int, np.ndarray] = OrderedDict()  # QP, and frame where coded

@@ -1,14 +1,9 @@
 """One clip's priors, source and sound as samples: any frames, any cut on the 16-sample grid.
 
 `ClipReader` reads straight from the priors file and the clean video, or through a cache: one flat
-file a clip with every plane uncompressed, in the safetensors layout, mapped into memory, so that
-processes share it and reading a training window takes well under a millisecond.
+file a clip (see `flat`).
 """
 
-import dataclasses
-import json
-import mmap
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,31 +13,17 @@ from torch import Tensor
 from ..bitstream import Priors
 from ..bitstream import open as open_priors
 from .clean import CleanVideo
-from .hearing import HOP, features
+from .flat import PLANES, FlatFile, boxes_of, write_flat
+from .hearing import Track, features
 from .motion import History, flow
-from .sample import FEATURE_FRAMES, Planes, Sample
+from .sample import Planes, Sample
 
-PLANES = ("y", "cb", "cr")
 MAPS = {"tu": "tu/y", "mb_type": "mb/type", "qp_y": "mb/qp_y", "field": "mb/field"}
 PROJECTION_MAPS = {
     "qp_cb": "mb/qp_cb",
     "qp_cr": "mb/qp_cr",
     "cbp": "mb/cbp",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Track:
-    """Sound features of a clip, `[n, F]` float32, and the time of the first one in seconds."""
-
-    features: np.ndarray
-    start: float
-
-    def around(self, time: float) -> np.ndarray:
-        """The features centred on a moment, `[21, F]`; the ends are repeated."""
-        centre = round((time - self.start) / HOP)
-        index = centre + np.arange(FEATURE_FRAMES) - FEATURE_FRAMES // 2
-        return self.features[index.clip(0, len(self.features) - 1)]
 
 
 class ClipReader:
@@ -105,7 +86,7 @@ class ClipReader:
             raise ValueError(f"{clean} has {len(self._clean)} frames, {path} {len(self)}")
         moving = motion and "motion/mv" in self._priors
         self._history = History(self._priors) if moving else None
-        self._flat = None if cache is None else _FlatFile(self._cached(cache, path))
+        self._flat = None if cache is None else FlatFile(self._cached(cache, path))
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -147,7 +128,7 @@ class ClipReader:
             A sample without batch.
         """
         frames = [min(max(k, 0), len(self) - 1) for k in range(start, stop)]
-        fetch = self._from_flat if self._flat is not None else self._from_sources
+        fetch = self._from_sources if self._flat is None else self._flat.read
         values: dict[str, object] = dict(fetch(frames, box))
         field = values.get("field")
         if not self._level and isinstance(field, Tensor) and not field.any():
@@ -159,11 +140,7 @@ class ClipReader:
         if self.track is not None:
             sound = np.stack([self.track.around(self._times[k]) for k in frames])
             values["sound"] = torch.from_numpy(sound)
-        top, left = (0, 0) if box is None else box[:2]
-        for name, place in zip(("face", "mouth"), self._boxes, strict=True):
-            if place is not None:
-                x, y, width, height = place
-                values[name] = torch.tensor([x - left, y - top, width, height], dtype=torch.int32)
+        values |= boxes_of(self._boxes, box)
         attrs = self._priors.attrs
         depth = int(attrs["bit_depth_luma"]), int(attrs["bit_depth_chroma"])
         return Sample(
@@ -236,30 +213,6 @@ class ClipReader:
             planes.append(_tensor(plane[np.asarray(frames) - first]))
         return Planes(*planes)
 
-    def _from_flat(
-        self, frames: list[int], box: tuple[int, int, int, int] | None
-    ) -> dict[str, Tensor | Planes]:
-        assert self._flat is not None
-        index: slice | list[int] = frames
-        if frames == list(range(frames[0], frames[0] + len(frames))):
-            index = slice(frames[0], frames[0] + len(frames))
-        values: dict[str, Tensor | Planes] = {}
-        gathered: dict[str, dict[str, Tensor]] = {}
-        for name, array in self._flat.arrays.items():
-            step = self.size[0] // array.shape[-2]
-            cut = array[index]
-            if box is not None:
-                top, left, height, width = (side // step for side in box)
-                cut = cut[..., top : top + height, left : left + width]
-            group, dot, plane = name.partition(".")
-            if dot:
-                gathered.setdefault(group, {})[plane] = _tensor(cut)
-            else:
-                values[name] = _tensor(cut)
-        for group, planes in gathered.items():
-            values[group] = Planes(*(planes[plane] for plane in PLANES))
-        return values
-
     def _cached(self, folder: Path, priors: Path) -> Path:
         """Path of the flat file, written first where it is missing or older than the priors."""
         kind = (".level" if self._level else "") + (".motion" if self._history else "")
@@ -277,61 +230,8 @@ class ClipReader:
                 if name == "residual" and not self._level and array.dtype == np.int16:
                     array = array.clip(-128, 127).astype(np.int8)  # an input channel, no more
                 arrays[f"{name}.{plane}"] = array
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_flat(path, arrays)
+        write_flat(path, arrays)
         return path
-
-
-class _FlatFile:
-    """Arrays of a safetensors file, mapped into memory; mapped again in every process."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._pid = -1
-        self._arrays: dict[str, np.ndarray] = {}
-
-    @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Read-only views of the file."""
-        if self._pid != os.getpid():
-            with self._path.open("rb") as file:
-                length = int.from_bytes(file.read(8), "little")
-                header = json.loads(file.read(length))
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self._arrays = {
-                name: np.frombuffer(
-                    data,
-                    _DTYPES[entry["dtype"]],
-                    count=int(np.prod(entry["shape"])),
-                    offset=8 + length + entry["data_offsets"][0],
-                ).reshape(entry["shape"])
-                for name, entry in header.items()
-                if name != "__metadata__"
-            }
-            self._pid = os.getpid()
-        return self._arrays
-
-    def __getstate__(self) -> dict[str, object]:
-        """Without the mapping, which belongs to one process."""
-        return {"_path": self._path, "_pid": -1, "_arrays": {}}
-
-
-_DTYPES: dict[str, np.dtype] = {
-    "U8": np.dtype("u1"),
-    "I8": np.dtype("i1"),
-    "U16": np.dtype("<u2"),
-    "I16": np.dtype("<i2"),
-    "I32": np.dtype("<i4"),
-}
-
-
-def _write_flat(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays in the safetensors layout, whole or not at all."""
-    from safetensors.numpy import save_file
-
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
-    os.replace(part, path)
 
 
 def _tensor(array: np.ndarray) -> Tensor:

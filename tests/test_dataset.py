@@ -15,7 +15,8 @@ from davd.bitstream.priors.reader import PriorsFile
 from davd.data.augment import Augment, contrasted, lit, mirrored
 from davd.data.clean import CleanVideo
 from davd.data.dataset import PriorsDataset, _exchange_sound, open_segments
-from davd.data.reader import ClipReader, Track
+from davd.data.hearing import Track
+from davd.data.reader import ClipReader
 from davd.data.sample import Planes, Sample, collate
 from tinywork import make_work
 from torch.utils.data import DataLoader
