@@ -144,6 +144,12 @@ class FlatClip:
         """Number of frames."""
         return self._count
 
+    @property
+    def rows(self) -> int:
+        """Luma rows that crops keep together: two macroblocks where any is a field's, else one."""
+        field = self._flat.arrays.get("field")
+        return 32 if field is not None and field.any() else 16
+
     def read(self, start: int, stop: int, box: Box | None = None) -> Sample:
         """Frames `start` to `stop`; outside the clip the first or last frame is repeated."""
         frames = [min(max(k, 0), len(self) - 1) for k in range(start, stop)]

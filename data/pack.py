@@ -27,7 +27,7 @@ from .media import ClipError, run_ffmpeg
 CLEAN_CRF = 10  # of the clean clips, some 48 dB: what is lost is far below what is learnt
 MEGABYTE = 1e6
 SOURCES = ("bitstream", "data", "restore", "cli")
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.so", "_core.c", "weights", "*.pyc")
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.so", "_core.c", "_hevc.c", "weights", "*.pyc")
 
 
 def pack(work: Path, target: Path, crfs: Sequence[int], most: float) -> tuple[int, float]:
@@ -82,7 +82,7 @@ def copy_sources(target: Path) -> None:
         shutil.copytree(root / name, target / "davd" / name, ignore=_LEFT_OUT, dirs_exist_ok=True)
     if (root / "configs").is_dir():
         shutil.copytree(root / "configs", target / "configs")
-    shutil.copyfile(Path(__file__).with_name("bare.py"), target / "run.py")
+    shutil.copyfile(root / "restore" / "training" / "bare.py", target / "run.py")
 
 
 def megabytes(folder: Path) -> float:

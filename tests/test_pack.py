@@ -1,6 +1,7 @@
 """A packed folder: small, whole, and enough to train on where little is installed."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import davd.bitstream._core
 import numpy as np
 import pytest
 import torch
-from davd.data import bare, pack
+from davd.data import pack
 from davd.data.clean import CleanVideo
 from davd.data.dataset import open_segments
 from davd.data.index import build_index
@@ -19,6 +20,7 @@ from davd.data.reader import ClipReader
 from davd.data.sources import scan
 from davd.data.synthetic import synthesise, write_video
 from davd.data.work import Settings
+from davd.restore.training import bare
 from safetensors.torch import load_file, save_file
 
 
@@ -55,7 +57,8 @@ def test_the_core_is_built_by_a_compiler_alone(packed: Path) -> None:
         [sys.executable, "-c", code], cwd=packed, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert list((packed / "davd" / "bitstream").glob("_core*.so"))
+    for name in bare.MODULES:
+        assert list((packed / "davd" / "bitstream").glob(f"{name}.*so"))
     assert not list(packed.glob("*.o"))
 
 
@@ -65,8 +68,9 @@ def ran(packed: Path) -> Path:
     changes = ["network.channels=16", "network.front_blocks=1", "network.video_blocks=1",
                "network.blocks=1", "data.crop=32", "data.crf=[42,45]", "train.batch=2",
                "train.validate=50", "train.validate_frames=2", "train.threads=1"]  # fmt: skip
-    core = Path(davd.bitstream._core.__file__)  # built here already: that takes a while
-    shutil.copy(core, packed / "davd" / "bitstream" / core.name)
+    here = Path(davd.bitstream._core.__file__).parent  # built here already: that takes a while
+    for built in here.glob("_*.so"):
+        shutil.copy(built, packed / "davd" / "bitstream" / built.name)
     line = [sys.executable, str(packed / "run.py"), "--minutes", "0.1", "--jobs", "1"]
     line += [part for change in changes for part in ("--set", change)]
     line += ["--without", *bare.STOOD_IN]
@@ -107,6 +111,12 @@ def test_the_source_is_kept_nearly_whole(work: Path, ran: Path) -> None:
     assert there.clean is not None
     error = float(np.mean((there.clean.y.numpy() - y) ** 2))
     assert 10 * np.log10(255**2 / error) > 44
+
+
+def test_the_modules_are_those_of_the_setup() -> None:
+    text = (Path(__file__).resolve().parent.parent / "setup.py").read_text()
+    found = re.findall(r'extension\("(\w+)", ([^)]*)\)', text)
+    assert {name: tuple(re.findall(r'"(\w+)"', rest)) for name, rest in found} == bare.MODULES
 
 
 def test_too_little_room_is_said(work: Path, tmp_path: Path) -> None:

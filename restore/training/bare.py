@@ -26,6 +26,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+MODULES = {"_core": ("h264", "coding", "priors"), "_hevc": ("hevc", "coding")}
+"""Extension modules and the folders of C files in each, as in setup.py."""
 STOOD_IN = ("av", "isal", "scipy", "safetensors", "cv2")
 """Packages that may be missing; what imports them here does without, but for safetensors."""
 
@@ -137,32 +139,42 @@ class SafeOpen:
 
 
 def build() -> None:
-    """Compile the core into the package, with Cython and the C compiler alone."""
-    folder = HERE / "davd" / "bitstream"
+    """Compile the extension modules into the package, with Cython and the C compiler alone."""
+    for name, folders in MODULES.items():
+        if not module_path(name).exists():
+            _build(name, folders)
+
+
+def module_path(name: str) -> Path:
+    """Where an extension module lies in the package."""
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    if (folder / f"_core{suffix}").exists():
-        return
+    return HERE / "davd" / "bitstream" / f"{name}{suffix}"
+
+
+def _build(name: str, folders: Sequence[str]) -> None:
     import numpy
 
-    pyx = folder / "_core.pyx"
-    cython = [sys.executable, "-m", "cython", "-3", str(pyx), "-o", str(pyx.with_suffix(".c"))]
+    bitstream = HERE / "davd" / "bitstream"
+    pyx = bitstream / f"{name}.pyx"
+    made = pyx.with_suffix(".c")
+    cython = [sys.executable, "-m", "cython", "-3", str(pyx), "-o", str(made)]
     subprocess.run(cython, check=True, cwd=HERE)
-    inside = sorted(place for place in folder.iterdir() if place.is_dir())
-    places = [folder, *inside, numpy.get_include(), sysconfig.get_path("include")]
+    inside = [bitstream / folder for folder in folders]
+    places = [*inside, numpy.get_include(), sysconfig.get_path("include")]
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or "clang"
     flags = [*os.environ.get("CFLAGS", "-O3").split(), "-std=c11", "-fno-math-errno", "-fPIC", "-w",
              "-DNPY_NO_DEPRECATED_API=NPY_1_7_API_VERSION"]  # fmt: skip
     flags += [f"-I{place}" for place in places]
-    sources = [pyx.with_suffix(".c"), *sorted(folder.glob("*/**/*.c"))]
+    sources = [made, *sorted(path for folder in inside for path in folder.rglob("*.c"))]
+    objects = [str(HERE / f"build{number}.o") for number in range(len(sources))]
     jobs = [
-        [compiler, *flags, "-c", str(source), "-o", str(HERE / f"build{number}.o")]
-        for number, source in enumerate(sources)
+        [compiler, *flags, "-c", str(source), "-o", target]
+        for source, target in zip(sources, objects, strict=True)
     ]
     with multiprocessing.Pool() as pool:
         pool.map(_compile, jobs, chunksize=1)
-    objects = [str(HERE / f"build{number}.o") for number in range(len(jobs))]
-    target = folder / f"_core{suffix}"
-    subprocess.run([compiler, "-shared", *objects, "-o", str(target), "-lm"], check=True)
+    target = str(module_path(name))
+    subprocess.run([compiler, "-shared", *objects, "-o", target, "-lm"], check=True)
     for file in objects:
         Path(file).unlink()
 
