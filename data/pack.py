@@ -82,7 +82,7 @@ def copy_sources(target: Path) -> None:
         shutil.copytree(root / name, target / "davd" / name, ignore=_LEFT_OUT, dirs_exist_ok=True)
     if (root / "configs").is_dir():
         shutil.copytree(root / "configs", target / "configs")
-    shutil.copyfile(root / "restore" / "training" / "bare.py", target / "run.py")
+    shutil.copyfile(root / "cli" / "bare.py", target / "run.py")
 
 
 def megabytes(folder: Path) -> float:

@@ -11,6 +11,7 @@ import davd.bitstream._core
 import numpy as np
 import pytest
 import torch
+from davd.cli import bare
 from davd.data import pack
 from davd.data.clean import CleanVideo
 from davd.data.dataset import open_segments
@@ -20,7 +21,6 @@ from davd.data.reader import ClipReader
 from davd.data.sources import scan
 from davd.data.synthetic import synthesise, write_video
 from davd.data.work import Settings
-from davd.restore.training import bare
 from safetensors.torch import load_file, save_file
 
 
