@@ -4,7 +4,7 @@
 
 Streams of a folder are decoded by both, as they are and with NAL units dropped or changed in a bit.
 Where davd counts no damage and FFmpeg logs no error, the frames have to be the same. What is not is
-written into a folder and named; a run is repeated by its seed. Streams that FFmpeg is known to
+written into a folder and named. A run is repeated by its seed. Streams that FFmpeg is known to
 decode wrongly (`MISTAKEN`) are left out.
 """
 
@@ -19,11 +19,12 @@ import av
 import av.error
 import av.logging
 import numpy as np
-from davd.bitstream._core import DavdError, Decoder
+from davd.bitstream._core import DavdError, Decoder, Frame
 from davd.bitstream.priors.record import cropped
 from davd.bitstream.verify import planes
 
 Picture = list[np.ndarray]
+SLICES = (1, 5)  # nal_unit_type
 # Long-term fields, 32 of them; SP slices and data partitions, which it does not have
 MISTAKEN = (
     "*longterm_field*",
@@ -43,12 +44,22 @@ def ours(data: bytes) -> list[Picture] | None:
         decoder.send(data)
         decoder.flush()
         while (frame := decoder.receive()) is not None:
-            if frame.concealed_mbs:
+            if frame.concealed_mbs or _beyond(frame):
                 return None
             pictures.append([p.copy() for p in cropped(frame.decoded, frame.stream)])
     except DavdError:
         return None
     return None if any(decoder.warnings.values()) else pictures
+
+
+def _beyond(frame: Frame) -> bool:
+    """Coefficients outside what 8.5 allows (bit depth and 8 bits), as far as the residual tells."""
+    info = frame.stream
+    depths = info.bit_depth_luma, info.bit_depth_chroma, info.bit_depth_chroma
+    return any(
+        int(np.abs(plane).max(initial=0)) > 1 << (depth + 1)
+        for plane, depth in zip(frame.residual, depths, strict=False)
+    )
 
 
 def theirs(data: bytes, folder: Path) -> list[Picture] | None:
@@ -80,9 +91,9 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
         k = chance.randrange(len(units))
         if len(units) > 2 and chance.randrange(3) == 0:
             del units[k]
-        elif len(units[k]) > 4:
+        elif units[k][3] & 31 in SLICES and len(units[k]) > 4:
             changed = bytearray(units[k])
-            changed[chance.randrange(3, len(changed))] ^= 1 << chance.randrange(8)
+            changed[chance.randrange(4, len(changed))] ^= 1 << chance.randrange(8)
             units[k] = bytes(changed)
     return b"".join(units)
 
