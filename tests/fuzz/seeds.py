@@ -15,6 +15,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bitwriter import Picture, Sets, avcc, stream
 
 LARGEST = 5_000  # bytes of a seed
+BARE = (
+    ".264",
+    ".h264",
+    ".avc",
+    ".jsv",
+    ".jvt",
+    ".26l",
+    ".bit",
+    ".bits",
+)  # streams with no container
 PARAMETER_SETS = (7, 8)  # nal_unit_type
 
 WRITTEN = {
@@ -56,7 +66,9 @@ def packets(data: bytes) -> bytes:
 def vectors(folder: Path) -> dict[str, bytes]:
     """The NAL units with which the streams of a folder begin, by name."""
     found = {}
-    for path in sorted(folder.glob("streams/*.264")):
+    for path in sorted(folder.glob("streams/*")):
+        if path.suffix.lower() not in BARE:
+            continue
         seed = b""
         for unit in all_units(path.read_bytes()[: 4 * LARGEST]):
             if len(seed) + len(unit) + 3 <= LARGEST:
