@@ -13,6 +13,7 @@ from davd.bitstream.priors.record import FrameRecord
 from davd.bitstream.priors.schema import ATTRIBUTES, FIELDS
 from davd.bitstream.priors.writer import PriorsWriter
 
+COSTS = ("mb_bits", "bits_type", "bits_motion", "bits_luma", "bits_chroma", "bits_qp")
 SET_BY_THE_WRITER = {"format", "schema_version", "codec", "complete"}
 
 
@@ -68,6 +69,9 @@ def record(
         slice=grid(16, 4, np.uint16),
         field=grid(16, 2),
         mb_concealed=grid(16, 2, np.bool_),
+        bits=100 * k,
+        bytes=20 * k,
+        **{name: grid(16, 9999, np.uint32) for name in COSTS},
         scaling4x4=np.full((6, 16), 16 + k // 40, np.uint8),
         scaling8x8=np.full((6, 64), 16, np.uint8),
         mv=rng.integers(-99, 99, (2, height // 4, width // 4, 2)).astype(np.int16),
