@@ -32,7 +32,7 @@ def read_nals(file: BinaryIO) -> Iterator[bytes]:
     NAL unit that they follow, where they mean nothing.
 
     Raises:
-        ValueError: there is no start code for too long.
+        ValueError: There is no start code for too long.
     """
     buffer, begun = b"", False
     while piece := file.read(_PIECE):
@@ -75,8 +75,8 @@ def unpacked(data: bytes, length_size: int) -> bytes:
     as some phones have them behind a prefix NAL unit, need no care: they are where they belong.
 
     Args:
-        data: the packet.
-        length_size: bytes of the lengths before the NAL units; 0 where the container says that
+        data: The packet.
+        length_size: Bytes of the lengths before the NAL units; 0 where the container says that
             there are start codes.
     """
     at = data.find(_START, 0, 8)  # up to five zero bytes may come before
@@ -165,8 +165,8 @@ def looks_bare(head: bytes, *, junk: bool = False) -> bool:
     parameter set.
 
     Args:
-        head: the beginning of the file.
-        junk: bytes before the first start code are allowed.
+        head: The beginning of the file.
+        junk: Bytes before the first start code are allowed.
     """
     at = head.find(_START)
     if at < 0 or (not junk and head[:at].strip(b"\0")):

@@ -19,11 +19,11 @@ class Taps:
     """What is recorded of each frame beside the maps.
 
     Attributes:
-        planes: of `decoded`, `prediction`, `residual`, `level`.
-        motion: motion vectors and references.
-        modes: intra prediction modes.
-        bits: what the bits of a macroblock were spent on.
-        headers: slice data are not decoded; there are no arrays but the scaling lists.
+        planes: Of `decoded`, `prediction`, `residual`, `level`.
+        motion: Motion vectors and references.
+        modes: Intra prediction modes.
+        bits: What the bits of a macroblock were spent on.
+        headers: Slice data are not decoded; there are no arrays but the scaling lists.
     """
 
     planes: tuple[str, ...] = PLANE_GROUPS
@@ -36,7 +36,7 @@ class Taps:
         """Check the names.
 
         Raises:
-            ValueError: a group of planes that does not exist.
+            ValueError: A group of planes that does not exist.
         """
         if unknown := set(self.planes) - set(PLANE_GROUPS):
             names = ", ".join(PLANE_GROUPS)
@@ -83,12 +83,12 @@ class Run:
     """One decoder's way through packets, and what it counted.
 
     Attributes:
-        timeline: of the video.
-        taps: what to record.
-        selection: the wanted frames.
-        begin: frames of them before this row are decoded, but not handed out.
-        ended: a frame after the wanted ones was seen.
-        warnings: what was odd, by name.
+        timeline: Of the video.
+        taps: What to record.
+        selection: The wanted frames.
+        begin: Frames of them before this row are decoded, but not handed out.
+        ended: A frame after the wanted ones was seen.
+        warnings: What was odd, by name.
     """
 
     timeline: Timeline
@@ -109,13 +109,13 @@ class Run:
         """Wanted frames in display order, each with the properties of its sequence.
 
         Args:
-            packets: to decode, with their numbers, from an entry on.
-            entry: that one.
-            parameter_sets: what was sent in the packets before.
-            until: place in decoding order of the first picture that is not among them.
+            packets: To decode, with their numbers, from an entry on.
+            entry: That one.
+            parameter_sets: What was sent in the packets before.
+            until: Place in decoding order of the first picture that is not among them.
 
         Raises:
-            CorruptStreamError: a frame that was not there when the stream was looked through.
+            CorruptStreamError: A frame that was not there when the stream was looked through.
         """
         first, stop, timeline = self.selection.first, self.selection.stop, self.timeline
         table = self._table(entry, until) if self.taps.motion else None

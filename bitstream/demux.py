@@ -55,11 +55,11 @@ class Packet(NamedTuple):
 
     Attributes:
         data: NAL units with start codes, whatever the container has before them.
-        idr: an IDR picture begins here, so that decoding may start here.
-        pts: presentation time in `Source.time_base`; None where there is none.
-        dts: decoding time, likewise.
-        duration: of the packet, likewise; 0 where the container does not say.
-        hidden: the container's edit list says: decode, but do not show.
+        idr: An IDR picture begins here, so that decoding may start here.
+        pts: Presentation time in `Source.time_base`; None where there is none.
+        dts: Decoding time, likewise.
+        duration: Of the packet, likewise; 0 where the container does not say.
+        hidden: The container's edit list says: decode, but do not show.
     """
 
     data: bytes
@@ -84,25 +84,25 @@ class Source:
     """A video file, looked at but not kept open.
 
     Attributes:
-        path: the file.
-        bare: a bare H.264 stream, without container and times.
-        stream: index of the H.264 stream in the container; -1 when bare.
-        choice: which of several video streams it is, in words; empty where there is one.
-        parameter_sets: what the decoder needs before the first packet, with start codes.
-        length_size: bytes of the lengths before NAL units, as the container says; 0: start codes.
-        time_base: seconds a unit of `pts` lasts; 0 when bare.
-        frame_rate: mean frames a second as the container has it; 0 when bare.
-        frames: number of frames as the container has it; 0 where it does not say.
-        index_size: packets that its index promises; 0 where it has none.
-        size: width and height of the picture as the container has them; 0 where it does not say.
-        aspect: width to height of a sample, where the container says other than the stream.
-        colour: as a player takes it.
-        matrix: how a player turns and mirrors the picture, nine numbers as FFmpeg has them; empty
+        path: The file.
+        bare: A bare H.264 stream, without container and times.
+        stream: Index of the H.264 stream in the container; -1 when bare.
+        choice: Which of several video streams it is, in words; empty where there is one.
+        parameter_sets: What the decoder needs before the first packet, with start codes.
+        length_size: Bytes of the lengths before NAL units, as the container says; 0: start codes.
+        time_base: Seconds a unit of `pts` lasts; 0 when bare.
+        frame_rate: Mean frames a second as the container has it; 0 when bare.
+        frames: Number of frames as the container has it; 0 where it does not say.
+        index_size: Packets that its index promises; 0 where it has none.
+        size: Width and height of the picture as the container has them; 0 where it does not say.
+        aspect: Width to height of a sample, where the container says other than the stream.
+        colour: As a player takes it.
+        matrix: How a player turns and mirrors the picture, nine numbers as FFmpeg has them; empty
             where it does not.
-        field_order: of `FIELD_ORDERS`.
-        sound: index of the audio stream that is heard, -1 where there is none.
-        sound_codec: name of its codec.
-        kind: of the container, as FFmpeg names it.
+        field_order: Of `FIELD_ORDERS`.
+        sound: Index of the audio stream that is heard, -1 where there is none.
+        sound_codec: Name of its codec.
+        kind: Of the container, as FFmpeg names it.
     """
 
     path: Path
@@ -165,11 +165,11 @@ class Source:
         """All packets in decoding order.
 
         Args:
-            faults: counts what is wrong with the container: `demux_error` (it could not be read
+            faults: Counts what is wrong with the container: `demux_error` (it could not be read
                 further), `truncated_packet`, `missing_packet` (promised by its index).
 
         Raises:
-            VideoError: the pictures are encrypted.
+            VideoError: The pictures are encrypted.
         """
         if not self.bare:
             yield from self._container_packets({} if faults is None else faults)
@@ -236,7 +236,7 @@ class MediaName:
         """A name for the file; one that is not in UTF-8, as FFmpeg's are, goes by its descriptor.
 
         Raises:
-            OSError: such a file cannot be opened.
+            OSError: Such a file cannot be opened.
         """
         self._descriptor = -1
         self.url = f"file:{os.fspath(path)}"
@@ -282,9 +282,9 @@ def read_packets(
     """Packets of streams up to the end, or to where the file cannot be read further.
 
     Args:
-        container: read from its beginning.
-        streams: of it.
-        damaged: called where reading failed; what came so far stands.
+        container: Read from its beginning.
+        streams: Of it.
+        damaged: Called where reading failed; what came so far stands.
     """
     demuxer = container.demux(*streams)
     while True:
@@ -304,13 +304,13 @@ def open_source(path: str | os.PathLike[str], *, stream: int | None = None) -> S
     """Look at a video file.
 
     Args:
-        path: the file.
-        stream: index of the video stream in it; None: as FFmpeg chooses.
+        path: The file.
+        stream: Index of the video stream in it; None: as FFmpeg chooses.
 
     Raises:
-        VideoError: it is no video.
-        CodecError: it is one, but not H.264.
-        OSError: it cannot be read.
+        VideoError: It is no video.
+        CodecError: It is one, but not H.264.
+        OSError: It cannot be read.
     """
     path = Path(path)
     with open(path, "rb") as file:
@@ -400,9 +400,9 @@ def _is_locked(path: Path, kind: str, number: int) -> bool:
     """Whether the container says, where FFmpeg does not tell, that its pictures are encrypted.
 
     Args:
-        path: the file.
-        kind: of the container.
-        number: of the stream, as the container counts: in transport streams the PID.
+        path: The file.
+        kind: Of the container.
+        number: Of the stream, as the container counts: in transport streams the PID.
     """
     with open(path, "rb") as file:
         head = file.read(_HEAD)

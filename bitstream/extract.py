@@ -30,19 +30,19 @@ class Summary:
     """What an extraction did.
 
     Attributes:
-        outputs: files written, one per segment.
-        frames: frames written.
-        concealed: how many of them have concealed macroblocks.
-        warnings: oddities of the stream by name.
-        width: of the first frame, cropped, luma samples.
+        outputs: Files written, one per segment.
+        frames: Frames written.
+        concealed: How many of them have concealed macroblocks.
+        warnings: Oddities of the stream by name.
+        width: Of the first frame, cropped, luma samples.
         height: likewise.
-        duration: seconds of video.
-        sound: seconds of sound.
-        verified: every frame was compared with FFmpeg's.
-        md5: of all cropped decoded planes, where asked for.
-        bytes: size of the files.
-        elapsed: seconds it took.
-        choice: which of several video streams it was, in words.
+        duration: Seconds of video.
+        sound: Seconds of sound.
+        verified: Every frame was compared with FFmpeg's.
+        md5: Of all cropped decoded planes, where asked for.
+        bytes: Size of the files.
+        elapsed: Seconds it took.
+        choice: Which of several video streams it was, in words.
     """
 
     outputs: list[Path] = field(default_factory=list)
@@ -112,19 +112,19 @@ def iterate(
     """Frame records of a video in display order, with the properties of their sequence.
 
     Args:
-        video: any file with H.264 video in it.
-        start: seconds from the first frame.
-        end: seconds from the first frame.
-        frames: display indices of the first frame and of the one after the last, instead of times.
-        stream: index of the video stream in the file; None: as FFmpeg chooses.
-        planes: which of `decoded`, `prediction`, `residual`, `level` to record.
-        motion: record motion vectors.
-        modes: record intra prediction modes.
-        bits: record what the bits of a macroblock were spent on.
+        video: Any file with H.264 video in it.
+        start: Seconds from the first frame.
+        end: Seconds from the first frame.
+        frames: Display indices of the first frame and of the one after the last, instead of times.
+        stream: Index of the video stream in the file; None: as FFmpeg chooses.
+        planes: Which of `decoded`, `prediction`, `residual`, `level` to record.
+        motion: Record motion vectors.
+        modes: Record intra prediction modes.
+        bits: Record what the bits of a macroblock were spent on.
 
     Raises:
-        VideoError: there is no H.264 video in the file.
-        UnsupportedStreamError: the stream needs what is not implemented; the message names it.
+        VideoError: There is no H.264 video in the file.
+        UnsupportedStreamError: The stream needs what is not implemented; the message names it.
     """
     timeline = look_through(open_source(video, stream=stream))
     selection = timeline.select(timeline.span(start=start, end=end, frames=frames))
@@ -159,38 +159,38 @@ def extract(
     """Write the priors of a video.
 
     Args:
-        video: any file with H.264 video in it.
-        output: the priors file; None writes nothing (for timing and checking).
-        start: seconds from the first frame.
-        end: seconds from the first frame.
-        frames: display indices of the first frame and of the one after the last, instead of times.
-        stream: index of the video stream in the file; None: as FFmpeg chooses.
-        planes: which of `decoded`, `prediction`, `residual`, `level` to store; with none of the
+        video: Any file with H.264 video in it.
+        output: The priors file; None writes nothing (for timing and checking).
+        start: Seconds from the first frame.
+        end: Seconds from the first frame.
+        frames: Display indices of the first frame and of the one after the last, instead of times.
+        stream: Index of the video stream in the file; None: as FFmpeg chooses.
+        planes: Which of `decoded`, `prediction`, `residual`, `level` to store; with none of the
             first three no samples are made, syntax is all that is decoded.
-        motion: store motion vectors.
-        modes: store intra prediction modes.
-        bits: store what the bits of a macroblock were spent on.
-        audio: store the sound.
-        audio_shift: milliseconds by which the sound is moved, later if positive.
+        motion: Store motion vectors.
+        modes: Store intra prediction modes.
+        bits: Store what the bits of a macroblock were spent on.
+        audio: Store the sound.
+        audio_shift: Milliseconds by which the sound is moved, later if positive.
         compression: `gzip`, `blosc` or `none`.
-        verify: compare every frame with FFmpeg's.
+        verify: Compare every frame with FFmpeg's.
         digest: MD5 of the cropped decoded planes into the summary.
-        jobs: pieces decoded at the same time; `verify` and `digest` go one by one.
-        threads: threads that compress beside the decoding one; None: as the machine has cores.
-        strict: damage is an error.
-        split: where size, chroma format or bit depth change, begin another file.
-        overwrite: replace existing files.
-        expect: called once with the number of frames to come, None where it is not known.
-        progress: called with the number of frames just done.
+        jobs: Pieces decoded at the same time; `verify` and `digest` go one by one.
+        threads: Threads that compress beside the decoding one; None: as the machine has cores.
+        strict: Damage is an error.
+        split: Where size, chroma format or bit depth change, begin another file.
+        overwrite: Replace existing files.
+        expect: Called once with the number of frames to come, None where it is not known.
+        progress: Called with the number of frames just done.
 
     Raises:
-        VideoError: no H.264 video, none that can be decoded, or a format that changes without
+        VideoError: No H.264 video, none that can be decoded, or a format that changes without
             `split`.
-        UnsupportedStreamError: the stream needs what is not implemented; the message names it.
-        CorruptStreamError: damage, when `strict`.
-        VerificationError: a frame is not FFmpeg's.
-        FileExistsError: the output exists and `overwrite` is not set.
-        OSError: reading or writing failed.
+        UnsupportedStreamError: The stream needs what is not implemented; the message names it.
+        CorruptStreamError: Damage, when `strict`.
+        VerificationError: A frame is not FFmpeg's.
+        FileExistsError: The output exists and `overwrite` is not set.
+        OSError: Reading or writing failed.
     """
     began = time.perf_counter()
     source = open_source(video, stream=stream)

@@ -31,20 +31,20 @@ def open(  # noqa: A001 - as h5py's File and Python's own
     write of it. Nothing is decoded that is not asked for.
 
     Args:
-        path: the file.
-        planes: of a video, what there is of `decoded`, `prediction`, `residual`, `level`.
-        motion: of a video, whether there are motion vectors.
-        modes: of a video, whether there are intra prediction modes.
-        bits: of a video, whether there is what the bits of a macroblock were spent on.
-        stream: of a video, index of the video stream in it; None: as FFmpeg chooses.
-        threads: of a video, how many pieces of it are decoded at the same time where a call asks
+        path: The file.
+        planes: Of a video, what there is of `decoded`, `prediction`, `residual`, `level`.
+        motion: Of a video, whether there are motion vectors.
+        modes: Of a video, whether there are intra prediction modes.
+        bits: Of a video, whether there is what the bits of a macroblock were spent on.
+        stream: Of a video, index of the video stream in it; None: as FFmpeg chooses.
+        threads: Of a video, how many pieces of it are decoded at the same time where a call asks
             for several; None: as the machine has cores, at most 4.
 
     Raises:
-        FileNotFoundError: there is none.
-        PriorsError: a priors file of another version, or one that was never finished.
-        VideoError: neither a priors file nor a video that can be decoded.
-        UnsupportedStreamError: the video needs what is not implemented; the message names it.
+        FileNotFoundError: There is none.
+        PriorsError: A priors file of another version, or one that was never finished.
+        VideoError: Neither a priors file nor a video that can be decoded.
+        UnsupportedStreamError: The video needs what is not implemented; the message names it.
     """
     if Path(path).suffix.lower() in _SUFFIXES or h5py.is_hdf5(path):
         return PriorsFile(path)

@@ -44,7 +44,7 @@ def refuse_change(timeline: Timeline, selection: Selection) -> None:
     """Make sure that all wanted frames have one format.
 
     Raises:
-        FormatChange: they have not.
+        FormatChange: They have not.
     """
     if not len(timeline):
         return
@@ -97,13 +97,13 @@ class OutputSettings:
     """How files are written.
 
     Attributes:
-        compression: of `chunks.COMPRESSIONS`.
-        audio: store the sound.
-        audio_shift: seconds by which it is moved, later if positive.
-        split: begin another file where the format changes.
-        overwrite: replace existing files.
-        threads: that compress beside the one that decodes; None: as the machine has cores.
-        pixels: samples were made.
+        compression: Of `chunks.COMPRESSIONS`.
+        audio: Store the sound.
+        audio_shift: Seconds by which it is moved, later if positive.
+        split: Begin another file where the format changes.
+        overwrite: Replace existing files.
+        threads: That compress beside the one that decodes; None: as the machine has cores.
+        pixels: Samples were made.
     """
 
     compression: str = "gzip"
@@ -119,9 +119,9 @@ class Output:
     """Takes frames and writes them to one file, or to several when the format changes.
 
     Attributes:
-        paths: files finished.
-        duration: seconds of video in them.
-        sound: seconds of sound in them.
+        paths: Files finished.
+        duration: Seconds of video in them.
+        sound: Seconds of sound in them.
     """
 
     def __init__(
@@ -134,14 +134,14 @@ class Output:
         """Begin.
 
         Args:
-            timeline: of the video.
-            selection: which of its frames will come.
-            settings: how to write.
-            path: of the first file; None writes nothing.
+            timeline: Of the video.
+            selection: Which of its frames will come.
+            settings: How to write.
+            path: Of the first file; None writes nothing.
 
         Raises:
-            FileExistsError: it exists and is not to be replaced.
-            OutputError: it is a folder, or its folder is missing.
+            FileExistsError: It exists and is not to be replaced.
+            OutputError: It is a folder, or its folder is missing.
         """
         self.paths: list[Path] = []
         self.duration = self.sound = 0.0
@@ -160,8 +160,8 @@ class Output:
         """Write a frame; where its format is another, begin another file.
 
         Args:
-            item: the frame, packed or not.
-            info: properties of its sequence.
+            item: The frame, packed or not.
+            info: Properties of its sequence.
         """
         if self._info is None:
             self._begin(info)
@@ -231,7 +231,7 @@ class Output:
         """All frames have come.
 
         Args:
-            verified: what the files say of it.
+            verified: What the files say of it.
         """
         self._end(last=True, verified=verified)
 

@@ -48,7 +48,7 @@ class _Queue:
         """Add an item; waits while there is too much.
 
         Raises:
-            _Stopped: nobody will take it.
+            _Stopped: Nobody will take it.
         """
         with self._changed:
             while self._bytes and self._bytes + size > _QUEUE and not self._stop.is_set():
@@ -94,8 +94,8 @@ class CodedVideo(NamedTuple):
     """All packets of a video, and what came before each place where decoding may begin.
 
     Attributes:
-        packets: in decoding order.
-        sets: parameter sets sent before an entry, by the number of its packet.
+        packets: In decoding order.
+        sets: Parameter sets sent before an entry, by the number of its packet.
         size: bytes.
     """
 
@@ -138,13 +138,13 @@ def several_at_once(
     """Frames of the selection, `jobs` pieces decoded at the same time.
 
     Args:
-        timeline: of the video.
-        taps: what to record.
-        selection: which frames.
-        counts: warnings are added to it.
+        timeline: Of the video.
+        taps: What to record.
+        selection: Which frames.
+        counts: Warnings are added to it.
         jobs: threads.
-        work: done with each frame in the job's thread.
-        size: bytes that its result holds.
+        work: Done with each frame in the job's thread.
+        size: Bytes that its result holds.
     """
     stop = threading.Event()
     queues = [_Queue(stop) for _ in range(jobs)]

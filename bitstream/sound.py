@@ -20,10 +20,10 @@ class Sound:
     """Sound while it is being decoded.
 
     Attributes:
-        start_time: time of the first sample, seconds on the video's clock; set with the first
+        start_time: Time of the first sample, seconds on the video's clock; set with the first
             block.
-        samples: samples handed out so far.
-        faults: packets that could not be decoded; their time is silence.
+        samples: Samples handed out so far.
+        faults: Packets that could not be decoded; their time is silence.
     """
 
     source: Source

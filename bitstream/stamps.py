@@ -31,8 +31,8 @@ def increasing(stamps: Sequence[int | None], step: int) -> list[int]:
     """Strictly increasing times, by the rule above.
 
     Args:
-        stamps: in the order of showing; None where there is none.
-        step: from one to the next, usually.
+        stamps: In the order of showing; None where there is none.
+        step: From one to the next, usually.
     """
     known = [stamp for stamp in stamps if stamp is not None]
     if len(known) == len(stamps) and all(a < b for a, b in zip(known, known[1:], strict=False)):

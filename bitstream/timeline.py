@@ -22,9 +22,9 @@ class Entry(NamedTuple):
     """Where decoding may begin: nothing after it in decoding order is shown before it.
 
     Attributes:
-        packet: number of the packet in which the IDR picture begins.
-        row: of the first frame that is shown from there on.
-        order: place of its picture in decoding order.
+        packet: Number of the packet in which the IDR picture begins.
+        row: Of the first frame that is shown from there on.
+        order: Place of its picture in decoding order.
     """
 
     packet: int
@@ -41,8 +41,8 @@ class Selection:
 
     Attributes:
         entry: there.
-        first: row of the first wanted frame.
-        stop: row of the one after the last.
+        first: Row of the first wanted frame.
+        stop: Row of the one after the last.
     """
 
     entry: Entry
@@ -60,19 +60,19 @@ class Timeline:
     """What `look_through` found; a row is a frame that is shown, in the order of showing.
 
     Attributes:
-        source: the video.
-        packets: by row, the number of the packet with the first slice of the frame.
-        pts: by row, strictly increasing, in units of `time_base`.
-        rows: by place in decoding order, the row; -1 for frames that are not shown.
-        entries: where decoding may begin.
-        formats: by row from which on they hold, the properties of sequences, as they are shown.
-        time_base: seconds a unit of `pts` lasts.
-        rate: frames a second, the mean where it varies.
-        invented: neither container nor stream has times.
-        step: between two frames, usually, in units of `time_base`.
-        length: of the last frame, likewise.
-        kept: the container's times are these, none had to be mended.
-        patient: the stream's promise of how far frames are reordered is not to be believed.
+        source: The video.
+        packets: By row, the number of the packet with the first slice of the frame.
+        pts: By row, strictly increasing, in units of `time_base`.
+        rows: By place in decoding order, the row; -1 for frames that are not shown.
+        entries: Where decoding may begin.
+        formats: By row from which on they hold, the properties of sequences, as they are shown.
+        time_base: Seconds a unit of `pts` lasts.
+        rate: Frames a second, the mean where it varies.
+        invented: Neither container nor stream has times.
+        step: Between two frames, usually, in units of `time_base`.
+        length: Of the last frame, likewise.
+        kept: The container's times are these, none had to be mended.
+        patient: The stream's promise of how far frames are reordered is not to be believed.
     """
 
     source: Source
@@ -117,13 +117,13 @@ class Timeline:
         """Rows of a range.
 
         Args:
-            start: seconds from the first frame.
-            end: seconds from the first frame; the frame at this time is left out.
-            frames: rows of the first frame and of the one after the last (None: to the end),
+            start: Seconds from the first frame.
+            end: Seconds from the first frame; the frame at this time is left out.
+            frames: Rows of the first frame and of the one after the last (None: to the end),
                 instead of times.
 
         Raises:
-            ValueError: a range without frames.
+            ValueError: A range without frames.
         """
         low, high = frames or (0, None)
         empty = (high is not None and high <= low) or low < 0
@@ -165,8 +165,8 @@ def look_through(source: Source) -> Timeline:
     """Find the frames of a video, their order and their times.
 
     Raises:
-        VideoError: its pictures are encrypted.
-        UnsupportedStreamError: the stream needs what is not implemented; the message names it.
+        VideoError: Its pictures are encrypted.
+        UnsupportedStreamError: The stream needs what is not implemented; the message names it.
     """
     timeline, late = _looked_through(source, patient=False)
     if late:

@@ -43,13 +43,13 @@ class Track:
     """A sound or subtitle track.
 
     Attributes:
-        index: of the stream in its file.
+        index: Of the stream in its file.
         kind: "audio" or "subtitle".
-        codec: its name.
-        metadata: language, title and the like.
-        disposition: default, forced and the like, as FFmpeg numbers them.
-        times: of its packets, seconds in its file, strictly increasing.
-        encrypted: nobody can hear it.
+        codec: Its name.
+        metadata: Language, title and the like.
+        disposition: Default, forced and the like, as FFmpeg numbers them.
+        times: Of its packets, seconds in its file, strictly increasing.
+        encrypted: Nobody can hear it.
     """
 
     index: int
@@ -71,15 +71,15 @@ class Tracks:
     """The tracks of a file.
 
     Args:
-        file: a path, or what opens the file with FFmpeg.
-        start: leave out what ends before this time, seconds on the video's clock; None: nothing.
-        end: leave out what begins at this time or later.
-        shift: seconds by which all is moved, later if positive.
-        first: time of the first packet of all, seconds, where the file has moved them.
+        file: A path, or what opens the file with FFmpeg.
+        start: Leave out what ends before this time, seconds on the video's clock; None: nothing.
+        end: Leave out what begins at this time or later.
+        shift: Seconds by which all is moved, later if positive.
+        first: Time of the first packet of all, seconds, where the file has moved them.
 
     Attributes:
-        all: the tracks that have packets.
-        title: metadata of the file.
+        all: The tracks that have packets.
+        title: Metadata of the file.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Tracks:
         """Go through the file once.
 
         Raises:
-            av.error.FFmpegError: it cannot be read.
+            av.error.FFmpegError: It cannot be read.
         """
         self._open: Opener = (lambda: open_container(file)) if isinstance(file, Path) else file
         self._limits = start, end
@@ -188,10 +188,10 @@ class Plan:
     """How a container takes tracks.
 
     Attributes:
-        kind: of the container, as FFmpeg names it.
+        kind: Of the container, as FFmpeg names it.
         ways: `COPIED`, `ENCODED` or `AS_TEXT` by index of the track; the others are left out.
         relayed: PyAV has no stream for one of the codecs: FFmpeg's tee muxer stands in between.
-        notes: what a user would not expect.
+        notes: What a user would not expect.
     """
 
     kind: str
@@ -204,13 +204,13 @@ def plan(tracks: Tracks, kind: str, *, encode: bool = True) -> Plan:
     """Try how a container takes the tracks.
 
     Args:
-        tracks: of the source.
-        kind: of the container, as FFmpeg names it.
-        encode: encode sound that it does not take, and refuse what cannot be decoded for that;
+        tracks: Of the source.
+        kind: Of the container, as FFmpeg names it.
+        encode: Encode sound that it does not take, and refuse what cannot be decoded for that;
             else such sound is left out.
 
     Raises:
-        ValueError: sound that it does not take, and that cannot be decoded.
+        ValueError: Sound that it does not take, and that cannot be decoded.
     """
     ways: dict[int, str] = {}
     notes: list[str] = []
@@ -304,9 +304,9 @@ def open_output(
     """A file for the tracks of a plan, and pictures beside them.
 
     Args:
-        path: where to.
-        plan: for its container.
-        options: of the muxer.
+        path: Where to.
+        plan: For its container.
+        options: Of the muxer.
     """
     name = MediaName(path, write=True)
     if not plan.relayed:
@@ -330,10 +330,10 @@ class Lane:
     """A track on its way into a file; this one copies.
 
     Args:
-        tracks: of the source.
-        track: which of them.
-        kind: of the file.
-        file: that gets a stream for it.
+        tracks: Of the source.
+        track: Which of them.
+        kind: Of the file.
+        file: That gets a stream for it.
     """
 
     def __init__(
@@ -362,8 +362,8 @@ class Lane:
         """What begins at or before a time (None: all that is left) and was not handed out yet.
 
         Args:
-            time: seconds on the video's clock.
-            origin: the time that is 0 in the file.
+            time: Seconds on the video's clock.
+            origin: The time that is 0 in the file.
         """
         if self._made is None:
             self._made = self._make(origin)

@@ -38,10 +38,10 @@ class Verifier:
         """Open the video for FFmpeg.
 
         Args:
-            timeline: of the video.
-            start: seconds from the first frame, as asked for.
+            timeline: Of the video.
+            start: Seconds from the first frame, as asked for.
             end: likewise.
-            frames: display indices of the first frame and of the one after the last, likewise.
+            frames: Display indices of the first frame and of the one after the last, likewise.
         """
         self._timeline = timeline
         self._span = (start, end)
@@ -95,7 +95,7 @@ class Verifier:
         """Compare the next frame.
 
         Raises:
-            VerificationError: it is not equal.
+            VerificationError: It is not equal.
         """
         frame = next(self._frames, None)
         if frame is None:
@@ -143,7 +143,7 @@ class Verifier:
         """Make sure that FFmpeg has no more frames.
 
         Raises:
-            VerificationError: it has.
+            VerificationError: It has.
         """
         if next(self._frames, None) is not None:
             raise VerificationError(f"FFmpeg decodes more than {self._checked} frames")

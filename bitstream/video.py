@@ -60,7 +60,7 @@ class PriorsVideo(Priors):
     read at the same time.
 
     Attributes:
-        warnings: what was odd in the stream where it was decoded so far, by name.
+        warnings: What was odd in the stream where it was decoded so far, by name.
     """
 
     def __init__(
@@ -74,15 +74,15 @@ class PriorsVideo(Priors):
         """Go through a video, but for its slice data.
 
         Args:
-            path: the video.
-            taps: what there is of it; None: all.
-            stream: as for `open`.
+            path: The video.
+            taps: What there is of it; None: all.
+            stream: As for `open`.
             threads: likewise.
 
         Raises:
-            VideoError: there is no H.264 video in the file, none that can be decoded, or it
+            VideoError: There is no H.264 video in the file, none that can be decoded, or it
                 changes its size or format.
-            UnsupportedStreamError: the stream needs what is not implemented.
+            UnsupportedStreamError: The stream needs what is not implemented.
         """
         self.path = Path(path)
         self._timeline = look_through(open_source(path, stream=stream))
@@ -147,7 +147,7 @@ class PriorsVideo(Priors):
         """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `poc`, `picture_type` ...
 
         Raises:
-            KeyError: there is none of this name.
+            KeyError: There is none of this name.
         """
         if f"frames/{name}" not in FIELDS:
             raise KeyError(f"{self.path} has no 'frames/{name}'")
@@ -223,7 +223,7 @@ class PriorsVideo(Priors):
         """Any dataset.
 
         Raises:
-            KeyError: there is none of this name.
+            KeyError: There is none of this name.
         """
         if path not in self.keys():
             raise KeyError(f"{self.path} has no {path!r}")

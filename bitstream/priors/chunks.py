@@ -46,11 +46,11 @@ class Layout:
     """How a dataset of one array per frame is cut into chunks.
 
     Attributes:
-        shape: shape of one frame's array.
-        dtype: its type.
-        chunk: shape of a chunk within a frame.
-        depth: frames in a chunk.
-        fill: value that is not stored, 0 or -1.
+        shape: Shape of one frame's array.
+        dtype: Its type.
+        chunk: Shape of a chunk within a frame.
+        depth: Frames in a chunk.
+        fill: Value that is not stored, 0 or -1.
     """
 
     shape: tuple[int, ...]
@@ -101,8 +101,8 @@ def pack(arrays: Sequence[np.ndarray], layout: Layout, compression: str) -> list
     Runs in any thread and touches no HDF5. None stands for a chunk that is all fill value.
 
     Args:
-        arrays: one `[*layout.shape]` a frame.
-        layout: how to cut them, one frame deep.
+        arrays: One `[*layout.shape]` a frame.
+        layout: How to cut them, one frame deep.
         compression: `gzip` or `none`; blosc goes through HDF5 itself.
     """
     if len(layout.shape) == 2:
@@ -157,9 +157,9 @@ def read_region(
 
     Args:
         dataset: `[N, H, W]`.
-        frames: which frames, in any order, doubles allowed.
-        rows: rows of the crop, bounds within the plane, no step.
-        columns: columns likewise.
+        frames: Which frames, in any order, doubles allowed.
+        rows: Rows of the crop, bounds within the plane, no step.
+        columns: Columns likewise.
 
     Returns:
         `[len(frames), rows, columns]`.

@@ -28,12 +28,12 @@ def create_dataset(
 
     Args:
         file: where.
-        path: its name.
-        shape: of one row.
-        dtype: of an element, enumerations included.
-        chunks: shape of a chunk.
-        fill: value of what was never written; None for HDF5's own, 0.
-        deflated: with the shuffle and gzip filters.
+        path: Its name.
+        shape: Of one row.
+        dtype: Of an element, enumerations included.
+        chunks: Shape of a chunk.
+        fill: Value of what was never written; None for HDF5's own, 0.
+        deflated: With the shuffle and gzip filters.
     """
     properties = h5p.create(h5p.DATASET_CREATE)
     properties.set_chunk(chunks)
@@ -61,8 +61,8 @@ def add_attribute(node: h5py.Group | h5py.Dataset, name: str, value: object) -> 
 
     Args:
         node: which.
-        name: of the attribute.
-        value: a text, a number or a truth value.
+        name: Of the attribute.
+        value: A text, a number or a truth value.
     """
     array = np.asarray(value, _TEXT if isinstance(value, str) else None)
     kind, memory = h5t.py_create(array.dtype, logical=True), h5t.py_create(array.dtype)

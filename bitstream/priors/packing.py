@@ -22,8 +22,8 @@ class PackedFrame:
     """A frame record whose large arrays are compressed chunks already.
 
     Attributes:
-        record: the same record, without its arrays.
-        stacks: its arrays.
+        record: The same record, without its arrays.
+        stacks: Its arrays.
     """
 
     record: FrameRecord
@@ -52,9 +52,9 @@ def pack_record(record: FrameRecord, compression: str, later: Collection[str] = 
     """Compress what can be compressed frame by frame. Runs in any thread and touches no HDF5.
 
     Args:
-        record: the frame.
-        compression: as the writer's.
-        later: datasets that are left as arrays, since they may still change.
+        record: The frame.
+        compression: As the writer's.
+        later: Datasets that are left as arrays, since they may still change.
     """
     arrays = arrays_of(record)
     stacks = pack_frames([arrays], layouts_of(arrays), compression, later)

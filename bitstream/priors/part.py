@@ -11,8 +11,8 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     """Refuse a name under which nothing can be written, before any work is done.
 
     Raises:
-        OutputError: it is a folder, or its folder is missing.
-        FileExistsError: there is such a file and `overwrite` is not set.
+        OutputError: It is a folder, or its folder is missing.
+        FileExistsError: There is such a file and `overwrite` is not set.
     """
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give a file name with -o")
@@ -26,7 +26,7 @@ def make_part(path: Path) -> Path:
     """Make the empty file `NAME.part` beside an output, and return its path.
 
     Raises:
-        OutputError: nothing can be made in that folder.
+        OutputError: Nothing can be made in that folder.
     """
     part = path.with_name(path.name + ".part")
     try:

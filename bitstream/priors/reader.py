@@ -31,16 +31,16 @@ class PriorsFile(Priors):
         ...     crop = priors.read("residual/y", range(3, 8), box=(16, 32, 128, 128))
 
     Attributes:
-        path: the file.
-        attrs: its root attributes, as `schema.ATTRIBUTES` lists them.
+        path: The file.
+        attrs: Its root attributes, as `schema.ATTRIBUTES` lists them.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open a file and check that it can be used.
 
         Raises:
-            FileNotFoundError: there is none.
-            PriorsError: it is something else, of another version, or was never finished.
+            FileNotFoundError: There is none.
+            PriorsError: It is something else, of another version, or was never finished.
         """
         self.path = Path(path)
         self._pid = -1
@@ -94,7 +94,7 @@ class PriorsFile(Priors):
         """A dataset of this process's handle, for reading parts of what has no row per frame.
 
         Raises:
-            KeyError: it is not stored.
+            KeyError: It is not stored.
         """
         self._file()
         if path not in self._sets:

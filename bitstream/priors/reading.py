@@ -21,10 +21,10 @@ class Stack:
     The first index is that of frames (or samples): a number, a slice, a list or a mask.
 
     Attributes:
-        name: path in the file.
-        shape: the whole shape.
-        dtype: of an element.
-        attrs: description, units, and what else there is to say.
+        name: Path in the file.
+        shape: The whole shape.
+        dtype: Of an element.
+        attrs: Description, units, and what else there is to say.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Stack:
         """Rows, and parts of them.
 
         Raises:
-            IndexError: there is no such row.
+            IndexError: There is no such row.
         """
         rows, *rest = index if isinstance(index, tuple) else (index,)
         if rows is Ellipsis or (isinstance(rows, tuple) and not rows):
@@ -90,9 +90,9 @@ class Priors(ABC):
         ...     vectors = priors["motion/mv"][10:20]
 
     Attributes:
-        path: the file.
-        attrs: its attributes, as `schema.ATTRIBUTES` lists them.
-        choice: which of several video streams it is, in words; empty where there is one.
+        path: The file.
+        attrs: Its attributes, as `schema.ATTRIBUTES` lists them.
+        choice: Which of several video streams it is, in words; empty where there is one.
     """
 
     path: Path
@@ -114,7 +114,7 @@ class Priors(ABC):
         """A dataset for reading parts of what has no row per frame, as h5py's or a `Stack`.
 
         Raises:
-            KeyError: there is none of this name.
+            KeyError: There is none of this name.
         """
 
     @abstractmethod
@@ -183,8 +183,8 @@ class Priors(ABC):
         """A frame, some frames, or a dataset by its name.
 
         Raises:
-            IndexError: there is no such frame.
-            KeyError: there is no such dataset.
+            IndexError: There is no such frame.
+            KeyError: There is no such dataset.
         """
         if isinstance(index, str):
             return self._stack(index)
@@ -245,10 +245,10 @@ class Priors(ABC):
         """Which frame is shown at a time, or at each of several.
 
         Args:
-            seconds: on the video's clock, that of `frames/time`.
+            seconds: On the video's clock, that of `frames/time`.
 
         Raises:
-            IndexError: a time before the first frame, or after the last one has gone.
+            IndexError: A time before the first frame, or after the last one has gone.
         """
         times, wanted = self.column("time"), np.asarray(seconds, float)
         end = times[-1] + 1 / float(self.frame_rate)
@@ -268,18 +268,18 @@ class Priors(ABC):
         """Some frames of one dataset, or a crop of them.
 
         Args:
-            path: a dataset with a row per frame, such as `residual/cb`.
-            frames: indices in any order, doubles allowed, or a slice; all of them by default.
-            box: top, left, height and width of the crop in coded luma samples; for chroma planes
+            path: A dataset with a row per frame, such as `residual/cb`.
+            frames: Indices in any order, doubles allowed, or a slice; all of them by default.
+            box: Top, left, height and width of the crop in coded luma samples; for chroma planes
                 and maps it is scaled down, so that the same box serves all datasets.
 
         Returns:
             `[len(frames), ...]`.
 
         Raises:
-            KeyError: there is no such dataset; the message says which there are.
-            IndexError: a frame that is not there.
-            ValueError: a box that leaves the frame, or that does not fall on this dataset's grid.
+            KeyError: There is no such dataset; the message says which there are.
+            IndexError: A frame that is not there.
+            ValueError: A box that leaves the frame, or that does not fall on this dataset's grid.
         """
         field = FIELDS.get(path)
         if field is None or not field.per_frame or path not in self.keys():

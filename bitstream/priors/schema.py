@@ -157,17 +157,17 @@ class Field:
     """One dataset of the file.
 
     Attributes:
-        path: its name in the file.
+        path: Its name in the file.
         dtype: NumPy type, or `sample` (uint8, uint16 over 8 bit) or `difference` (int16, int32 over
             8 bit and in 4:0:0).
-        shape: its axes; `N` frames first where it has a row per frame.
-        description: meaning, also stored as the dataset's `description`.
-        units: unit, also stored; empty where the numbers have none.
-        record: attribute of a frame record, and of the decoder's `Frame`, that holds one row; empty
+        shape: Its axes; `N` frames first where it has a row per frame.
+        description: Meaning, also stored as the dataset's `description`.
+        units: Unit, also stored; empty where the numbers have none.
+        record: Attribute of a frame record, and of the decoder's `Frame`, that holds one row; empty
             where there is none.
-        values: names of the values of an enumeration.
-        fill: value of what is not stored.
-        when: what must be asked for (or be in the video) for the dataset to be there; empty:
+        values: Names of the values of an enumeration.
+        fill: Value of what is not stored.
+        when: What must be asked for (or be in the video) for the dataset to be there; empty:
             always.
     """
 
@@ -196,7 +196,7 @@ class Field:
         """Shape of a row.
 
         Args:
-            coded: height and width of a coded luma plane.
+            coded: Height and width of a coded luma plane.
             chroma_format_idc: 0 4:0:0, 1 4:2:0, 2 4:2:2, 3 4:4:4.
         """
         (height, width), plane = coded, self.path.rpartition("/")[2]
@@ -212,8 +212,8 @@ class Field:
         """Type of an element.
 
         Args:
-            deep: luma or chroma has more than 8 bits.
-            grey: there is no chroma.
+            deep: Luma or chroma has more than 8 bits.
+            grey: There is no chroma.
         """
         kinds = {"sample": "u2" if deep else "u1", "difference": "i4" if deep or grey else "i2"}
         return np.dtype(kinds.get(self.dtype, self.dtype))

@@ -45,17 +45,17 @@ class PriorsWriter:
         """Begin a file.
 
         Args:
-            path: the final name.
-            attributes: the root attributes of `schema.ATTRIBUTES`, without `format`,
+            path: The final name.
+            attributes: The root attributes of `schema.ATTRIBUTES`, without `format`,
                 `schema_version`, `codec` and `complete`; `pixels` is true unless told.
             compression: `gzip`, `blosc` or `none`.
-            threads: threads that compress beside the caller's; 0 compresses in the caller's.
-            overwrite: replace an existing file.
+            threads: Threads that compress beside the caller's; 0 compresses in the caller's.
+            overwrite: Replace an existing file.
 
         Raises:
-            FileExistsError: the file exists and `overwrite` is not set.
-            OutputError: nothing can be written there.
-            ValueError: an unknown compression, or attributes that are missing or not of the schema.
+            FileExistsError: The file exists and `overwrite` is not set.
+            OutputError: Nothing can be written there.
+            ValueError: An unknown compression, or attributes that are missing or not of the schema.
         """
         self.path = Path(path)
         if compression not in COMPRESSIONS:
@@ -98,8 +98,8 @@ class PriorsWriter:
         """Add the next frame.
 
         Raises:
-            ValueError: its arrays are not of the first frame's shapes, types and names.
-            OSError: the disk is full, or the like.
+            ValueError: Its arrays are not of the first frame's shapes, types and names.
+            OSError: The disk is full, or the like.
         """
         arrays = arrays_of(record)
         same = fit(arrays, self._layouts)  # as all frames do but the first: that costs less
@@ -247,9 +247,9 @@ class PriorsWriter:
         """Store the sound.
 
         Args:
-            blocks: pieces of mono int16 samples, one after the other.
-            sample_rate: samples a second.
-            start_time: time of the first sample, seconds on the video's clock; a function is asked
+            blocks: Pieces of mono int16 samples, one after the other.
+            sample_rate: Samples a second.
+            start_time: Time of the first sample, seconds on the video's clock; a function is asked
                 when all blocks have come.
         """
         dataset = self._stream("audio/samples", blocks, np.dtype("i2"))
@@ -260,8 +260,8 @@ class PriorsWriter:
         """Store the source's own sound track.
 
         Args:
-            file: a Matroska file, read from its start to its end.
-            start_time: time of its first packet, seconds on the video's clock (inside the Matroska
+            file: A Matroska file, read from its start to its end.
+            start_time: Time of its first packet, seconds on the video's clock (inside the Matroska
                 file the times may be shifted, as it has none below zero).
         """
         file.seek(0)
@@ -290,10 +290,10 @@ class PriorsWriter:
         """Write what is left, mark the file complete and give it its name.
 
         Args:
-            attributes: root attributes that were not known at the beginning.
+            attributes: Root attributes that were not known at the beginning.
 
         Raises:
-            ValueError: no frame was added.
+            ValueError: No frame was added.
         """
         self._drain()
         if self.frames == 0:

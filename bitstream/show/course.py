@@ -23,8 +23,8 @@ class Course:
     """Per frame QP (mean, least, greatest), shares of intra and skipped macroblocks, concealment.
 
     Args:
-        path: a priors file or a video; it is opened once more, for a thread of its own.
-        count: its frames.
+        path: A priors file or a video; it is opened once more, for a thread of its own.
+        count: Its frames.
     """
 
     def __init__(self, path: Path, count: int) -> None:

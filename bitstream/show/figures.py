@@ -65,9 +65,9 @@ def unit_edges(tu: np.ndarray, kind: int, side: int) -> np.ndarray:
     """Outlines of the transform units of one kind.
 
     Args:
-        tu: the map, `[H/4, W/4]`.
-        kind: its value.
-        side: side of such a unit in 4x4 blocks.
+        tu: The map, `[H/4, W/4]`.
+        kind: Its value.
+        side: Side of such a unit in 4x4 blocks.
 
     Returns:
         Corners of one open polygon (top and left side) per unit, luma samples, `[units, 3, 2]`.
@@ -110,7 +110,7 @@ def frame_figure(priors: Priors, index: int) -> Figure:
     """Decoded picture, transform units, QP, prediction, residual and cost of one frame.
 
     Raises:
-        IndexError: there is no such frame.
+        IndexError: There is no such frame.
     """
     record = priors[index]
     rows, columns = priors.crop
@@ -325,8 +325,8 @@ def save_figure(priors: Priors, index: int, path: str | os.PathLike[str]) -> Non
     """Write the figure of one frame; the suffix says how (png, pdf, svg).
 
     Raises:
-        IndexError: there is no such frame.
-        ValueError: a suffix that cannot be written.
+        IndexError: There is no such frame.
+        ValueError: A suffix that cannot be written.
     """
     figure = frame_figure(priors, index)
     figure.savefig(path)

@@ -64,12 +64,12 @@ def open_material(path: str | os.PathLike[str], *, plain: bool = False) -> Mater
     """Open a priors file, a video, or restored planes.
 
     Args:
-        path: the file.
-        plain: pictures alone will do: a video of any codec that FFmpeg decodes.
+        path: The file.
+        plain: Pictures alone will do: a video of any codec that FFmpeg decodes.
 
     Raises:
-        VideoError, PriorsError, UnsupportedStreamError: it is none of them; the message says more.
-        OSError: it cannot be read.
+        VideoError, PriorsError, UnsupportedStreamError: It is none of them; the message says more.
+        OSError: It cannot be read.
     """
     path = Path(path)
     with open(path, "rb") as file:
@@ -90,7 +90,7 @@ class PriorsMaterial:
     """Everything that the bitstream says, from a priors file or from the H.264 video itself.
 
     Args:
-        path: the file.
+        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -171,7 +171,7 @@ class RestoredMaterial:
     """The planes that `davd-restore -o OUT.h5` wrote.
 
     Args:
-        path: the file.
+        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -223,8 +223,8 @@ class VideoMaterial:
     kept, up to a bounded size.
 
     Args:
-        path: the file.
-        why: what keeps its inside from being shown.
+        path: The file.
+        why: What keeps its inside from being shown.
     """
 
     def __init__(self, path: Path, *, why: str = "") -> None:
@@ -375,7 +375,7 @@ def _check_size(path: Path, count: int, height: int, width: int) -> None:
     """Refuse what no video has.
 
     Raises:
-        PriorsError: sizes out of bounds.
+        PriorsError: Sizes out of bounds.
     """
     if not (0 < count <= MOST_FRAMES and height > 0 and width > 0):
         raise PriorsError(f"{path} has {count} frames of {width}x{height}: nothing can be shown")
@@ -387,7 +387,7 @@ def _check_chunks(path: Path, datasets: Iterable[h5py.Dataset]) -> None:
     """Refuse what would fill memory when a little of it is read.
 
     Raises:
-        PriorsError: a dataset in chunks, or with a number of rows, that davd does not write.
+        PriorsError: A dataset in chunks, or with a number of rows, that davd does not write.
     """
     for data in datasets:
         chunk = math.prod(data.chunks or (1,)) * data.dtype.itemsize

@@ -17,8 +17,8 @@ def pack(arrays: Mapping[str, np.ndarray], **meta: object) -> bytes:
     """Arrays and a few values as bytes.
 
     Args:
-        arrays: by name.
-        meta: values that JSON can carry.
+        arrays: By name.
+        meta: Values that JSON can carry.
     """
     listed, parts, place = [], [], 0
     for name, array in arrays.items():

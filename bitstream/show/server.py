@@ -37,8 +37,8 @@ class Viewer(ThreadingHTTPServer):
     """The server of one or two files.
 
     Args:
-        materials: the file, and another to compare it with.
-        port: of 127.0.0.1; 0 for a free one.
+        materials: The file, and another to compare it with.
+        port: Of 127.0.0.1; 0 for a free one.
     """
 
     daemon_threads = True

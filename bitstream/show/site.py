@@ -56,10 +56,10 @@ def write_page(
     """Write the viewer and a range of frames as one page.
 
     Args:
-        materials: the file, and another to compare it with.
-        frames: of the first file.
-        path: where to; it appears when it is complete.
-        progress: called with the number of frames just done.
+        materials: The file, and another to compare it with.
+        frames: Of the first file.
+        path: Where to; it appears when it is complete.
+        progress: Called with the number of frames just done.
 
     Returns:
         Its size in bytes.

@@ -20,8 +20,8 @@ def write_statistics(priors: Priors, out: TextIO) -> int:
     """Write QP, macroblock type, transform units and, where stored, motion vectors of all frames.
 
     Args:
-        priors: the file.
-        out: an open text file.
+        priors: The file.
+        out: An open text file.
 
     Returns:
         The number of rows written.
