@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -54,6 +55,7 @@ PACKAGES = {
 }
 """What brings a module, where the package is not called like it."""
 
+_AGAIN = 0.01  # seconds until a signal that came at a bad time is sent again
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -163,16 +165,22 @@ def _number(error: BaseException) -> int | None:
 def _terminable() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the work as Ctrl-C does; only the main thread may ask for that.
 
-    SIGHUP stays ignored where it is, as under nohup.
+    SIGHUP stays ignored where it is, as under nohup. A signal that comes while Python runs code
+    whose exceptions it drops - the callback of a weak reference, a finaliser - is sent again.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise Terminated
+    def stop(number: int, frame: FrameType | None) -> None:
+        if _drops_exceptions(frame):
+            again = threading.Timer(_AGAIN, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    names = (name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+    names = (name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
     numbers = [number for name in names if _ends(number := getattr(signal, name))]
     before = [(number, signal.signal(number, stop)) for number in numbers]
     try:
@@ -180,6 +188,16 @@ def _terminable() -> Iterator[None]:
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+
+
+def _drops_exceptions(frame: FrameType | None) -> bool:
+    """Whether an exception raised in a frame would be printed and forgotten."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__del__" or code.co_filename == weakref.__file__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _ends(number: int) -> bool:

@@ -180,7 +180,7 @@ def test_a_file_cut_off_says_how_much_is_there(
 )
 def test_a_stopped_command_says_so(tmp_path: Path, number: int, status: Exit) -> None:
     video = encode(tmp_path / "a.264", frames=8, sound=False)
-    video.write_bytes(500 * video.read_bytes())
+    video.write_bytes(3000 * video.read_bytes())
     command = [sys.executable, "-m", "davd", "extract", str(video), "-q"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
@@ -202,3 +202,26 @@ def test_a_name_with_moov_in_it_says_nothing_of_the_file(
     assert extract_command.main([str(path), "-q"]) == Exit.INPUT
     error = capsys.readouterr().err
     assert "is not a video file" in error and "index" not in error
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, Exit.TERMINATED), (signal.SIGINT, Exit.INTERRUPTED)]
+)
+def test_a_signal_inside_a_finaliser_is_not_lost(
+    number: int, status: Exit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python drops what is raised there; the signal must end the command all the same."""
+
+    class Thing:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+            time.sleep(0.001)  # the handler runs in here
+
+    def work() -> int:
+        thing = Thing()
+        del thing
+        time.sleep(20)
+        return Exit.DONE
+
+    assert carry_out("davd", work) == status
+    assert "nothing was kept" in capsys.readouterr().err
