@@ -24,6 +24,7 @@ import time
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 MODULES = {"_core": ("h264", "coding", "priors"), "_hevc": ("hevc", "coding")}
@@ -35,7 +36,7 @@ STOOD_IN = ("av", "isal", "scipy", "safetensors", "cv2")
 class _Absent(types.ModuleType):
     """A module that is not there: its names are errors that nothing raises."""
 
-    __path__: Sequence[str] = ()
+    __path__ = []  # noqa: RUF012
 
     def __getattr__(self, name: str) -> object:
         """A class for anything but what modules have of their own."""
@@ -236,7 +237,7 @@ class _Maps:
     def __init__(self, arrays: dict) -> None:
         self.arrays = arrays
 
-    def read(self, path: str, frames: Sequence[int]) -> object:
+    def read(self, path: str, frames: Sequence[int]) -> Any:
         """Some frames of an array."""
         return self.arrays[path][list(frames)]
 
@@ -251,11 +252,17 @@ def decoded(path: Path, planes: Sequence[str], *, motion: bool = False) -> dict:
     from davd.bitstream.decode import to_record
     from davd.bitstream.priors.record import record_arrays
 
-    wanted = {group: group in planes for group in ("decoded", "prediction", "residual", "level")}
-    decoder = Decoder(motion=motion, **wanted)
+    decoder = Decoder(
+        decoded="decoded" in planes,
+        prediction="prediction" in planes,
+        residual="residual" in planes,
+        level="level" in planes,
+        motion=motion,
+    )
     decoder.send(path.read_bytes(), 0)
     decoder.flush()
-    rows, order = [], []
+    rows: list[dict] = []
+    order: list[int] = []
     while (frame := decoder.receive()) is not None:
         order.append(frame.decode_order)
         record = to_record(frame, len(rows))
