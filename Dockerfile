@@ -7,8 +7,9 @@ RUN apt-get update \
 WORKDIR /src
 COPY . .
 # The CPU build of torch, 200 MB; the one on PyPI brings 6 GB of CUDA along.
-RUN pip install --no-cache-dir -r requirements.lock --only-binary :all: \
-        --index-url https://download.pytorch.org/whl/cpu --extra-index-url https://pypi.org/simple \
+RUN pip install --no-cache-dir --no-deps -c requirements.lock --only-binary :all: \
+        --index-url https://download.pytorch.org/whl/cpu torch \
+    && pip install --no-cache-dir -r requirements.lock --only-binary :all: \
     && pip install --no-cache-dir --no-deps --no-build-isolation . \
     && apt-get purge -y gcc libc6-dev && apt-get autoremove -y
 WORKDIR /data
