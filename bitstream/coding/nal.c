@@ -1,6 +1,7 @@
 /* NAL units in packets: see nal.h. */
 #include "nal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool nal_next_byte_stream(const uint8_t *const data, const size_t size, size_t *const pos,
@@ -52,6 +53,14 @@ bool nal_next_length_prefixed(const uint8_t *const data, const size_t size, cons
     return false;
 }
 
+bool nal_next(const uint8_t *const data, const size_t size, const int length_size,
+              size_t *const pos, const uint8_t **const nal, size_t *const nal_size,
+              bool *const cut) {
+    return length_size == 0
+               ? nal_next_byte_stream(data, size, pos, nal, nal_size)
+               : nal_next_length_prefixed(data, size, length_size, pos, nal, nal_size, cut);
+}
+
 size_t nal_unescape(const uint8_t *const src, const size_t size, uint8_t *const dst) {
     size_t i = 0, n = 0;
     int zeros = 0;
@@ -75,4 +84,20 @@ size_t nal_unescape(const uint8_t *const src, const size_t size, uint8_t *const 
         dst[n++] = byte;
     }
     return n;
+}
+
+bool nal_rbsp(rbsp_buffer *const buffer, const uint8_t *const src, const size_t size,
+              bits *const b) {
+    if (buffer->capacity < size + BITS_PADDING) {
+        const size_t capacity = size + size / 2 + BITS_PADDING;
+        uint8_t *const grown = realloc(buffer->data, capacity);
+        if (grown == NULL)
+            return false;
+        buffer->data = grown;
+        buffer->capacity = capacity;
+    }
+    const size_t n = nal_unescape(src, size, buffer->data);
+    memset(buffer->data + n, 0, BITS_PADDING);
+    bits_init(b, buffer->data, n);
+    return true;
 }

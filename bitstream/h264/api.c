@@ -209,7 +209,7 @@ void h264_close(h264_decoder *const dec) {
         free(dec->pps[i].slice_group_id);
     free(dec->active_pps.slice_group_id);
     h264_pictures_free(dec);
-    free(dec->stream->rbsp);
+    free(dec->stream->rbsp.data);
     for (int i = 0; i < 3; i++)
         free(dec->stream->partitions[i].rbsp);
     free(dec->stream->rest);

@@ -4,39 +4,15 @@
  * Note [Geometry]. All buffers of a pool have the size that the active SPS asks for. When another
  * SPS changes it, stream_state.geometry counts on; slots that wait for output keep the old size,
  * and are freed instead of used again. */
-#ifdef __linux__
-#define _DEFAULT_SOURCE // madvise()
-#include <sys/mman.h>
-#endif
 #include <stdlib.h>
+
+#include "../coding/memory.h"
 
 #include "stream.h"
 
 enum {
-    ALIGN = 64,
-    HUGE_PAGE = 2 << 20,
     PLANE_GUARD = 64, // bytes before and after each plane that may be read, not written
 };
-
-static size_t aligned(const size_t size) {
-    return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-}
-
-/* Zeroed; aligned_alloc() is not everywhere. `*block` is what free() takes. Large blocks are asked
- * for in huge pages: a row of macroblocks writes to hundreds of small ones, each of which the
- * system has to clear first and the processor to look up. */
-static uint8_t *alloc_aligned(const size_t size, void **const block) {
-    const size_t align = size < HUGE_PAGE ? ALIGN : HUGE_PAGE;
-    *block = calloc(1, size + align);
-    if (*block == NULL)
-        return NULL;
-    uint8_t *const start = (uint8_t *)*block + (align - (uintptr_t)*block % align);
-#ifdef MADV_HUGEPAGE
-    if (align == HUGE_PAGE)
-        (void)madvise(start, size, MADV_HUGEPAGE); // no more than a wish
-#endif
-    return start;
-}
 
 static size_t pic_size_in_mbs(const h264_decoder *const dec) {
     return (size_t)dec->PicWidthInMbs * (size_t)dec->FrameHeightInMbs;
@@ -80,19 +56,19 @@ static picture *new_picture(const h264_decoder *const dec) {
         return NULL;
     size_t offset[3], size = 0;
     for (int p = 0; p < 3; p++) {
-        size_t stride = aligned((size_t)dec->width[p] * sample_size);
+        size_t stride = memory_aligned((size_t)dec->width[p] * sample_size);
         if (stride % 1024 == 0) // rows must not all fall into the same cache sets
-            stride += ALIGN;
+            stride += MEMORY_ALIGN;
         pic->stride[p] = (ptrdiff_t)stride;
         offset[p] = size + PLANE_GUARD;
         if (dec->width[p] > 0)
-            size = aligned(offset[p] + stride * (size_t)dec->height[p] + PLANE_GUARD);
+            size = memory_aligned(offset[p] + stride * (size_t)dec->height[p] + PLANE_GUARD);
     }
     const size_t motion = size;
-    size = aligned(size + mbs * sizeof(mb_motion));
+    size = memory_aligned(size + mbs * sizeof(mb_motion));
     const size_t mb_field = size;
-    size = aligned(size + mbs);
-    uint8_t *const base = alloc_aligned(size, &pic->memory);
+    size = memory_aligned(size + mbs);
+    uint8_t *const base = memory_block(size, &pic->memory);
     if (base == NULL) {
         free(pic);
         return NULL;
@@ -208,17 +184,6 @@ void h264_picture_copy_samples(h264_decoder *const dec, picture *const to,
 
 // ----------------------------------------------------------------------------------- tap buffers
 
-typedef struct carver { // hands out pieces of a block; with base NULL it only adds up
-    uint8_t *base;
-    size_t used;
-} carver;
-
-static void *carve(carver *const c, const size_t size) {
-    void *const piece = c->base == NULL ? NULL : c->base + c->used;
-    c->used += aligned(size);
-    return piece;
-}
-
 static void lay_out_maps(const h264_decoder *const dec, taps *const t, carver *const c) {
     const unsigned want = dec->settings.taps;
     const size_t mbs = pic_size_in_mbs(dec);
@@ -273,7 +238,7 @@ static taps *new_taps(const h264_decoder *const dec) {
     carver c = {.base = NULL, .used = 0};
     lay_out_taps(dec, t, &c);
     t->size = c.used;
-    c.base = alloc_aligned(t->size, &t->memory);
+    c.base = memory_block(t->size, &t->memory);
     c.used = 0;
     if (c.base == NULL) {
         free(t);

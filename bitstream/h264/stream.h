@@ -11,6 +11,7 @@
 #ifndef DAVD_STREAM_H
 #define DAVD_STREAM_H
 
+#include "../coding/nal.h"
 #include "internal.h"
 
 enum {
@@ -43,8 +44,7 @@ typedef struct partition {
 } partition;
 
 typedef struct stream_state {
-    uint8_t *rbsp; // the NAL unit being decoded, without emulation prevention
-    size_t rbsp_capacity;
+    rbsp_buffer rbsp; // the NAL unit being decoded, without emulation prevention
     // what is left of a packet while frames wait to be received
     uint8_t *rest;
     size_t rest_pos, rest_size, rest_capacity;

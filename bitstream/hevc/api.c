@@ -192,7 +192,7 @@ void hevc_close(hevc_decoder *const dec) {
     for (int i = 0; i < MAX_PPS; i++)
         free(dec->pps[i]);
     hevc_pictures_free(dec);
-    free(dec->rbsp);
+    free(dec->rbsp.data);
     free(dec->rest);
     free(dec);
 }

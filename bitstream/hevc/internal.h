@@ -28,6 +28,7 @@
 
 #include "../coding/arithmetic.h"
 #include "../coding/bits.h"
+#include "../coding/nal.h"
 #include "hevc.h"
 
 enum {
@@ -448,8 +449,7 @@ struct hevc_decoder {
     void *picture_memory;
     slice_ctx slice;
     // stream level
-    uint8_t *rbsp;
-    size_t rbsp_capacity;
+    rbsp_buffer rbsp;
     uint8_t *rest;
     size_t rest_pos, rest_size, rest_capacity;
     int64_t pts;

@@ -1,21 +1,10 @@
 /* 7.3.1: NAL units of a packet, and their headers. */
-#include "../coding/nal.h"
-
-#include <stdlib.h>
-
 #include "internal.h"
-
-enum {
-    MAX_NAL_SIZE = 1 << 27
-};
 
 bool hevc_nal_next(hevc_decoder *const dec, const uint8_t *const data, const size_t size,
                    size_t *const pos, const uint8_t **const nal, size_t *const nal_size) {
-    if (dec->nal_length_size == 0)
-        return nal_next_byte_stream(data, size, pos, nal, nal_size);
     bool cut = false;
-    const bool found =
-        nal_next_length_prefixed(data, size, dec->nal_length_size, pos, nal, nal_size, &cut);
+    const bool found = nal_next(data, size, dec->nal_length_size, pos, nal, nal_size, &cut);
     dec->warnings[HEVC_WARN_BAD_NAL] += cut;
     return found;
 }
@@ -26,19 +15,10 @@ int hevc_nal_parse(hevc_decoder *const dec, const uint8_t *const data, const siz
         dec->warnings[HEVC_WARN_BAD_NAL]++;
         return HEVC_CORRUPT;
     }
-    if (dec->rbsp_capacity < size + BITS_PADDING) {
-        const size_t capacity = size + size / 2 + BITS_PADDING;
-        uint8_t *const grown = realloc(dec->rbsp, capacity);
-        if (grown == NULL)
-            return hevc_error(dec, HEVC_NOMEM, "no memory for a NAL unit of %zu bytes", size);
-        dec->rbsp = grown;
-        dec->rbsp_capacity = capacity;
-    }
     nal->nal_unit_type = data[0] >> 1 & 63;
     nal->nuh_layer_id = (data[0] & 1) << 5 | data[1] >> 3;
     nal->TemporalId = (data[1] & 7) - 1;
-    const size_t n = nal_unescape(data + 2, size - 2, dec->rbsp);
-    memset(dec->rbsp + n, 0, BITS_PADDING);
-    bits_init(&nal->rbsp, dec->rbsp, n);
+    if (!nal_rbsp(&dec->rbsp, data + 2, size - 2, &nal->rbsp))
+        return hevc_error(dec, HEVC_NOMEM, "no memory for a NAL unit of %zu bytes", size);
     return HEVC_OK;
 }

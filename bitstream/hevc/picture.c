@@ -3,33 +3,13 @@
  * changes it, `geometry` counts on and what is still out is freed when it comes back. */
 #include <stdlib.h>
 
+#include "../coding/memory.h"
+
 #include "internal.h"
 
 enum {
-    ALIGN = 64,
     PLANE_GUARD = 64, // bytes around each plane that may be read, not written
 };
-
-static size_t aligned(const size_t size) {
-    return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-}
-
-typedef struct carver { // hands out pieces of a block; with base NULL it only adds up
-    uint8_t *base;
-    size_t used;
-} carver;
-
-static void *carve(carver *const c, const size_t size) {
-    void *const piece = c->base == NULL ? NULL : c->base + c->used;
-    c->used += aligned(size);
-    return piece;
-}
-
-static uint8_t *block(const size_t size, void **const memory) {
-    *memory = calloc(1, size + ALIGN);
-    return *memory == NULL ? NULL
-                           : (uint8_t *)*memory + (ALIGN - (uintptr_t)*memory % ALIGN) % ALIGN;
-}
 
 static size_t map_size(const hevc_decoder *const dec) {
     return (size_t)dec->map_stride * (size_t)dec->map_height;
@@ -43,7 +23,7 @@ static bool is_free(const picture *const pic) {
 
 static void lay_out_picture(const hevc_decoder *const dec, picture *const pic, carver *const c) {
     for (int p = 0; p < 3; p++) {
-        pic->stride[p] = (ptrdiff_t)aligned((size_t)(dec->width[p] * dec->k->sample_size));
+        pic->stride[p] = (ptrdiff_t)memory_aligned((size_t)(dec->width[p] * dec->k->sample_size));
         pic->plane[p] = NULL;
         if (dec->width[p] == 0)
             continue;
@@ -60,7 +40,7 @@ static picture *new_picture(const hevc_decoder *const dec) {
         return NULL;
     carver c = {.base = NULL, .used = 0};
     lay_out_picture(dec, pic, &c);
-    c.base = block(c.used, &pic->memory);
+    c.base = memory_block(c.used, &pic->memory);
     c.used = 0;
     if (c.base == NULL) {
         free(pic);
@@ -183,7 +163,7 @@ static taps *new_taps(const hevc_decoder *const dec) {
     carver c = {.base = NULL, .used = 0};
     lay_out_taps(dec, t, &c);
     t->size = c.used;
-    c.base = block(c.used, &t->memory);
+    c.base = memory_block(c.used, &t->memory);
     c.used = 0;
     if (c.base == NULL) {
         free(t);
@@ -257,9 +237,9 @@ static void lay_out_current(hevc_decoder *const dec, const sps *const s, carver 
     dec->ctb_slice = carve(c, ctbs * sizeof *dec->ctb_slice);
     size_t most = 0;
     for (int p = 0; p < 3; p++) {
-        const size_t n =
-            (aligned((size_t)(dec->width[p] * dec->k->sample_size))) * (size_t)dec->height[p] +
-            2 * PLANE_GUARD;
+        const size_t n = (memory_aligned((size_t)(dec->width[p] * dec->k->sample_size))) *
+                             (size_t)dec->height[p] +
+                         2 * PLANE_GUARD;
         most = n > most ? n : most;
     }
     dec->deblocked_ = carve(c, most);
@@ -286,7 +266,7 @@ static int change_geometry(hevc_decoder *const dec, const sps *const s) {
     dec->picture_memory = NULL;
     carver c = {.base = NULL, .used = 0};
     lay_out_current(dec, s, &c);
-    c.base = block(c.used, &dec->picture_memory);
+    c.base = memory_block(c.used, &dec->picture_memory);
     c.used = 0;
     if (c.base == NULL)
         return HEVC_NOMEM;

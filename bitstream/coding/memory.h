@@ -1,0 +1,30 @@
+/* Large blocks of zeroed, aligned memory, and the pieces that a layout takes of one. */
+#ifndef DAVD_CODING_MEMORY_H
+#define DAVD_CODING_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    MEMORY_ALIGN = 64 // of blocks and their pieces
+};
+
+static inline size_t memory_aligned(const size_t size) {
+    return (size + MEMORY_ALIGN - 1) & ~(size_t)(MEMORY_ALIGN - 1);
+}
+
+typedef struct carver { // hands out pieces of a block; with base NULL it only adds up
+    uint8_t *base;
+    size_t used;
+} carver;
+
+static inline void *carve(carver *const c, const size_t size) {
+    void *const piece = c->base == NULL ? NULL : c->base + c->used;
+    c->used += memory_aligned(size);
+    return piece;
+}
+
+// Zeroed and aligned; NULL: no memory. `*block` is what free() takes.
+uint8_t *memory_block(size_t size, void **block);
+
+#endif
