@@ -106,11 +106,11 @@ class DavdError(Exception):
 
 
 class CorruptStreamError(DavdError, ValueError):
-    """The data break the syntax of H.264."""
+    """The data break the syntax of H.264, or of HEVC."""
 
 
 class UnsupportedStreamError(DavdError, NotImplementedError):
-    """Legal H.264 of a kind that is not decoded here; the message names the feature."""
+    """Legal H.264 or HEVC of a kind that is not decoded here; the message names the feature."""
 
 
 class StreamMemoryError(DavdError, MemoryError):
@@ -130,17 +130,19 @@ class StreamInfo:
 
     Attributes:
         profile_idc, level_idc: as in the sequence parameter set.
-        coded_width, coded_height: luma samples, multiples of 16.
+        coded_width, coded_height: luma samples, multiples of 16 (HEVC: of 8).
         width, height: luma samples after cropping.
         crop_left, crop_right, crop_top, crop_bottom: luma samples.
         chroma_format_idc: 0 4:0:0, 1 4:2:0, 2 4:2:2, 3 4:4:4.
-        bit_depth_luma, bit_depth_chroma: 8 to 14.
+        bit_depth_luma, bit_depth_chroma: 8 to 14 (HEVC: to 16).
         matrix_coefficients: Table E-5; 2 where the stream does not say.
         colour_primaries, transfer_characteristics: Tables E-3 and E-4; likewise.
         video_full_range: whether samples use the full range.
         sar_width, sar_height: sample aspect ratio; 0 where the stream does not say.
         num_units_in_tick, time_scale: seconds per tick as a fraction, two ticks a frame; 0 absent.
         encoder: text that the encoder left in user data, "" if none.
+        ctu_size: side of a coding tree unit, of a macroblock in H.264, luma samples.
+        field_seq: every picture of the sequence is a field (HEVC).
     """
 
     profile_idc: int
@@ -165,6 +167,8 @@ class StreamInfo:
     num_units_in_tick: int
     time_scale: int
     encoder: str
+    ctu_size: int = 16
+    field_seq: bool = False
 
     @property
     def coded_size(self):

@@ -13,10 +13,18 @@ class HevcFrame:
     cu_size: npt.NDArray[np.uint8]
     cu_mode: npt.NDArray[np.uint8]
     cu_part: npt.NDArray[np.uint8]
-    cu_bypass: npt.NDArray[np.uint8]
+    cu_bypass: npt.NDArray[np.bool_]
+    cu_bits: npt.NDArray[np.uint32]
     tu_size: npt.NDArray[np.uint8]
     tu_kind: npt.NDArray[np.uint8]
-    pu_merge: npt.NDArray[np.uint8]
+    tu_kind_cb: npt.NDArray[np.uint8] | None
+    tu_kind_cr: npt.NDArray[np.uint8] | None
+    res_scale_cb: npt.NDArray[np.int8] | None
+    res_scale_cr: npt.NDArray[np.int8] | None
+    scaling4x4: npt.NDArray[np.uint8]
+    scaling8x8: npt.NDArray[np.uint8]
+    scaling_dc: npt.NDArray[np.uint8]
+    pu_merge: npt.NDArray[np.bool_]
     qp_y: npt.NDArray[np.int8]
     qp_cb: npt.NDArray[np.int8] | None
     qp_cr: npt.NDArray[np.int8] | None
@@ -25,6 +33,7 @@ class HevcFrame:
     mv: npt.NDArray[np.int16] | None
     ref: npt.NDArray[np.int32] | None
     ref_poc: npt.NDArray[np.int32] | None
+    ctu_concealed: npt.NDArray[np.bool_]
     ctu_bits: npt.NDArray[np.uint32]
     ctu_slice: npt.NDArray[np.uint16]
     ctu_tile: npt.NDArray[np.uint16]
@@ -53,6 +62,7 @@ class HevcDecoder:
         modes: bool = False,
         headers: bool = False,
         patient: bool = False,
+        pixels: bool = True,
         max_pixels: int = 0,
     ) -> None: ...
     def send(self, data: Buffer, pts: int | None = None) -> None: ...

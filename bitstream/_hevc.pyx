@@ -6,6 +6,8 @@ It translates and does nothing else: allocates arrays, releases the GIL, calls C
 
 from collections import deque
 
+import numpy as np
+
 cimport cython
 cimport numpy as cnp
 from libc.stddef cimport ptrdiff_t
@@ -38,6 +40,7 @@ cdef extern from "hevc.h" nogil:
         HEVC_TAP_MOTION
         HEVC_HEADERS
         HEVC_PATIENT
+        HEVC_NO_SAMPLES
         HEVC_N_WARNINGS
     ctypedef struct hevc_decoder:
         pass
@@ -70,7 +73,11 @@ cdef extern from "hevc.h" nogil:
         const uint8_t *part
         const uint8_t *bypass
         const uint8_t *tu_size
-        const uint8_t *tu_kind
+        const uint8_t *tu_kind[3]
+        const int8_t *res_scale[3]
+        const uint8_t *scaling4x4
+        const uint8_t *scaling8x8
+        const uint8_t *scaling_dc
         const uint8_t *merge
         const int8_t *qp[3]
         const uint8_t *intra_luma
@@ -78,6 +85,8 @@ cdef extern from "hevc.h" nogil:
         const int16_t *mv
         const int32_t *ref_poc
         const int32_t *ref
+        const uint32_t *cu_bits
+        const uint8_t *ctu_concealed
         const uint32_t *ctu_bits
         const uint16_t *ctu_slice
         const uint16_t *ctu_tile
@@ -114,7 +123,7 @@ cdef object _stream_info(const hevc_stream_info *i, str encoder):
         i.chroma_format_idc, i.bit_depth_luma, i.bit_depth_chroma,
         i.matrix_coefficients, i.colour_primaries, i.transfer_characteristics,
         bool(i.video_full_range), i.sar_width, i.sar_height,
-        i.num_units_in_tick, 2 * <uint64_t>i.time_scale, encoder,
+        i.num_units_in_tick, 2 * <uint64_t>i.time_scale, encoder, i.ctu_size, bool(i.field_seq),
     )
 
 
@@ -151,24 +160,33 @@ cdef class HevcFrame:
     """A decoded picture and what the decoder knew while making it. Planes have the coded size.
 
     Maps have a value per 4x4 luma samples, `[H/4, W/4]`, of the unit that covers them. Arrays are
-    None when they were not asked for, and after `receive(skip=True)`.
+    None when they were not asked for, and after `receive(skip=True)` but for the scaling lists.
 
     Attributes:
         decoded, prediction: `[Hc, Wc]` uint8 (uint16 over 8 bits) for Y, Cb, Cr;
             clip(prediction + residual) is the picture before deblocking and SAO.
         residual, level: `[Hc, Wc]` int32 for Y, Cb, Cr.
         cu_size: uint8, log2 of the coding block's size; cu_mode: skip 0, inter 1, intra 2, PCM 3;
-            cu_part: PartMode; cu_bypass: cu_transquant_bypass_flag.
-        tu_size: uint8, log2 of the luma transform block's size, 0 without a transform tree; tu_kind:
-            none 0, DCT 1, DST 2, transform skip 3, bypass 4.
-        pu_merge: uint8, merge_flag.
+            cu_part: PartMode; cu_bypass: bool, cu_transquant_bypass_flag.
+        cu_bits: `[H/8, W/8]` uint32, 1/256 bit, what the coding unit cost.
+        tu_size: uint8, log2 of the luma transform block's size, 0 without a transform tree.
+        tu_kind, tu_kind_cb, tu_kind_cr: uint8, of the transform block of each plane: none 0, DCT 1,
+            DST 2, transform skip 3, bypass 4; plus 8 RDPCM along rows or 16 along columns, plus 32
+            levels rotated.
+        res_scale_cb, res_scale_cr: int8, ResScaleVal; None but in 4:4:4.
+        scaling4x4, scaling8x8, scaling_dc: `[6, 16]`, `[3, 6, 64]`, `[2, 6]` uint8, scaling lists
+            in up-right diagonal order, the second for 8x8, 16x16 and 32x32, and the DC entries of
+            the last two; matrices Intra Y, Cb, Cr, Inter Y, Cb, Cr. All are 16 where the
+            stream has none.
+        pu_merge: bool, merge_flag.
         qp_y, qp_cb, qp_cr: int8, without QpBdOffset.
         intra_luma, intra_chroma: int8, prediction modes, -1 not intra.
         mv: `[2, H/4, W/4, 2]` int16, quarter samples, x and y, for lists 0 and 1.
         ref: `[2, H/4, W/4]` int32, decode_order of the reference, -1 none, -2 one that never came;
             ref_poc: its PicOrderCntVal, -2**31 none.
         ctu_bits: uint32, 1/256 bit, `[rows, columns]` of coding tree units; ctu_slice, ctu_tile:
-            uint16, numbers of slice segment and tile; ctu_sao: `[rows, columns, 3, 6]` int16, per
+            uint16, numbers of slice segment and tile; ctu_concealed: bool, invented, or refers to a
+            picture that never came; ctu_sao: `[rows, columns, 3, 6]` int16, per
             plane type (0 none, 1 band, 2 edge), band position or edge class, four offsets.
         bits, bytes: of the slice data; of the NAL units of the access unit.
         decode_order: place in decoding order; poc: PicOrderCntVal; picture_type: I 0, P 1, B 2.
@@ -177,9 +195,11 @@ cdef class HevcFrame:
     """
 
     cdef readonly tuple decoded, prediction, residual, level
-    cdef readonly object cu_size, cu_mode, cu_part, cu_bypass, tu_size, tu_kind, pu_merge
+    cdef readonly object cu_size, cu_mode, cu_part, cu_bypass, cu_bits, tu_size, pu_merge
+    cdef readonly object tu_kind, tu_kind_cb, tu_kind_cr, res_scale_cb, res_scale_cr
+    cdef readonly object scaling4x4, scaling8x8, scaling_dc
     cdef readonly object qp_y, qp_cb, qp_cr, intra_luma, intra_chroma, mv, ref, ref_poc
-    cdef readonly object ctu_bits, ctu_slice, ctu_tile, ctu_sao
+    cdef readonly object ctu_bits, ctu_slice, ctu_tile, ctu_sao, ctu_concealed
     cdef readonly int decode_order, poc, picture_type, concealed_ctus
     cdef readonly unsigned int bits, bytes
     cdef readonly bint keyframe, concealed
@@ -193,6 +213,12 @@ cdef class HevcFrame:
         return f"<HevcFrame {kind} decode_order={self.decode_order} poc={self.poc} pts={self.pts}>"
 
 
+cdef object _list(const uint8_t *entries, tuple shape):
+    return np.full(shape, 16, np.uint8) if entries == NULL else _array(
+        entries, cnp.NPY_UINT8, shape, 0
+    )
+
+
 cdef void _fill_facts(HevcFrame frame, const hevc_frame *f, object stream):
     frame.decode_order = f.decode_order
     frame.poc = f.poc
@@ -204,6 +230,9 @@ cdef void _fill_facts(HevcFrame frame, const hevc_frame *f, object stream):
     frame.keyframe = f.keyframe
     frame.pts = None if f.pts == INT64_MIN else f.pts
     frame.stream = stream
+    frame.scaling4x4 = _list(f.scaling4x4, (6, 16))
+    frame.scaling8x8 = _list(f.scaling8x8, (3, 6, 64))
+    frame.scaling_dc = _list(f.scaling_dc, (2, 6))
 
 
 cdef void _fill_planes(HevcFrame frame, const hevc_frame *f, bint decoded):
@@ -226,14 +255,23 @@ cdef void _fill_maps(HevcFrame frame, const hevc_frame *f, bint motion, bint mod
     frame.cu_size = _array(f.cu_size, cnp.NPY_UINT8, map, 0)
     frame.cu_mode = _array(f.mode, cnp.NPY_UINT8, map, 0)
     frame.cu_part = _array(f.part, cnp.NPY_UINT8, map, 0)
-    frame.cu_bypass = _array(f.bypass, cnp.NPY_UINT8, map, 0)
+    frame.cu_bypass = _array(f.bypass, cnp.NPY_BOOL, map, 0)
+    frame.cu_bits = _array(
+        f.cu_bits, cnp.NPY_UINT32, (f.height[0] // 8, f.width[0] // 8), 0
+    )
     frame.tu_size = _array(f.tu_size, cnp.NPY_UINT8, map, 0)
-    frame.tu_kind = _array(f.tu_kind, cnp.NPY_UINT8, map, 0)
-    frame.pu_merge = _array(f.merge, cnp.NPY_UINT8, map, 0)
+    frame.tu_kind = _array(f.tu_kind[0], cnp.NPY_UINT8, map, 0)
+    frame.pu_merge = _array(f.merge, cnp.NPY_BOOL, map, 0)
     frame.qp_y = _array(f.qp[0], cnp.NPY_INT8, map, 0)
     if f.width[1] > 0:
         frame.qp_cb = _array(f.qp[1], cnp.NPY_INT8, map, 0)
         frame.qp_cr = _array(f.qp[2], cnp.NPY_INT8, map, 0)
+        frame.tu_kind_cb = _array(f.tu_kind[1], cnp.NPY_UINT8, map, 0)
+        frame.tu_kind_cr = _array(f.tu_kind[2], cnp.NPY_UINT8, map, 0)
+    if f.res_scale[1] != NULL:
+        frame.res_scale_cb = _array(f.res_scale[1], cnp.NPY_INT8, map, 0)
+        frame.res_scale_cr = _array(f.res_scale[2], cnp.NPY_INT8, map, 0)
+    frame.ctu_concealed = _array(f.ctu_concealed, cnp.NPY_BOOL, units, 0)
     frame.ctu_bits = _array(f.ctu_bits, cnp.NPY_UINT32, units, 0)
     frame.ctu_slice = _array(f.ctu_slice, cnp.NPY_UINT16, units, 0)
     frame.ctu_tile = _array(f.ctu_tile, cnp.NPY_UINT16, units, 0)
@@ -244,7 +282,8 @@ cdef void _fill_maps(HevcFrame frame, const hevc_frame *f, bint motion, bint mod
         frame.ref_poc = _array(f.ref_poc, cnp.NPY_INT32, (2, *map), 0)
     if modes:  # 255, "none", is -1 as a signed byte
         frame.intra_luma = _array(f.intra_luma, cnp.NPY_INT8, map, 0)
-        frame.intra_chroma = _array(f.intra_chroma, cnp.NPY_INT8, map, 0)
+        if f.width[1] > 0:
+            frame.intra_chroma = _array(f.intra_chroma, cnp.NPY_INT8, map, 0)
 
 
 @cython.final
@@ -259,6 +298,8 @@ cdef class HevcDecoder:
         headers: decode no slice data: frames come in order with their facts, arrays mean nothing.
         patient: frames wait for others that may come before them for as long as 16 can, whatever
             the stream promises.
+        pixels: make the samples; without, syntax is all that is decoded, and there is no `decoded`,
+            `prediction` and `residual`.
         max_pixels: luma samples of the largest picture accepted; 0: those of level 6.2.
 
     Raises:
@@ -275,16 +316,20 @@ cdef class HevcDecoder:
     def __cinit__(
         self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
         bint level=True, bint motion=False, bint modes=False, bint headers=False,
-        bint patient=False, uint32_t max_pixels=0,
+        bint patient=False, bint pixels=True, uint32_t max_pixels=0,
     ):
         cdef hevc_settings settings
         settings.taps = (
-            (HEVC_TAP_PREDICTION if prediction else 0) | (HEVC_TAP_RESIDUAL if residual else 0)
+            (HEVC_TAP_PREDICTION if prediction and pixels else 0)
+            | (HEVC_TAP_RESIDUAL if residual and pixels else 0)
             | (HEVC_TAP_LEVEL if level else 0) | (HEVC_TAP_MOTION if motion else 0)
         )
-        settings.how = (HEVC_HEADERS if headers else 0) | (HEVC_PATIENT if patient else 0)
+        settings.how = (
+            (HEVC_HEADERS if headers else 0) | (HEVC_PATIENT if patient else 0)
+            | (0 if pixels else HEVC_NO_SAMPLES)
+        )
         settings.max_pixels = max_pixels
-        self._decoded, self._motion, self._modes = decoded, motion, modes
+        self._decoded, self._motion, self._modes = decoded and pixels, motion, modes
         self._waiting = deque()
         if hevc_open(&self._dec, &settings) != HEVC_OK:
             raise MemoryError("no memory for a decoder")

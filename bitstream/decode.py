@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ._core import CorruptStreamError, Decoder, Frame, StreamInfo
+from ._core import CorruptStreamError, StreamInfo
+from .codecs import CODECS, AnyFrame, Decoder
 from .demux import Packet
 from .priors.record import ARRAYS, FACTS, FrameRecord
-from .priors.schema import PLANE_GROUPS
+from .priors.schema import PLANE_GROUPS, fields_of
 from .timeline import Entry, Selection, Timeline
 
 _OUTSIDE = -2  # file index of frames that are not wanted
@@ -140,7 +141,7 @@ class Run:
 
     def _frames(
         self, packets: Iterable[tuple[int, Packet]], entry: Entry, parameter_sets: Iterable[bytes]
-    ) -> Iterator[Frame]:
+    ) -> Iterator[AnyFrame]:
         """All frames; those before the wanted ones without their arrays."""
         decoder = self.taps.decoder(self.timeline, b"".join(parameter_sets))
         left = max(self.selection.first, self.begin) - entry.row
@@ -184,19 +185,41 @@ class Run:
         return record.but(
             pts=self.timeline.pts[row],
             time=self.timeline.time(row),
+            poc=self.timeline.pocs[row],
             decode_order=order - self.selection.entry.order,
             ref=None if table is None else table[record.ref],
         )
 
 
-_FROM_FRAME = tuple(name for name in (*FACTS, *ARRAYS) if hasattr(Frame, name))
+_TAKEN = {  # by the class of a frame: its codec, and the attributes that a record takes
+    codec.frame: (
+        codec.name,
+        tuple(name for name in (*FACTS, *ARRAYS) if hasattr(codec.frame, name)),
+    )
+    for codec in CODECS.values()
+}
 
 
-def to_record(frame: Frame, index: int) -> FrameRecord:
+def to_record(frame: AnyFrame, index: int) -> FrameRecord:
     """A decoder's frame as a frame record; `ref` still counts in decoding order."""
-    values = {name: getattr(frame, name) for name in _FROM_FRAME}
-    if frame.stream.chroma_format_idc == 0:  # the file has these in 32 bits whatever the depth
-        for name in ("residual", "level"):
-            planes = values[name]
-            values[name] = planes and tuple(plane.astype(np.int32) for plane in planes)
-    return FrameRecord(index=index, time=0.0, **values)
+    codec, names = _TAKEN[type(frame)]
+    values = {name: getattr(frame, name) for name in names}
+    info = frame.stream
+    deep = info.bit_depth_luma > 8 or info.bit_depth_chroma > 8
+    dtype = fields_of(codec)["residual/y"].type(deep=deep, grey=info.chroma_format_idc == 0)
+    for name in ("residual", "level"):
+        values[name] = values[name] and tuple(_as_type(plane, dtype) for plane in values[name])
+    return FrameRecord(index=index, codec=codec, time=0.0, **values)
+
+
+def _as_type(plane: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Whole numbers as another type; where they do not fit they end at its bounds.
+
+    Bounds of 16 bits change no picture of 8 bits.
+    """
+    if plane.dtype == dtype:
+        return plane
+    if plane.dtype.itemsize > dtype.itemsize:
+        bounds = np.iinfo(dtype)
+        plane = plane.clip(bounds.min, bounds.max)
+    return plane.astype(dtype)

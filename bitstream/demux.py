@@ -1,6 +1,6 @@
 """Any container -> packets in decoding order with their times; no look into a slice.
 
-Containers are opened with PyAV. Bare H.264 streams are read directly, NAL unit by NAL unit:
+Containers are opened with PyAV. Bare streams are read directly, NAL unit by NAL unit:
 FFmpeg's parser would regroup, and sometimes drop, what lies in odd ones.
 """
 
@@ -20,18 +20,9 @@ import av
 import av.error
 
 from ._core import StreamInfo
-from .annexb import (
-    IDR,
-    first_slice,
-    group_units,
-    length_size,
-    looks_bare,
-    parameter_sets,
-    read_nals,
-    unpacked,
-)
+from .annexb import read_nals, unpacked
+from .codecs import CODECS, H264, TITLES, Codec
 
-_BARE_SUFFIXES = {".264", ".h264", ".avc", ".jsv", ".26l", ".jvt", ".annexb"}
 # AVFieldOrder: which field of a frame is shown first
 FIELD_ORDERS = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 _HEAD = 1 << 20  # bytes looked at to tell a bare stream
@@ -47,7 +38,7 @@ class VideoError(ValueError):
 
 
 class CodecError(VideoError, NotImplementedError):
-    """A video that is not H.264; the message names what it is."""
+    """A video of a codec that is not looked into; the message names it."""
 
 
 class Packet(NamedTuple):
@@ -55,7 +46,6 @@ class Packet(NamedTuple):
 
     Attributes:
         data: NAL units with start codes, whatever the container has before them.
-        idr: An IDR picture begins here, so that decoding may start here.
         pts: Presentation time in `Source.time_base`; None where there is none.
         dts: Decoding time, likewise.
         duration: Of the packet, likewise; 0 where the container does not say.
@@ -63,7 +53,6 @@ class Packet(NamedTuple):
     """
 
     data: bytes
-    idr: bool
     pts: int | None = None
     dts: int | None = None
     duration: int = 0
@@ -85,8 +74,9 @@ class Source:
 
     Attributes:
         path: The file.
-        bare: A bare H.264 stream, without container and times.
-        stream: Index of the H.264 stream in the container; -1 when bare.
+        codec: Of the video.
+        bare: A bare stream, without container and times.
+        stream: Index of the video stream in the container; -1 when bare.
         choice: Which of several video streams it is, in words; empty where there is one.
         parameter_sets: What the decoder needs before the first packet, with start codes.
         length_size: Bytes of the lengths before NAL units, as the container says; 0: start codes.
@@ -106,7 +96,8 @@ class Source:
     """
 
     path: Path
-    bare: bool
+    codec: Codec = H264
+    bare: bool = False
     stream: int = -1
     choice: str = ""
     parameter_sets: bytes = b""
@@ -175,8 +166,8 @@ class Source:
             yield from self._container_packets({} if faults is None else faults)
             return
         with open(self.path, "rb") as file:
-            for data, idr in group_units(read_nals(file)):
-                yield Packet(data, idr)
+            for data in self.codec.nals.units(read_nals(file)):
+                yield Packet(data)
 
     def _container_packets(self, faults: dict[str, int]) -> Iterator[Packet]:
         def fault(name: str, count: int = 1) -> None:
@@ -196,11 +187,11 @@ class Source:
                 raw, data = bytes(packet), b""
                 if packet.has_sidedata("new_extradata"):
                     record = bytes(packet.get_sidedata("new_extradata"))
-                    size, data = length_size(record), b"".join(parameter_sets(record))
+                    size = self.codec.nals.length_size(record)
+                    data = b"".join(self.codec.nals.sets_of(record))
                 data += unpacked(raw, size)
                 yield Packet(
                     data,
-                    first_slice(data) == IDR,
                     packet.pts,
                     packet.dts,
                     packet.duration or 0,
@@ -309,7 +300,7 @@ def open_source(path: str | os.PathLike[str], *, stream: int | None = None) -> S
 
     Raises:
         VideoError: It is no video.
-        CodecError: It is one, but not H.264.
+        CodecError: It is one, but of a codec that is not looked into.
         OSError: It cannot be read.
     """
     path = Path(path)
@@ -317,24 +308,27 @@ def open_source(path: str | os.PathLike[str], *, stream: int | None = None) -> S
         head = file.read(_HEAD)
     if not head:
         raise VideoError(f"{path} is an empty file")
-    if looks_bare(head, junk=path.suffix.lower() in _BARE_SUFFIXES):
-        return _bare(path)
+    suffix = path.suffix.lower()
+    for codec in CODECS.values():
+        if codec.nals.looks_bare(head, junk=suffix in codec.suffixes):
+            return _bare(path, codec)
     try:
         with open_container(path) as container:
             return _look(path, container, stream)
     except av.error.FFmpegError as error:
-        if path.suffix.lower() in _BARE_SUFFIXES and b"\0\0\1" in head:
-            return _bare(path)
+        named = next((codec for codec in CODECS.values() if suffix in codec.suffixes), None)
+        if named and b"\0\0\1" in head:
+            return _bare(path, named)
         raise VideoError(_unopened(path, head, error)) from error
 
 
-def _bare(path: Path) -> Source:
+def _bare(path: Path, codec: Codec) -> Source:
     """A bare stream; its field order is what FFmpeg finds in its first pictures."""
     order = 0
-    with contextlib.suppress(av.error.FFmpegError), open_container(path, "h264") as container:
+    with contextlib.suppress(av.error.FFmpegError), open_container(path, codec.name) as container:
         if container.streams.video:
             order = container.streams.video[0].codec_context.field_order
-    return Source(path, bare=True, field_order=FIELD_ORDERS.get(order, "progressive"))
+    return Source(path, codec, bare=True, field_order=FIELD_ORDERS.get(order, "progressive"))
 
 
 def _unopened(path: Path, head: bytes, error: av.error.FFmpegError) -> str:
@@ -352,7 +346,7 @@ def _unopened(path: Path, head: bytes, error: av.error.FFmpegError) -> str:
         )
     return (
         f"{path} is not a video file that can be opened ({error.strerror}); give a file with "
-        "H.264 video in it"
+        f"{TITLES} in it"
     )
 
 
@@ -364,6 +358,7 @@ def codec_name(stream: "av.stream.Stream") -> str:
 
 def _look(path: Path, container: "av.container.InputContainer", wanted: int | None) -> Source:
     video, choice = _choose(path, container, wanted)
+    codec = CODECS[codec_name(video)]
     context, sound = video.codec_context, container.streams.best("audio", related=video)
     if context.codec_tag in _LOCKED or _is_locked(path, container.format.name, video.id):
         raise VideoError(_encrypted(path))
@@ -376,12 +371,12 @@ def _look(path: Path, container: "av.container.InputContainer", wanted: int | No
     colour, matrix = _first_look(path, container, video)  # last: it reads on
     return Source(
         path,
-        bare=False,
+        codec,
         field_order=FIELD_ORDERS.get(context.field_order, "progressive"),
         stream=video.index,
         choice=choice,
-        parameter_sets=b"".join(parameter_sets(record)),
-        length_size=length_size(record),
+        parameter_sets=b"".join(codec.nals.sets_of(record)),
+        length_size=codec.nals.length_size(record),
         time_base=video.time_base or Fraction(1, 90000),
         frame_rate=Fraction(rate),
         frames=video.frames,
@@ -425,21 +420,21 @@ def _is_locked(path: Path, kind: str, number: int) -> bool:
 def _choose(
     path: Path, container: "av.container.InputContainer", wanted: int | None
 ) -> "tuple[av.video.stream.VideoStream, str]":
-    """The H.264 stream, and the choice in words where there is one.
+    """The stream that can be looked into, and the choice in words where there is one.
 
     As the ffmpeg command does: one marked as default before others, then the largest picture.
     """
     cover = av.stream.Disposition.attached_pic
     found = [s for s in container.streams.video if not s.disposition & cover]
-    videos = [s for s in found if s.codec_context and codec_name(s) == "h264"]
+    videos = [s for s in found if s.codec_context and codec_name(s) in CODECS]
     names = ", ".join(f"{codec_name(s)} ({s.type})" for s in container.streams)
     if not container.streams.video:
         said = f"found {names}" if names else "it has no streams at all"
-        raise VideoError(f"{path} has no video: {said}; give a file with H.264 in it")
+        raise VideoError(f"{path} has no video: {said}; give a file with {TITLES} in it")
     if not videos:
         raise CodecError(
-            f"{path} has no H.264 video: found {names}; only H.264 can be looked into (encoding it "
-            "again as H.264 would show the new encoder's bitstream, not this one's)"
+            f"{path} has no {TITLES} video: found {names}; only those can be looked into (encoding "
+            "it again would show the new encoder's bitstream, not this one's)"
         )
     listed = ", ".join(
         f"{s.index} {codec_name(s)} {s.codec_context.width}x{s.codec_context.height}"
@@ -450,7 +445,7 @@ def _choose(
     if wanted is not None:
         chosen = next((s for s in videos if s.index == wanted), None)
         if chosen is None:
-            raise VideoError(f"{path} has no H.264 video stream {wanted}: it has {listed}")
+            raise VideoError(f"{path} has no {TITLES} video stream {wanted}: it has {listed}")
         return chosen, f"video stream {wanted} of {listed}" if len(found) > 1 else ""
 
     def rank(stream: "av.video.stream.VideoStream") -> tuple[bool, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ._core import CorruptStreamError, StreamInfo
-from .annexb import nal_type, split_nals
+from .annexb import split_nals
 from .decode import Taps
 from .demux import Source, VideoError, open_source
 from .output import Output, OutputSettings, refuse_change
@@ -112,7 +112,7 @@ def iterate(
     """Frame records of a video in display order, with the properties of their sequence.
 
     Args:
-        video: Any file with H.264 video in it.
+        video: Any file with H.264 or HEVC video in it.
         start: Seconds from the first frame.
         end: Seconds from the first frame.
         frames: Display indices of the first frame and of the one after the last, instead of times.
@@ -123,7 +123,7 @@ def iterate(
         bits: Record what the bits of a macroblock were spent on.
 
     Raises:
-        VideoError: There is no H.264 video in the file.
+        VideoError: There is no H.264 or HEVC video in the file.
         UnsupportedStreamError: The stream needs what is not implemented; the message names it.
     """
     timeline = look_through(open_source(video, stream=stream))
@@ -159,7 +159,7 @@ def extract(
     """Write the priors of a video.
 
     Args:
-        video: Any file with H.264 video in it.
+        video: Any file with H.264 or HEVC video in it.
         output: The priors file; None writes nothing (for timing and checking).
         start: Seconds from the first frame.
         end: Seconds from the first frame.
@@ -184,8 +184,8 @@ def extract(
         progress: Called with the number of frames just done.
 
     Raises:
-        VideoError: No H.264 video, none that can be decoded, or a format that changes without
-            `split`.
+        VideoError: No H.264 or HEVC video, none that can be decoded, or a format that changes
+            without `split`.
         UnsupportedStreamError: The stream needs what is not implemented; the message names it.
         CorruptStreamError: Damage, when `strict`.
         VerificationError: A frame is not FFmpeg's.
@@ -297,23 +297,19 @@ def _nothing(source: Source, summary: Summary) -> str:
             "initialisation segment of a fragmented MP4, or was cut off; join it with its media "
             "segments (cat init.mp4 segment1.m4s ... > whole.mp4)"
         )
-    if packets and not any(_plausible(packet.data) for packet in packets):
+    nals = [nal for packet in packets for nal in split_nals(packet.data)]
+    if packets and not any(source.codec.nals.is_plausible(nal) for nal in nals):
         return (
-            f"{source.path} says that it holds H.264, but its packets are neither NAL units behind "
-            f"lengths nor behind start codes: the first begins {packets[0].data[:8].hex(' ')}; "
-            "they are of another codec, encrypted or damaged"
+            f"{source.path} says that it holds {source.codec.title}, but its packets are neither "
+            "NAL units behind lengths nor behind start codes: the first begins "
+            f"{packets[0].data[:8].hex(' ')}; they are of another codec, encrypted or damaged"
         )
     why = "it was cut off before its first one, or its parameter sets are missing"
     if "slices_without_parameter_sets" in summary.warnings:
         why = "its parameter sets are missing, in the container and in the stream"
     elif "discarded_pictures" in summary.warnings:
-        why = "it has no picture from which decoding can begin (IDR, I or recovery point)"
+        why = "it has no picture from which decoding can begin (IDR, IRAP, I or recovery point)"
     return (
         f"{source.path} holds no picture that can be decoded: {why}"
         f"{f' ({found})' if found else ''}; get a complete copy"
     )
-
-
-def _plausible(data: bytes) -> bool:
-    """Whether a packet has NAL units that H.264 allows."""
-    return any(nal[3:4] < b"\x80" and 0 < nal_type(nal) < 24 for nal in split_nals(data))

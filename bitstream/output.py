@@ -15,13 +15,16 @@ from .demux import VideoError
 from .priors.packing import PackedFrame
 from .priors.part import check_output
 from .priors.record import FrameRecord
-from .priors.schema import ATTRIBUTES, CHROMA_FORMATS, COLOR_MATRICES
+from .priors.schema import CHROMA_FORMATS, COLOR_MATRICES, attributes_of
 from .priors.writer import PriorsWriter
 from .sound import SAMPLE_RATE, Sound
 from .timeline import Selection, Timeline
 from .tracks import Tracks, copy_tracks
 
-_SAME = ("coded_size", "crop", "chroma_format_idc", "bit_depth_luma", "bit_depth_chroma")
+_SAME = (
+    "coded_size", "crop", "chroma_format_idc", "bit_depth_luma", "bit_depth_chroma", "ctu_size",
+    "field_seq",
+)  # fmt: skip
 """Properties of a sequence that stay the same within one priors file."""
 
 
@@ -66,6 +69,7 @@ def attributes(timeline: Timeline, info: StreamInfo) -> dict[str, object]:
         "davd_version": __version__,
         "source": os.fsencode(source.path.name).decode(errors="replace"),
         "source_sha256": "",
+        "codec": source.codec.name,
         "chroma_format": CHROMA_FORMATS[info.chroma_format_idc],
         "color_matrix": COLOR_MATRICES.get(info.matrix_coefficients, "unspecified"),
         "color_range": "full" if info.video_full_range else "limited",
@@ -82,8 +86,9 @@ def attributes(timeline: Timeline, info: StreamInfo) -> dict[str, object]:
         "pixels": True,
         "verified": False,
     }
-    values |= {name: getattr(info, name) for name in ATTRIBUTES if hasattr(info, name)}
-    return {name: values[name] for name in ATTRIBUTES if name in values}
+    names = attributes_of(source.codec.name)
+    values |= {name: getattr(info, name) for name in names if hasattr(info, name)}
+    return {name: values[name] for name in names if name in values}
 
 
 def sha256(path: Path) -> str:

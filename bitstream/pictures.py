@@ -20,7 +20,7 @@ from .. import __version__
 from .demux import INVENTED_RATE, Source, VideoError, codec_name, open_container, read_packets
 from .priors.reading import Priors, Stack
 from .priors.record import FrameRecord
-from .priors.schema import CHROMA_FORMATS, COLOR_MATRICES, FIELDS, FORMAT, SCHEMA_VERSION, Field
+from .priors.schema import CHROMA_FORMATS, COLOR_MATRICES, FORMAT, VERSIONS, Field, Grid
 from .sound import SAMPLE_RATE, Sound
 from .stamps import increasing, usual_step
 from .tracks import Tracks, copy_tracks
@@ -103,7 +103,7 @@ class PicturesVideo(Priors):
         wide, high = (-(-side // 16) * 16 for side in (frame.width, frame.height))
         aspect = Fraction(getattr(frame, "sample_aspect_ratio", None) or 1) or Fraction(1)
         return {
-            "format": FORMAT, "schema_version": SCHEMA_VERSION, "davd_version": __version__,
+            "format": FORMAT, "schema_version": VERSIONS["h264"], "davd_version": __version__,
             "codec": self.codec, "source": self.path.name, "source_sha256": "", "profile_idc": 0,
             "level_idc": 0, "width": frame.width, "height": frame.height, "crop_left": 0,
             "crop_right": wide - frame.width, "crop_top": 0, "crop_bottom": high - frame.height,
@@ -135,7 +135,7 @@ class PicturesVideo(Priors):
 
     def keys(self) -> KeysView[str]:
         """Names of the datasets."""
-        return {path: None for path in FIELDS if self._has(path)}.keys()
+        return {path: None for path in self.fields if self._has(path)}.keys()
 
     def _has(self, path: str) -> bool:
         group, _, name = path.partition("/")
@@ -145,14 +145,14 @@ class PicturesVideo(Priors):
 
     def column(self, name: str) -> np.ndarray:
         """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `picture_type` ..."""
-        if f"frames/{name}" not in FIELDS:
+        if f"frames/{name}" not in self.fields:
             raise KeyError(f"{self.path} has no 'frames/{name}'")
         if name == "time":
             return np.array([float(pts * self._unit) for pts in self._pts])
         count = len(self._pts)
         values = self._facts.get(name) or (self._pts if name == "pts" else range(count))
         values = [0] * count if name == "scaling" else values
-        return np.array(values, FIELDS[f"frames/{name}"].dtype)
+        return np.array(values, self.fields[f"frames/{name}"].dtype)
 
     def dataset(self, path: str) -> Stack:
         """Any dataset.
@@ -162,9 +162,9 @@ class PicturesVideo(Priors):
         """
         if path not in self.keys():
             raise KeyError(f"{self.path} has no {path!r}")
-        if FIELDS[path].per_frame:
+        if self.fields[path].per_frame:
             return self[path]
-        attrs: dict[str, object] = {"description": FIELDS[path].description}
+        attrs: dict[str, object] = {"description": self.fields[path].description}
         if path == "audio/samples":
             heard = self.audio()
             assert heard is not None
@@ -207,7 +207,7 @@ class PicturesVideo(Priors):
         chroma, depth = _PIXELS[self._pixels]
         height = int(self.attrs["height"]) + int(self.attrs["crop_bottom"])
         width = int(self.attrs["width"]) + int(self.attrs["crop_right"])
-        return field.row((height, width), chroma), field.type(deep=depth > 8, grey=False)
+        return field.row(Grid((height, width), chroma)), field.type(deep=depth > 8, grey=False)
 
     def _rows(self, field: Field, frames: list[int], where: tuple[slice, ...]) -> np.ndarray:
         plane = ("y", "cb", "cr").index(field.path.partition("/")[2])
@@ -246,7 +246,7 @@ class PicturesVideo(Priors):
             frame = frame.reformat(*size, format=self._pixels)
         planes = []
         for name, plane in zip(("y", "cb", "cr"), frame.planes, strict=True):
-            shape, kind = self._layout(FIELDS[f"decoded/{name}"])
+            shape, kind = self._layout(self.fields[f"decoded/{name}"])
             rows = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)
             shown = rows[: plane.height, : plane.width]
             fill = [(0, whole - side) for whole, side in zip(shape, shown.shape, strict=True)]

@@ -1,8 +1,8 @@
-"""A stream in pieces that begin at IDR pictures, decoded one by one or several at once.
+"""A stream in pieces that begin at IDR or IRAP pictures, decoded one by one or several at once.
 
-Nothing reaches across an IDR picture, so a decoder of its own for every piece gives the same
-frames. Each job walks through the whole file by itself and decodes every n-th piece; what it has
-ready waits in a queue of bounded size until the pieces before are through.
+Nothing reaches across the places where a piece begins, so a decoder of its own for every piece
+gives the same frames. Each job walks through the whole file by itself and decodes every n-th piece;
+what it has ready waits in a queue of bounded size until the pieces before are through.
 """
 
 import threading
@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple, TypeVar, cast
 
 from ._core import StreamInfo
-from .annexb import PARAMETER_SETS, nal_type, split_nals
+from .annexb import NalSyntax, split_nals
 from .decode import Run, Taps
 from .demux import Packet
 from .priors.record import FrameRecord
@@ -86,7 +86,7 @@ def packets_from(
     sets: dict[bytes, None] = {}
     packets = enumerate(timeline.source.packets(counts))
     for _, packet in islice(packets, entry.packet):
-        _collect(packet, sets)
+        _collect(packet, sets, timeline.source.codec.nals)
     return packets, sets
 
 
@@ -113,14 +113,14 @@ def read_whole(timeline: Timeline) -> CodedVideo:
     for number, packet in enumerate(packets):
         if number in entries:
             before[number] = list(sets)
-        _collect(packet, sets)
+        _collect(packet, sets, timeline.source.codec.nals)
     return CodedVideo(packets, before, sum(len(packet.data) for packet in packets))
 
 
-def _collect(packet: Packet, sets: dict[bytes, None]) -> None:
+def _collect(packet: Packet, sets: dict[bytes, None], nals: NalSyntax) -> None:
     """Remember the parameter sets of a packet, the newest last."""
     for nal in split_nals(packet.data):
-        if nal_type(nal) in PARAMETER_SETS:
+        if nals.type(nal) in nals.parameter_sets:
             sets.pop(nal, None)
             sets[nal] = None
 
@@ -199,7 +199,7 @@ def _job(
 
     def seen(packets: Iterable[tuple[int, Packet]]) -> Iterator[tuple[int, Packet]]:
         for item in packets:
-            _collect(item[1], sets)
+            _collect(item[1], sets, timeline.source.codec.nals)
             yield item
 
     try:
@@ -233,6 +233,7 @@ def _pieces(timeline: Timeline, selection: Selection) -> list[Entry]:
     """Where the pieces of a selection begin."""
     found = [selection.entry]
     for entry in timeline.entries:
-        if entry.row < selection.stop and entry.packet - found[-1].packet >= _SHORTEST:
+        far = entry.packet - found[-1].packet >= _SHORTEST
+        if entry.closed and far and entry.row < selection.stop:
             found.append(entry)
     return found

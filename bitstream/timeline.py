@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-from ._core import CorruptStreamError, Decoder, StreamInfo
+from ._core import CorruptStreamError, StreamInfo
+from .codecs import Decoder
 from .demux import INVENTED_RATE, Source
 from .stamps import increasing, usual_step
 
@@ -19,17 +20,20 @@ _ABSENT = -1  # of frames that are not shown
 
 
 class Entry(NamedTuple):
-    """Where decoding may begin: nothing after it in decoding order is shown before it.
+    """Where decoding may begin.
 
     Attributes:
-        packet: Number of the packet in which the IDR picture begins.
-        row: Of the first frame that is shown from there on.
+        packet: Number of the packet in which the picture begins: IDR, or IRAP in HEVC.
+        row: Of it; all frames from there on can be decoded from it.
         order: Place of its picture in decoding order.
+        closed: Frames that come after it are shown after it. From another one (CRA) those that are
+            shown before it cannot all be decoded.
     """
 
     packet: int
     row: int
     order: int
+    closed: bool = True
 
 
 _BEGINNING = Entry(0, 0, 0)
@@ -65,6 +69,7 @@ class Timeline:
         pts: By row, strictly increasing, in units of `time_base`.
         rows: By place in decoding order, the row; -1 for frames that are not shown.
         entries: Where decoding may begin.
+        pocs: By row, PicOrderCnt as it is where decoding begins with the first packet.
         formats: By row from which on they hold, the properties of sequences, as they are shown.
         time_base: Seconds a unit of `pts` lasts.
         rate: Frames a second, the mean where it varies.
@@ -79,6 +84,7 @@ class Timeline:
     packets: "array[int]" = field(default_factory=lambda: array("l"))
     pts: "array[int]" = field(default_factory=lambda: array("q"))
     rows: "array[int]" = field(default_factory=lambda: array("l"))
+    pocs: "array[int]" = field(default_factory=lambda: array("l"))
     entries: list[Entry] = field(default_factory=list)
     formats: list[tuple[int, StreamInfo]] = field(default_factory=list)
     time_base: Fraction = Fraction(0)
@@ -148,7 +154,7 @@ class Timeline:
 
     def decoder(self, parameter_sets: bytes = b"", **taps: bool) -> Decoder:
         """A decoder for the source's packets, from one on before which these sets were sent."""
-        return Decoder(
+        return self.source.codec.decoder(
             extradata=self.source.parameter_sets + parameter_sets,
             units=not self.source.bare,
             patient=self.patient,
@@ -191,6 +197,7 @@ def _looked_through(source: Source, *, patient: bool) -> tuple[Timeline, bool]:
                 continue
             timeline.rows[order] = row
             timeline.packets.append(packet)
+            timeline.pocs.append(frame.poc)
             if frame.stream is not last:
                 last = frame.stream
                 timeline.formats.append((row, source.shown(last)))
@@ -204,8 +211,18 @@ def _looked_through(source: Source, *, patient: bool) -> tuple[Timeline, bool]:
         collect()
     decoder.flush()
     collect()
+    _tell_closed(timeline)
     _set_times(timeline, stamps)
     return timeline, "late_pictures" in decoder.warnings
+
+
+def _tell_closed(timeline: Timeline) -> None:
+    for k, entry in enumerate(timeline.entries):
+        is_last = k + 1 == len(timeline.entries)
+        end = len(timeline.rows) if is_last else timeline.entries[k + 1].order
+        after = timeline.rows[entry.order + 1 : end]
+        closed = not any(0 <= row < entry.row for row in after)
+        timeline.entries[k] = entry._replace(closed=closed)
 
 
 class _Stamps:

@@ -78,7 +78,7 @@ class Verifier:
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         source = self._timeline.source
-        with open_container(source.path, "h264" if source.bare else None) as container:
+        with open_container(source.path, source.codec.name if source.bare else None) as container:
             stream = container.streams[max(0, source.stream)]
             assert isinstance(stream, av.VideoStream)
             # Not by frames: FFmpeg would export the QP of pictures still decoded by another thread

@@ -1,8 +1,8 @@
 """The priors of a video, decoded when they are asked for.
 
 The video is gone through once for its order and times, without slice data. What is then asked for
-is decoded from the IDR picture before it, with no more taps than have been asked for so far. Frames
-read in order are decoded once, and so are those of overlapping windows.
+is decoded from the IDR or IRAP picture before it, with no more taps than have been asked for so
+far. Frames read in order are decoded once, and so are those of overlapping windows.
 """
 
 import itertools
@@ -23,14 +23,14 @@ from .kept import CODED, KeptFrame, Walk, store
 from .output import attributes, refuse_change, sha256
 from .pieces import one_by_one, packets_from, read_whole, several_at_once
 from .priors.reading import Priors, Stack
-from .priors.record import FrameRecord, record_array, record_arrays
-from .priors.schema import FIELDS, FORMAT, SCHEMA_VERSION, Field
+from .priors.record import SCALING, FrameRecord, record_array, record_arrays
+from .priors.schema import FORMAT, VERSIONS, Field, Grid
 from .sound import SAMPLE_RATE, Sound
 from .timeline import Entry, look_through
 from .tracks import Tracks, copy_tracks, plan
 
 _MOST_THREADS = 4
-_SMALL = 32  # frames in a row that one decoder decodes, even over IDR pictures
+_SMALL = 32  # frames in a row that one decoder decodes, even over those
 _BY_HEADERS = frozenset({"poc", "picture_type", "keyframe", "scaling", "bytes"})  # columns
 _numbers = itertools.count()
 
@@ -80,8 +80,8 @@ class PriorsVideo(Priors):
             threads: likewise.
 
         Raises:
-            VideoError: There is no H.264 video in the file, none that can be decoded, or it
-                changes its size or format.
+            VideoError: There is no H.264 or HEVC video in the file, none that can be decoded, or
+                it changes its size or format.
             UnsupportedStreamError: The stream needs what is not implemented.
         """
         self.path = Path(path)
@@ -97,12 +97,13 @@ class PriorsVideo(Priors):
         self._wanted = Taps(())  # grows with what is asked for
         self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
         self._columns: dict[str, np.ndarray] = {}
-        self._lists: tuple[np.ndarray, np.ndarray] | None = None
+        self._lists: tuple[np.ndarray, ...] | None = None
         self._sound: tuple[np.ndarray, int, float] | None = None
         self._track_start: float | None | bool = False  # False: not looked yet
         self._number = next(_numbers)
         self.warnings: dict[str, int] = {}
-        own = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "codec": "h264"}
+        codec = self._timeline.source.codec.name
+        own = {"format": FORMAT, "schema_version": VERSIONS[codec], "codec": codec}
         values = own | attributes(self._timeline, self._info)
         values |= {"pixels": self._all.pixels, "complete": True}
         self.attrs = _Attributes(values, self.path)
@@ -123,14 +124,14 @@ class PriorsVideo(Priors):
     def keys(self) -> KeysView[str]:
         """Names of the datasets that can be had."""
         if not self._names:
-            self._names = {path: None for path in FIELDS if self._has(FIELDS[path])}
+            self._names = {path: None for path, field in self.fields.items() if self._has(field)}
         return self._names.keys()
 
     def _has(self, field: Field) -> bool:
         group, _, name = field.path.partition("/")
         if group == "audio":
             return self._timeline.source.sound >= 0 and (name == "samples" or self._track_is())
-        if name in ("cb", "cr", "qp_cb", "qp_cr") and self._info.chroma_format_idc == 0:
+        if self._info.chroma_format_idc not in field.formats:
             return False
         return field.tap == "" or self._all.has(field.tap)
 
@@ -149,7 +150,7 @@ class PriorsVideo(Priors):
         Raises:
             KeyError: There is none of this name.
         """
-        if f"frames/{name}" not in FIELDS:
+        if f"frames/{name}" not in self.fields:
             raise KeyError(f"{self.path} has no 'frames/{name}'")
         if name not in self._columns:
             if name in ("pts", "time", "decode_order"):
@@ -173,30 +174,33 @@ class PriorsVideo(Priors):
     def _read_facts(self, *, headers: bool) -> None:
         """What takes decoding all frames, or all slice headers."""
         names = [
-            f.record or "scaling" for f in FIELDS.values() if f.per_frame and len(f.shape) == 1
+            f.record or "scaling" for f in self.fields.values() if f.per_frame and len(f.shape) == 1
         ]
         names = [n for n in names if n not in self._columns and (n in _BY_HEADERS or not headers)]
         found: dict[str, list[object]] = {name: [] for name in names}
-        lists: dict[tuple[bytes, bytes], int] = {}
+        scaling = SCALING[str(self.attrs["codec"])]
+        lists: dict[tuple[bytes, ...], int] = {}
         taps = Taps((), headers=headers)
         for record, _ in one_by_one(self._timeline, taps, self._selection, {}):
-            key = record.scaling4x4.tobytes(), record.scaling8x8.tobytes()
+            key = tuple(getattr(record, name).tobytes() for name in scaling)
             row = lists.setdefault(key, len(lists))
             for name, values in found.items():
                 values.append(row if name == "scaling" else getattr(record, name))
         for name, values in found.items():
-            self._columns[name] = np.array(values, FIELDS[f"frames/{name}"].dtype)
-        fours, eights = zip(*lists, strict=True)
-        self._lists = (
-            np.frombuffer(b"".join(fours), np.uint8).reshape(-1, 6, 16),
-            np.frombuffer(b"".join(eights), np.uint8).reshape(-1, 6, 64),
+            self._columns[name] = np.array(values, self.fields[f"frames/{name}"].dtype)
+        self._lists = tuple(
+            np.frombuffer(b"".join(parts), np.uint8).reshape(-1, *field.shape[1:])
+            for parts, field in zip(zip(*lists, strict=True), self._scaling_fields(), strict=True)
         )
 
-    def scaling_lists(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scaling lists of a frame: uint8 `[6, 16]` and `[6, 64]`, zig-zag order."""
+    def _scaling_fields(self) -> list[Field]:
+        return [field for path, field in self.fields.items() if path.startswith("scaling/")]
+
+    def scaling_lists(self, index: int) -> tuple[np.ndarray, ...]:
+        """Scaling lists of a frame, a row of each dataset `scaling/*`."""
         row = self.column("scaling")[index]
         assert self._lists is not None
-        return self._lists[0][row], self._lists[1][row]
+        return tuple(lists[row] for lists in self._lists)
 
     # ------------------------------------------------------------------------------------- sound
 
@@ -227,9 +231,10 @@ class PriorsVideo(Priors):
         """
         if path not in self.keys():
             raise KeyError(f"{self.path} has no {path!r}")
-        if FIELDS[path].per_frame:
+        field = self.fields[path]
+        if field.per_frame:
             return self[path]
-        attrs: dict[str, object] = {"description": FIELDS[path].description}
+        attrs: dict[str, object] = {"description": field.description}
         if path == "audio/samples":
             sound = self.audio()
             assert sound is not None
@@ -241,7 +246,7 @@ class PriorsVideo(Priors):
         else:
             self.column("scaling")
             assert self._lists is not None
-            data = self._lists[path == "scaling/list8x8"]
+            data = self._lists[self._scaling_fields().index(field)]
         return Stack(path, data.shape, data.dtype, attrs, lambda rows: data[rows])
 
     # ------------------------------------------------------------------------------------ frames
@@ -249,9 +254,8 @@ class PriorsVideo(Priors):
     def _layout(self, field: Field) -> tuple[tuple[int, ...], np.dtype]:
         info = self._info
         deep = info.bit_depth_luma > 8 or info.bit_depth_chroma > 8
-        return field.row(info.coded_size, info.chroma_format_idc), field.type(
-            deep=deep, grey=info.chroma_format_idc == 0
-        )
+        grid = Grid(info.coded_size, info.chroma_format_idc, info.ctu_size)
+        return field.row(grid), field.type(deep=deep, grey=info.chroma_format_idc == 0)
 
     def _record(self, index: int) -> FrameRecord:
         return self._fetched([index], self._all)[index]

@@ -5,6 +5,8 @@
 A test compares the two, so that the reference cannot fall behind the code.
 """
 
+from collections.abc import Iterable
+
 from davd.bitstream.priors import schema
 
 INTRO = """\
@@ -13,17 +15,19 @@ INTRO = """\
 *Made from `bitstream/priors/schema.py` by `docs/format.py`; change those, not this.*
 
 `davd-extract video.mp4 -o priors.h5` writes one HDF5 file a video. Stock h5py and h5dump read it;
-no plugin is needed (only files made with `--compression blosc` ask for `import hdf5plugin`). This
-is schema version {version}: a reader should check `format` and `schema_version`, and refuse a
-file whose `complete` is not true.
+no plugin is needed (only files made with `--compression blosc` ask for `import hdf5plugin`). Files
+of H.264 have schema version 1, those of HEVC version 2: the same planes and `frames/*`, and other
+maps. A reader should check `format`, `schema_version` and `codec`, and refuse a file whose
+`complete` is not true.
 
 - There are `N` frames, in **display order**: row `k` of every dataset with `N` rows is the `k`-th
   frame shown.
-- Planes have the **coded** size, a multiple of 16 luma samples; `crop_*` say what a player cuts
-  off. `Hc, Wc` are the coded height and width of the plane in question, `H, W` those of luma: `Hc
-  = H/2, Wc = W/2` for the chroma of 4:2:0.
+- Planes have the **coded** size, a multiple of 16 luma samples (HEVC: of its smallest coding
+  block); `crop_*` say what a player cuts off. `Hc, Wc` are the coded height and width of the plane
+  in question, `H, W` those of luma: `Hc = H/2, Wc = W/2` for the chroma of 4:2:0.
 - 8-bit samples are uint8 and differences int16; if luma or chroma has more bits, all sample planes
   are uint16 and all difference planes int32. Without chroma (4:0:0) differences are int32 too.
+  A residual of HEVC that 16 bits do not hold, which no encoder makes, ends at their bounds.
 - Planes are chunked one frame deep, about (1, 128, 128), shuffled and deflated, so that a crop of
   a few frames reads little.
 - The file is written as `NAME.part` and renamed when complete: a killed run leaves nothing that
@@ -35,7 +39,7 @@ file whose `complete` is not true.
 import h5py
 
 with h5py.File("priors.h5") as f:
-    assert f.attrs["format"] == "davd-priors" and f.attrs["schema_version"] == {version}
+    assert f.attrs["format"] == "davd-priors" and f.attrs["schema_version"] == 1  # H.264
     assert f.attrs["complete"]
     k = 10
     decoded = f["decoded/y"][k]         # what a player shows, before cropping
@@ -61,12 +65,31 @@ with PriorsFile("priors.h5") as priors:
     sound = priors.audio()   # int16 samples, rate, time of the first; None without sound
 ```
 
+What networks want of both codecs in one form, QP, skip, transform edges and bits per 4x4 samples:
+
+```python
+from davd.bitstream import PriorsFile
+from davd.bitstream.priors.blocks import blocks
+
+with PriorsFile("priors.h5") as priors:
+    found = blocks(priors[10])
+    print(found.qp.mean(), found.skip.mean(), found.left.sum(), found.bits.sum() / 256)
+```
+
+## HEVC
+
+Maps have a value per 4x4 luma samples, of the coding, prediction or transform unit that covers
+them; `cu/bits` one per 8x8, and `ctu/*` one per coding tree unit (attribute `ctu_size`; the last of
+a row or column may reach out of the picture). `level` and `tu/kind*` with QP and `scaling/*` are
+all that clause 8.6 needs to make `residual`.
+
 ## Interlaced video
 
-A pair of fields, or an MBAFF frame, is one frame. `decoded`, `prediction` and `residual` are in
-display rows. `level`, `tu` and `mb/*` are in macroblock order: a field macroblock belongs to a
-pair, its top-field macroblock in map row 2k, its bottom-field macroblock in row 2k+1, and
-`mb/field` says which pairs are so.
+In HEVC every field is a picture and a row of the file (`field_seq`). In H.264 a pair of fields, or
+an MBAFF frame, is one frame. `decoded`, `prediction` and `residual` are in display rows. `level`,
+`tu` and `mb/*` are in macroblock order: a field macroblock belongs to a pair, its top-field
+macroblock in map row 2k, its bottom-field macroblock in row 2k+1, and `mb/field` says which pairs
+are so.
 """
 
 
@@ -85,10 +108,9 @@ def type_name(dtype: str) -> str:
     return words.get(dtype) or f"{kinds[dtype[0]]}{8 * int(dtype[1:])}"
 
 
-def markdown() -> str:
-    """The whole reference."""
-    fields = schema.FIELDS.values()
-    datasets = [
+def datasets(fields: Iterable[schema.Field]) -> str:
+    """Datasets as a table."""
+    rows = [
         (
             f"`{field.path}`",
             type_name(field.dtype) + (" enum" if field.values else ""),
@@ -98,18 +120,30 @@ def markdown() -> str:
         )
         for field in fields
     ]
+    return table(("dataset", "type", "shape", "meaning; unit", "there if"), rows)
+
+
+def markdown() -> str:
+    """The whole reference."""
+    h264, hevc = schema.FIELDS["h264"], schema.FIELDS["hevc"]
+    own = [field for path, field in hevc.items() if field != h264.get(path)]
+    attributes = schema.attributes_of("hevc")
     parts = [
-        INTRO.replace("{version}", str(schema.SCHEMA_VERSION)),
+        INTRO,
         "## Root attributes\n",
-        table(("attribute", "meaning"), [(f"`{k}`", v) for k, v in schema.ATTRIBUTES.items()]),
-        "\n## Datasets\n",
+        table(("attribute", "meaning"), [(f"`{k}`", v) for k, v in attributes.items()]),
+        "\n## Datasets of H.264\n",
         "Each has its meaning in its attribute `description`, its unit in `units`, and the names of"
         " an enumeration's\nvalues in the HDF5 type. The four planes are stored unless `--planes`"
         " leaves them out.\n",
-        table(("dataset", "type", "shape", "meaning; unit", "there if"), datasets),
+        datasets(h264.values()),
+        "\n## Datasets of HEVC\n",
+        f"It has {', '.join(f'`{path}`' for path in hevc if hevc[path] == h264.get(path))}\nas "
+        "H.264 has, and:\n",
+        datasets(own),
         "\n## Values of the enumerations\n",
     ]
-    for field in fields:
+    for field in [*h264.values(), *own]:
         if field.values:
             names = ", ".join(f"{number} {name}" for name, number in field.values.items())
             parts.append(f"- `{field.path}`: {names}")

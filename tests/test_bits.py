@@ -7,7 +7,7 @@ import pytest
 from bitwriter import Picture, Sets, stream
 from clips import encode
 from davd.bitstream import Decoder, Frame, FrameRecord, iterate
-from davd.bitstream.annexb import IDR, nal_type, split_nals
+from davd.bitstream.annexb import H264_NALS, split_nals
 from davd.bitstream.demux import open_source
 from davd.bitstream.priors.schema import MbType
 
@@ -63,7 +63,7 @@ def test_of_an_encoder(tmp_path: Path, entropy: str) -> None:
     options = {"x264-params": f"{entropy}:8x8dct=1:threads=1:sliced-threads=0"}
     video = encode(tmp_path / "a.264", frames=25, sound=False, options=options)
     nals = [n for p in open_source(video).packets() for n in split_nals(p.data)]
-    slices = [n for n in nals if nal_type(n) in (1, IDR)]
+    slices = [n for n in nals if H264_NALS.type(n) in (1, 5)]
     frames = sorted((r for r, _ in iterate(video, bits=True)), key=lambda r: r.decode_order)
     assert len(frames) == len(slices) == 25
     for frame, nal in zip(frames, slices, strict=True):
@@ -98,7 +98,7 @@ def test_of_shared_streams(shared: Path, name: str) -> None:
 def test_the_arithmetic_code_is_found_to_the_bit(shared: Path) -> None:
     stream = shared / "vectors" / "streams" / "CABA1_SVA_B.264"
     nals = [n for p in open_source(stream).packets() for n in split_nals(p.data)]
-    slices = [rbsp_of(n) for n in nals if nal_type(n) in (1, IDR)]
+    slices = [rbsp_of(n) for n in nals if H264_NALS.type(n) in (1, 5)]
     frames = sorted((r for r, _ in iterate(stream)), key=lambda r: r.decode_order)
     for frame, rbsp in zip(frames, slices, strict=True):
         before_stop = 8 * len(rbsp) - (rbsp[-1] & -rbsp[-1]).bit_length()

@@ -20,7 +20,7 @@ from davd.bitstream import (
     extract,
     iterate,
 )
-from davd.bitstream.annexb import nal_type, split_nals
+from davd.bitstream.annexb import H264_NALS, split_nals
 from davd.bitstream.demux import open_source
 from davd.bitstream.timeline import look_through
 from davd.bitstream.verify import Verifier
@@ -286,7 +286,7 @@ def test_bad_input(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture) ->
         "none.mp4": "none.mp4: No such file",
         "text.mp4": "text.mp4 is not a video file",
         "empty.mp4": "empty.mp4 is an empty file",
-        "mpeg4.mp4": "no H.264 video: found mpeg4 (video), aac (audio)",
+        "mpeg4.mp4": "no H.264 or HEVC video: found mpeg4 (video), aac (audio)",
         "head.264": "no picture that can be decoded",
         "cut.mp4": "without its index",
         "two.264": "changes from 174x138 4:2:0 8 bit to 96x80 4:2:0 8 bit at 0.200 s; give --split",
@@ -321,7 +321,7 @@ def test_lost_slices_are_marked_and_counted(tmp_path: Path) -> None:
     options = {"x264-params": "slices=4"}
     video = encode(tmp_path / "a.264", frames=30, sound=False, options=options)
     nals = split_nals(video.read_bytes())
-    slices = [i for i, nal in enumerate(nals) if nal_type(nal) in (1, 5)]
+    slices = [i for i, nal in enumerate(nals) if H264_NALS.type(nal) in (1, 5)]
     assert len(slices) == 120
     for lost in (slices[1], slices[57], slices[118]):
         video.write_bytes(b"".join(nal for i, nal in enumerate(nals) if i != lost))
@@ -415,7 +415,7 @@ def test_interrupted_run_leaves_nothing(clip: Path, tmp_path: Path) -> None:
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture) -> None:
-    for option, says in (("--help", "examples:"), ("--version", "priors schema 1")):
+    for option, says in (("--help", "examples:"), ("--version", "priors schema 2")):
         with pytest.raises(SystemExit) as exit_:
             main([option])
         assert exit_.value.code == 0

@@ -1,7 +1,6 @@
 """The HEVC core: streams that x265 encodes here, against FFmpeg and against itself."""
 
 import io
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -102,6 +101,8 @@ def consistent(frame: HevcFrame) -> None:
     """What must hold between the taps of a picture."""
     coded = frame.tu_kind > 0
     assert (frame.tu_size[coded] > 0).all()
+    units = frame.cu_bits / 4.0 ** (frame.cu_size[::2, ::2] - 3.0)  # what each has 8x8 blocks
+    assert units.sum() <= frame.ctu_bits.sum()
     assert not frame.level[0].any() or coded.any()
     skipped = frame.cu_mode == 0
     big = np.kron(skipped, np.ones((4, 4), bool))
@@ -245,10 +246,10 @@ def test_a_lost_picture_is_told() -> None:
 
 @pytest.mark.conformance
 @pytest.mark.parametrize("only", ["x_t*", "h_pcm*", "h_tiles*", "m_lt*", "r_*"])
-def test_streams_of_others(only: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_streams_of_others(only: str, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from benchmarks.hevc import conformance
 
-    vectors = Path(os.environ.get("DAVD_SHARED", "")) / "vectors-hevc"
+    vectors = shared / "vectors-hevc"
     if not (vectors / "manifest.csv").exists():
         pytest.skip(f"there are no HEVC test streams in {vectors}")
     assert conformance(vectors, only) == 0, capsys.readouterr().out

@@ -12,7 +12,6 @@ import pytest
 from clips import FRAMES, encode
 from davd.bitstream import Priors, PriorsError, PriorsFile, PriorsVideo, VideoError, extract
 from davd.bitstream.priors.record import FACTS, record_arrays
-from davd.bitstream.priors.schema import FIELDS
 
 KINDS = ["clip.mp4", "bare.264", "sound.mkv"]
 SHARED = [  # of every kind that is decoded: containers, reordering, entropy modes, formats, fields
@@ -46,7 +45,7 @@ def assert_same(video: Priors, file: Priors) -> None:
     for path in file.keys():
         ours, theirs = video[path], file[path]
         assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype), path
-        wanted = some if FIELDS[path].per_frame and len(ours.shape) > 1 else slice(None)
+        wanted = some if video.fields[path].per_frame and len(ours.shape) > 1 else slice(None)
         np.testing.assert_array_equal(ours[wanted], theirs[wanted], path)
     for a, b in zip(video, file, strict=True):
         assert [getattr(a, n) for n in FACTS] == [getattr(b, n) for n in FACTS]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from davd.bitstream.priors.reader import PriorsError, PriorsFile
 from davd.bitstream.priors.record import FrameRecord
-from davd.bitstream.priors.schema import ATTRIBUTES, FIELDS
+from davd.bitstream.priors.schema import ATTRIBUTES, fields_of
 from davd.bitstream.priors.writer import PriorsWriter
 
 COSTS = ("mb_bits", "bits_type", "bits_motion", "bits_luma", "bits_chroma", "bits_qp")
@@ -131,12 +131,12 @@ def test_other_formats(tmp_path: Path, kind: dict) -> None:
 def test_plain_h5py_reads_the_same(tmp_path: Path) -> None:
     path = write(tmp_path / "a.h5", height=288, width=352)
     with PriorsFile(path) as priors, h5py.File(path) as plain:
-        for name in FIELDS:
+        for name, field in fields_of("h264").items():
             assert name in plain or name.startswith("audio/"), name
             if name in plain:
                 assert plain[name].attrs["description"]
-                assert FIELDS[name].units == plain[name].attrs.get("units", "")
-            if FIELDS[name].per_frame:
+                assert field.units == plain[name].attrs.get("units", "")
+            if field.per_frame:
                 np.testing.assert_array_equal(priors.read(name), plain[name][:], name)
         assert plain["mb/type"].dtype.metadata["enum"]["B_8x8"] == 14
         assert plain["decoded/y"].chunks[0] == 1
@@ -237,7 +237,8 @@ def test_bad_arguments(tmp_path: Path) -> None:
     ("change", "match"),
     [
         ({"format": "other"}, "its format is 'other'"),
-        ({"schema_version": 2}, "schema version 2, this davd reads version 1"),
+        ({"schema_version": 3}, "schema version 3, this davd reads versions 1 to 2"),
+        ({"schema_version": 2}, "schema version 2 and codec 'h264', which do not go together"),
         ({"complete": False}, "incomplete"),
     ],
 )

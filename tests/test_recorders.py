@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from clips import encode
 from davd.bitstream import PriorsFile, VerificationError, VideoError, extract, iterate, timeline
-from davd.bitstream.annexb import length_size, parameter_sets, split_nals, unpacked
+from davd.bitstream.annexb import H264_NALS, split_nals, unpacked
 from davd.bitstream.demux import open_source
 from davd.bitstream.stamps import increasing, usual_step
 from davd.bitstream.timeline import Selection, Timeline, look_through
@@ -30,7 +30,7 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[Unit]]
 
 def with_sets(record: bytes, unit: Unit) -> bytes:
     """A unit with the parameter sets before it where decoding begins."""
-    return (b"".join(parameter_sets(record)) if unit.key else b"") + unit.data
+    return (b"".join(H264_NALS.sets_of(record)) if unit.key else b"") + unit.data
 
 
 def written(kind: str, path: Path, record: bytes, found: list[Unit], missing: set[int]) -> Path:
@@ -219,7 +219,7 @@ def test_lengths_of_any_size_are_unpacked(size: int) -> None:
 def test_a_reorder_depth_that_the_stream_promises_wrongly(tmp_path: Path) -> None:
     """The SPS says that nothing is reordered; three B frames in four are."""
     record, found = units(tmp_path / "s.mp4", options=PYRAMID)
-    sets = parameter_sets(record)
+    sets = H264_NALS.sets_of(record)
     sps = without_reordering(sets[0][3:])
     lying = record[:5] + b"\xe1" + len(sps).to_bytes(2, "big") + sps
     pps = sets[1][3:]
@@ -439,7 +439,7 @@ def test_one_of_several_video_streams(tmp_path: Path) -> None:
     assert (summary.width, summary.height) == (96, 80) and "video stream 1 of" in summary.text()
     chosen = extract(path, stream=0, verify=True)
     assert (chosen.width, chosen.height) == (64, 48) and "video stream 0 of" in chosen.text()
-    with pytest.raises(VideoError, match="no H.264 video stream 7: it has 0 h264 64x48"):
+    with pytest.raises(VideoError, match="no H.264 or HEVC video stream 7: it has 0 h264 64x48"):
         extract(path, stream=7)
 
 
@@ -461,4 +461,4 @@ def test_messages_say_what_is_the_matter(stream: tuple[bytes, list[Unit]], tmp_p
     }.items():
         with pytest.raises(VideoError, match=says):
             extract(tmp_path / name)
-    assert length_size(record) == 4
+    assert H264_NALS.length_size(record) == 4

@@ -21,7 +21,9 @@ from davd.bitstream.priors.record import FACTS, record_arrays
 from davd.cli.extract import main
 
 PIXELS = ("decoded", "prediction", "residual")
-STREAMS = Path(os.environ.get("DAVD_SHARED", "/nowhere")) / "vectors" / "streams"
+STREAMS = (
+    Path(os.environ.get("DAVD_SHARED", Path(__file__).parents[2] / "shared")) / "vectors/streams"
+)
 
 
 def records(video: Path, planes: tuple[str, ...]) -> Iterator[FrameRecord]:

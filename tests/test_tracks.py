@@ -293,9 +293,9 @@ def test_turns_and_mirrors_are_kept(tmp_path: Path, name: str) -> None:
 
 def test_times_before_a_clock_wraps_are_kept(tmp_path: Path) -> None:
     record, found = units(tmp_path / "s.mp4", options={"bf": "0"})
-    from davd.bitstream.annexb import parameter_sets
+    from davd.bitstream.annexb import H264_NALS
 
-    sets = b"".join(parameter_sets(record))
+    sets = b"".join(H264_NALS.sets_of(record))
     begin = (1 << 33) - 5 * 3600
     packets = [((sets if u.key else b"") + u.data, u.pts + begin, u.pts + begin) for u in found]
     video = in_ts(tmp_path / "a.ts", packets)

@@ -1,4 +1,5 @@
-/* Coding tree units that no slice brought: the picture before in output order, or grey. */
+/* Coding tree units that no slice brought: the picture before in output order, or grey. Whatever a
+ * broken slice segment left of one goes. */
 #include "internal.h"
 
 static const picture *latest(const hevc_decoder *const dec) {
@@ -32,6 +33,29 @@ static void conceal_ctu(hevc_decoder *const dec, const picture *const from, cons
         }
         hevc_tap_prediction(dec, c, cx, cy, cw, ch);
     }
+    for (int c = 0; c < 3 && dec->width[c] > 0; c++) {
+        const int sx = c == 0 ? 0 : s->sub_x, sy = c == 0 ? 0 : s->sub_y;
+        for (int r = 0; r < h >> sy; r++) {
+            const size_t at = (size_t)((y >> sy) + r) * (size_t)dec->width[c] + (size_t)(x >> sx);
+            if (t->residual[c] != NULL)
+                memset(t->residual[c] + at, 0, (size_t)(w >> sx) * sizeof *t->residual[c]);
+            if (t->level[c] != NULL)
+                memset(t->level[c] + at, 0, (size_t)(w >> sx) * sizeof *t->level[c]);
+        }
+        hevc_map_fill(dec, t->tu_kind[c], x, y, w, h, HEVC_TU_NONE);
+        if (t->res_scale[c] != NULL)
+            hevc_map_fill(dec, (uint8_t *)t->res_scale[c], x, y, w, h, 0);
+    }
+    for (int r = y; r < y + h; r += 4)
+        for (int k = x; k < x + w; k += 4) {
+            dec->cur->motion[hevc_map(dec, k, r)] =
+                (motion){.poc = {NO_POC, NO_POC}, .ref_idx = {-1, -1}};
+            t->cu_bits[(r >> 3) * (dec->map_stride >> 1) + (k >> 3)] = 0;
+        }
+    hevc_map_fill(dec, t->tu_size, x, y, w, h, 0);
+    hevc_map_fill(dec, t->merge, x, y, w, h, 0);
+    hevc_map_fill(dec, t->intra_luma, x, y, w, h, NO_MODE);
+    hevc_map_fill(dec, t->intra_chroma, x, y, w, h, NO_MODE);
     hevc_map_fill(dec, t->cu_size, x, y, w, h, s->CtbLog2SizeY);
     hevc_map_fill(dec, t->mode, x, y, w, h, HEVC_MODE_SKIP);
     hevc_map_fill(dec, t->part, x, y, w, h, HEVC_2NX2N);
@@ -41,15 +65,36 @@ static void conceal_ctu(hevc_decoder *const dec, const picture *const from, cons
     hevc_map_fill(dec, dec->edges, x, y, w, h, NO_FILTER);
 }
 
+// Does a block of the area refer to a picture that never came?
+static bool refers_to_generated(const hevc_decoder *const dec, const int x, const int y,
+                                const int w, const int h) {
+    for (int i = 0; i < dec->n_dpb; i++) {
+        if (dec->dpb[i]->decode_order >= 0)
+            continue;
+        for (int r = y; r < y + h; r += 4)
+            for (int k = x; k < x + w; k += 4) {
+                const motion *const m = &dec->cur->motion[hevc_map(dec, k, r)];
+                if (m->poc[0] == dec->dpb[i]->poc || m->poc[1] == dec->dpb[i]->poc)
+                    return true;
+            }
+    }
+    return false;
+}
+
 void hevc_conceal_picture(hevc_decoder *const dec) {
     const sps *const s = &dec->active_sps;
     const picture *const from = latest(dec);
     const int size = 1 << s->CtbLog2SizeY;
     for (int i = 0; i < s->PicWidthInCtbs * s->PicHeightInCtbs; i++) {
-        if (dec->ctb_slice[i] >= 0)
-            continue;
         const int x = i % s->PicWidthInCtbs * size, y = i / s->PicWidthInCtbs * size;
-        conceal_ctu(dec, from, x, y, imin(size, s->width - x), imin(size, s->height - y));
+        const int w = imin(size, s->width - x), h = imin(size, s->height - y);
+        uint8_t *const concealed = &dec->cur->taps->ctu_concealed[i];
+        if (dec->ctb_slice[i] >= 0) {
+            *concealed = dec->cur->concealed_ctus > 0 && refers_to_generated(dec, x, y, w, h);
+            continue;
+        }
+        *concealed = 1;
+        conceal_ctu(dec, from, x, y, w, h);
         memset(&dec->sao[i], 0, sizeof dec->sao[i]);
         dec->cur->concealed_ctus++;
         dec->warnings[HEVC_WARN_CONCEALED_CTU]++;

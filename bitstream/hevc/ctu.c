@@ -178,12 +178,6 @@ static void luma_block(hevc_decoder *const dec, const tu_ctx *const t) {
     }
     residual_block r = {.cIdx = 0, .log2 = t->log2, .x = t->x, .y = t->y, .intra_mode = mode};
     hevc_residual_coding(dec, &r, t->cbf_luma, 0);
-    if (t->cbf_luma)
-        hevc_map_fill(dec, dec->cur->taps->tu_kind, t->x, t->y, n, n,
-                      c->cu.bypass            ? HEVC_TU_BYPASS
-                      : r.transform_skip_flag ? HEVC_TU_SKIP
-                      : c->cu.intra && n == 4 ? HEVC_TU_DST
-                                              : HEVC_TU_DCT);
     if (c->pps->cross_component_prediction_enabled_flag && t->cbf_luma)
         memcpy(c->luma_residual, c->residual, (size_t)(n * n) * sizeof *c->residual);
 }
@@ -664,6 +658,18 @@ static void mark_qp(hevc_decoder *const dec) {
     }
 }
 
+// 1/256 bit since the coding unit before, its share of split_cu_flag included
+static void count_bits(hevc_decoder *const dec) {
+    slice_ctx *const c = &dec->slice;
+    const uint64_t now = cabac_cost(&c->engine, c->data, 0);
+    const int n = 1 << (c->cu.log2 - 3), stride = dec->map_stride >> 1;
+    uint32_t *const to = dec->cur->taps->cu_bits + (c->cu.y >> 3) * stride + (c->cu.x >> 3);
+    for (int y = 0; y < n; y++)
+        for (int x = 0; x < n; x++)
+            to[y * stride + x] = (uint32_t)(now - c->counted);
+    c->counted = now;
+}
+
 static void transform_tree_of_unit(hevc_decoder *const dec) {
     slice_ctx *const c = &dec->slice;
     cu_ctx *const cu = &c->cu;
@@ -718,6 +724,7 @@ static void coding_unit(hevc_decoder *const dec, const int x, const int y, const
     if (!cu->pcm && !cu->skip)
         transform_tree_of_unit(dec);
     mark_qp(dec);
+    count_bits(dec);
     cu->last_QpY = cu->QpY;
     cu->first_qg = false;
 }
@@ -809,6 +816,7 @@ static void coding_tree_unit(hevc_decoder *const dec) {
     const int rx = c->CtbAddrInRs % s->PicWidthInCtbs, ry = c->CtbAddrInRs / s->PicWidthInCtbs;
     dec->ctb_slice[c->CtbAddrInRs] = c->slice_index;
     parse_sao(dec, rx, ry);
+    c->counted = cabac_cost(&c->engine, c->data, 0);
     if (!c->pps->cu_qp_delta_enabled_flag) { // one group, that of the slice
         c->cu.qPY_PRED = c->hdr.SliceQpY;
         c->cu.CuQpDeltaVal = 0;
@@ -846,6 +854,7 @@ void hevc_decode_slice_data(hevc_decoder *const dec, const bits *const b) {
     if (c->error)
         return;
     cabac_start(&c->engine, b->data + b->pos / 8, b->data + b->end / 8);
+    c->data = b->data;
     int ts = dec->lay.CtbAddrRsToTs[c->hdr.slice_segment_address];
     c->cu.CuQpOffsetCb = c->cu.CuQpOffsetCr = 0;
     for (bool start = true;; start = false) {
@@ -862,6 +871,7 @@ void hevc_decode_slice_data(hevc_decoder *const dec, const bits *const b) {
         coding_tree_unit(dec);
         if (c->error || c->engine.next > c->engine.end + 8) {
             c->error = true;
+            dec->ctb_slice[c->CtbAddrInRs] = -1; // no part of it can be believed
             return;
         }
         const int rs = c->CtbAddrInRs;

@@ -39,8 +39,9 @@ enum {
 enum {
     HEVC_HEADERS =
         1, /* no slice data: frames come in order with their facts, arrays mean nothing */
-    HEVC_PATIENT = 2, /* frames wait for others as long as the buffer may be large, whatever the
-                         stream promises */
+    HEVC_PATIENT = 2,    /* frames wait for others as long as the buffer may be large, whatever the
+                            stream promises */
+    HEVC_NO_SAMPLES = 4, /* syntax is all that is decoded: no prediction, residual and samples */
 };
 
 /* frame.mode */
@@ -51,13 +52,17 @@ enum {
     HEVC_MODE_PCM
 };
 
-/* frame.tu_kind: what turned the levels of a luma block into its residual */
+/* frame.tu_kind: what turned the levels of a block into its residual, and or-ed with it how the
+ * residual of a skipped or bypassed transform was modified (8.6.2, 8.6.5, 8.6.8) */
 enum {
     HEVC_TU_NONE, /* no levels */
     HEVC_TU_DCT,
     HEVC_TU_DST,
     HEVC_TU_SKIP,
-    HEVC_TU_BYPASS
+    HEVC_TU_BYPASS,
+    HEVC_TU_ACROSS = 8, /* RDPCM along rows, implicit or explicit */
+    HEVC_TU_DOWN = 16,  /* RDPCM along columns */
+    HEVC_TU_TURNED = 32 /* levels of a 4x4 block rotated by 180 degrees */
 };
 
 /* frame.part: PartMode, 7.4.9.5 */
@@ -125,7 +130,8 @@ typedef struct hevc_frame {
     const uint8_t *part;         /* PartMode; 0 in skipped units */
     const uint8_t *bypass;       /* cu_transquant_bypass_flag */
     const uint8_t *tu_size;      /* log2 of the luma transform block's size; 0: no transform tree */
-    const uint8_t *tu_kind;      /* HEVC_TU_* of the luma transform block */
+    const uint8_t *tu_kind[3];   /* HEVC_TU_* of the transform block of each plane */
+    const int8_t *res_scale[3];  /* ResScaleVal of Cb and Cr (7.4.9.12); NULL but in 4:4:4 */
     const uint8_t *merge;        /* merge_flag */
     const int8_t *qp[3];         /* QpY, QpCb, QpCr without QpBdOffset */
     const uint8_t *intra_luma;   /* IntraPredModeY; 255 where there is none */
@@ -133,9 +139,16 @@ typedef struct hevc_frame {
     const int16_t *mv;           /* [2][h/4][w/4][2] quarter samples, x y; 0 where unused */
     const int32_t *ref_poc;      /* [2][h/4][w/4] PicOrderCntVal of the reference; INT32_MIN none */
     const int32_t *ref;          /* the same: its decode_order; -1 none, -2 a generated picture */
+    /* scaling lists in force, in up-right diagonal order; NULL: all of 16. Matrices Intra Y, Cb,
+     * Cr, Inter Y, Cb, Cr */
+    const uint8_t *scaling4x4; /* [6][16] */
+    const uint8_t *scaling8x8; /* [3: 8x8, 16x16, 32x32][6][64] */
+    const uint8_t *scaling_dc; /* [2: 16x16, 32x32][6] */
+    const uint32_t *cu_bits;   /* [h/8][w/8] cost of the coding unit in the slice data, 1/256 bit */
     /* per coding tree unit, rows of info.ctu_width */
-    const uint32_t *ctu_bits;  /* cost in the slice data, 1/256 bit */
-    const uint16_t *ctu_slice; /* number of its slice segment in the picture */
+    const uint8_t *ctu_concealed; /* 1: invented, or refers to a picture that never came */
+    const uint32_t *ctu_bits;     /* cost in the slice data, 1/256 bit */
+    const uint16_t *ctu_slice;    /* number of its slice segment in the picture */
     const uint16_t *ctu_tile;
     const int16_t *ctu_sao; /* [3 planes][6]: type (0 none, 1 band, 2 edge), band position or edge
                                class, four offsets */

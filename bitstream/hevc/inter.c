@@ -71,6 +71,6 @@ static void component(hevc_decoder *const dec, const pu_ctx *const pu, const mot
 
 void hevc_predict_inter(hevc_decoder *const dec, const pu_ctx *const pu, const motion *const m) {
     const int planes = dec->active_sps.ChromaArrayType == 0 ? 1 : 3;
-    for (int cIdx = 0; cIdx < planes; cIdx++)
+    for (int cIdx = 0; cIdx < planes && hevc_makes_samples(dec); cIdx++)
         component(dec, pu, m, cIdx);
 }

@@ -257,8 +257,13 @@ typedef struct motion { // of a 4x4 luma block
 typedef struct taps {
     void *prediction[3];
     int32_t *residual[3], *level[3];
-    uint8_t *cu_size, *mode, *part, *bypass, *tu_size, *tu_kind, *merge, *intra_luma, *intra_chroma;
-    int8_t *qp[3];
+    uint8_t *cu_size, *mode, *part, *bypass, *tu_size, *tu_kind[3], *merge, *intra_luma,
+        *intra_chroma;
+    uint32_t *cu_bits;
+    uint8_t *ctu_concealed;
+    int8_t *qp[3], *res_scale[3]; // res_scale: 4:4:4 only, and not of luma
+    bool scaled;                  // scaling_list_enabled_flag
+    scaling_list scaling;
     int16_t *mv;
     int32_t *ref_poc, *ref;
     uint32_t *ctu_bits;
@@ -362,8 +367,10 @@ typedef struct slice_ctx {
     cabac_engine engine;
     contexts ctx, wpp, ds; // now; after the second CTU of a row; at the end of a slice segment
     int CtbAddrInRs, CtbAddrInTs;
-    int slice_index; // into decoder.filters
-    bool error;      // the syntax is broken: the slice segment ends
+    int slice_index;     // into decoder.filters
+    const uint8_t *data; // where the slice data begin
+    uint64_t counted;    // cabac_cost() at the end of the coding unit before
+    bool error;          // the syntax is broken: the slice segment ends
     cu_ctx cu;
     int32_t coeff[32 * 32];         // levels, then scaled coefficients
     int32_t residual[32 * 32];      // of the block
@@ -566,6 +573,7 @@ void hevc_tap_picture(
 void hevc_tap_prediction(const hevc_decoder *dec, int cIdx, int x, int y, int w, int h);
 void hevc_tap_residual(const hevc_decoder *dec, int cIdx, int x, int y, int n, const int32_t *r);
 void hevc_tap_level(const hevc_decoder *dec, int cIdx, int x, int y, int n, const int32_t *level);
+void hevc_tap_transform(const hevc_decoder *dec, const residual_block *r, int kind, int res_scale);
 
 // deblock.c, sao.c
 void hevc_deblock_picture(hevc_decoder *dec);
@@ -581,6 +589,9 @@ bool hevc_kernels_avx2(kernels *k, int sample_size);
 static inline uint8_t *hevc_sample(const hevc_decoder *const dec, const picture *const pic,
                                    const int cIdx, const int x, const int y) {
     return pic->plane[cIdx] + y * pic->stride[cIdx] + (ptrdiff_t)x * dec->k->sample_size;
+}
+static inline bool hevc_makes_samples(const hevc_decoder *const dec) {
+    return !(dec->settings.how & HEVC_NO_SAMPLES);
 }
 static inline int hevc_depth(const sps *const s, const int cIdx) {
     return cIdx == 0 ? s->BitDepthY : s->BitDepthC;

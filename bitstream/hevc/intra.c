@@ -93,6 +93,8 @@ void hevc_predict_intra(hevc_decoder *const dec, const int cIdx, const int x, co
     const sps *const s = &dec->active_sps;
     const int n = 1 << log2, depth = hevc_depth(s, cIdx);
     border b;
+    if (!hevc_makes_samples(dec))
+        return;
     gather_border(dec, cIdx, x, y, log2, &b);
     if (is_smoothed(s, cIdx, log2, mode))
         smooth(&b, n, s->strong_intra_smoothing_enabled_flag && cIdx == 0 && n == 32, depth);

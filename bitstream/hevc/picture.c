@@ -139,9 +139,10 @@ static void lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *c
         t->residual[p] = n > 0 && want & HEVC_TAP_RESIDUAL ? carve(c, n * sizeof(int32_t)) : NULL;
         t->level[p] = n > 0 && want & HEVC_TAP_LEVEL ? carve(c, n * sizeof(int32_t)) : NULL;
         t->qp[p] = carve(c, maps);
+        t->res_scale[p] = p > 0 && dec->active_sps.chroma_format_idc == 3 ? carve(c, maps) : NULL;
     }
-    uint8_t **const of_bytes[] = {&t->cu_size, &t->mode,       &t->part,
-                                  &t->bypass,  &t->tu_size,    &t->tu_kind,
+    uint8_t **const of_bytes[] = {&t->cu_size, &t->mode,       &t->part,        &t->bypass,
+                                  &t->tu_size, &t->tu_kind[0], &t->tu_kind[1],  &t->tu_kind[2],
                                   &t->merge,   &t->intra_luma, &t->intra_chroma};
     for (size_t i = 0; i < sizeof of_bytes / sizeof *of_bytes; i++)
         *of_bytes[i] = carve(c, maps);
@@ -150,6 +151,8 @@ static void lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *c
         t->ref_poc = carve(c, maps * 2 * sizeof *t->ref_poc);
         t->ref = carve(c, maps * 2 * sizeof *t->ref);
     }
+    t->cu_bits = carve(c, maps / 4 * sizeof *t->cu_bits); // coding blocks have 8x8 samples at least
+    t->ctu_concealed = carve(c, dec->ctbs);
     t->ctu_bits = carve(c, dec->ctbs * sizeof *t->ctu_bits);
     t->ctu_slice = carve(c, dec->ctbs * sizeof *t->ctu_slice);
     t->ctu_tile = carve(c, dec->ctbs * sizeof *t->ctu_tile);
@@ -182,6 +185,7 @@ int hevc_taps_get(hevc_decoder *const dec, picture *const pic) {
     if (pic->taps == NULL)
         return HEVC_NOMEM;
     taps *const t = pic->taps;
+    memset(t->ctu_concealed, 0, dec->ctbs);
     memset(t->ctu_bits, 0, dec->ctbs * sizeof *t->ctu_bits);
     for (int p = 0; p < 3; p++) {
         const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p] * sizeof(int32_t);
@@ -325,6 +329,8 @@ void hevc_frame_fill(const picture *const pic, hevc_frame *const f) {
         f->residual[p] = t->residual[p];
         f->level[p] = t->level[p];
         f->qp[p] = t->qp[p];
+        f->tu_kind[p] = t->tu_kind[p];
+        f->res_scale[p] = t->res_scale[p];
         const bool none = p > 0 && c == 0;
         f->width[p] = none ? 0 : pic->info.coded_width >> (p > 0 && (c == 1 || c == 2));
         f->height[p] = none ? 0 : pic->info.coded_height >> (p > 0 && c == 1);
@@ -334,13 +340,19 @@ void hevc_frame_fill(const picture *const pic, hevc_frame *const f) {
     f->part = t->part;
     f->bypass = t->bypass;
     f->tu_size = t->tu_size;
-    f->tu_kind = t->tu_kind;
     f->merge = t->merge;
     f->intra_luma = t->intra_luma;
     f->intra_chroma = t->intra_chroma;
     f->mv = t->mv;
     f->ref_poc = t->ref_poc;
     f->ref = t->ref;
+    if (t->scaled) {
+        f->scaling4x4 = &t->scaling.list4x4[0][0];
+        f->scaling8x8 = &t->scaling.list8x8[0][0][0];
+        f->scaling_dc = &t->scaling.dc[0][0];
+    }
+    f->cu_bits = t->cu_bits;
+    f->ctu_concealed = t->ctu_concealed;
     f->ctu_bits = t->ctu_bits;
     f->ctu_slice = t->ctu_slice;
     f->ctu_tile = t->ctu_tile;

@@ -300,41 +300,50 @@ static void accumulate(int32_t *const r, const int n, const bool vertical) {
         }
 }
 
-static void modify(const slice_ctx *const c, const residual_block *const r, int32_t *const res) {
+// HEVC_TU_* of a block that has levels
+static int kind_of(const slice_ctx *const c, const residual_block *const r) {
+    const sps *const s = c->sps;
+    if (!c->cu.bypass && !r->transform_skip_flag)
+        return c->cu.intra && r->log2 == 2 && r->cIdx == 0 ? HEVC_TU_DST : HEVC_TU_DCT;
+    int kind = c->cu.bypass ? HEVC_TU_BYPASS : HEVC_TU_SKIP;
+    if (s->transform_skip_rotation_enabled_flag && r->log2 == 2 && c->cu.intra)
+        kind |= HEVC_TU_TURNED;
     if (r->explicit_rdpcm_flag)
-        accumulate(res, 1 << r->log2, r->explicit_rdpcm_dir_flag);
-    else if (c->cu.intra && c->sps->implicit_rdpcm_enabled_flag &&
-             (c->cu.bypass || r->transform_skip_flag) &&
+        kind |= r->explicit_rdpcm_dir_flag ? HEVC_TU_DOWN : HEVC_TU_ACROSS;
+    else if (c->cu.intra && s->implicit_rdpcm_enabled_flag &&
              (r->intra_mode == 10 || r->intra_mode == 26))
-        accumulate(res, 1 << r->log2, r->intra_mode == 26);
+        kind |= r->intra_mode == 26 ? HEVC_TU_DOWN : HEVC_TU_ACROSS;
+    return kind;
 }
 
-static void make_residual(hevc_decoder *const dec, const residual_block *const r) {
+static void modify(int32_t *const res, const int n, const int kind) {
+    if (kind & (HEVC_TU_ACROSS | HEVC_TU_DOWN))
+        accumulate(res, n, kind & HEVC_TU_DOWN);
+}
+
+static void make_residual(hevc_decoder *const dec, const residual_block *const r, const int kind) {
     slice_ctx *const c = &dec->slice;
-    const sps *const s = c->sps;
-    const int n = 1 << r->log2, depth = hevc_depth(s, r->cIdx);
-    const bool turn = s->transform_skip_rotation_enabled_flag && n == 4 && c->cu.intra;
+    const int n = 1 << r->log2, depth = hevc_depth(c->sps, r->cIdx);
     if (c->cu.bypass) {
-        if (turn)
+        if (kind & HEVC_TU_TURNED)
             rotate(c->coeff);
         memcpy(c->residual, c->coeff, (size_t)(n * n) * sizeof *c->coeff);
-        modify(c, r, c->residual);
+        modify(c->residual, n, kind);
         return;
     }
     scale(dec, r, depth);
     if (r->transform_skip_flag) {
-        if (turn)
+        if (kind & HEVC_TU_TURNED)
             rotate(c->coeff);
         const int tsShift = 5 + r->log2, bdShift = 20 - depth;
         for (int i = 0; i < n * n; i++)
             c->residual[i] =
                 (int32_t)(((int64_t)c->coeff[i] * (1 << tsShift) + (INT64_C(1) << (bdShift - 1))) >>
                           bdShift);
-        modify(c, r, c->residual);
+        modify(c->residual, n, kind);
         return;
     }
-    const bool is_dst = c->cu.intra && n == 4 && r->cIdx == 0;
-    dec->k->inverse_transform(c->coeff, c->residual, r->log2, is_dst, depth);
+    dec->k->inverse_transform(c->coeff, c->residual, r->log2, kind == HEVC_TU_DST, depth);
 }
 
 // 7.4.9.12, 8.6.6: what luma says about the residual of chroma
@@ -350,6 +359,7 @@ bool hevc_residual_coding(hevc_decoder *const dec, residual_block *const r, cons
     slice_ctx *const c = &dec->slice;
     const int n = 1 << r->log2;
     const size_t size = (size_t)(n * n) * sizeof *c->coeff;
+    int kind = HEVC_TU_NONE;
     if (coded) {
         memset(c->coeff, 0, size);
         if (!parse_levels(c, r)) {
@@ -357,14 +367,19 @@ bool hevc_residual_coding(hevc_decoder *const dec, residual_block *const r, cons
             return false;
         }
         hevc_tap_level(dec, r->cIdx, r->x, r->y, n, c->coeff);
-        make_residual(dec, r);
+        kind = kind_of(c, r);
+        if (hevc_makes_samples(dec))
+            make_residual(dec, r, kind);
     } else if (res_scale != 0) {
         memset(c->residual, 0, size);
     }
-    if (res_scale != 0)
-        cross_component(c, n, res_scale);
     if (!coded && res_scale == 0)
         return true;
+    hevc_tap_transform(dec, r, kind, res_scale);
+    if (!hevc_makes_samples(dec))
+        return true;
+    if (res_scale != 0)
+        cross_component(c, n, res_scale);
     hevc_tap_residual(dec, r->cIdx, r->x, r->y, n, c->residual);
     dec->k->add(hevc_sample(dec, dec->cur, r->cIdx, r->x, r->y), dec->cur->stride[r->cIdx],
                 c->residual, n, hevc_depth(c->sps, r->cIdx));

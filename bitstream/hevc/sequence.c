@@ -13,9 +13,11 @@ void hevc_finish_picture(hevc_decoder *const dec) {
         hevc_conceal_picture(dec);
         if (dec->slice_error)
             pic->concealed_ctus = imax(pic->concealed_ctus, 1);
-        hevc_deblock_picture(dec);
-        hevc_sao_picture(dec);
-        hevc_check_hash(dec, pic);
+        if (hevc_makes_samples(dec)) {
+            hevc_deblock_picture(dec);
+            hevc_sao_picture(dec);
+            hevc_check_hash(dec, pic);
+        }
         hevc_tap_picture(dec);
     }
     dec->slice_error = false;
@@ -84,7 +86,17 @@ static int new_frame(hevc_decoder *const dec, const slice_header *const h) {
     pic->info = dec->info;
     memset(dec->edges, 0, map);
     memset(t->tu_size, 0, map);
-    memset(t->tu_kind, HEVC_TU_NONE, map);
+    for (int p = 0; p < 3; p++) {
+        memset(t->tu_kind[p], HEVC_TU_NONE, map);
+        if (t->res_scale[p] != NULL)
+            memset(t->res_scale[p], 0, map);
+    }
+    const sps *const s = &dec->active_sps;
+    const pps *const p = &dec->active_pps;
+    t->scaled = s->scaling_list_enabled_flag;
+    if (t->scaled)
+        t->scaling = p->scaling_list_data_present_flag ? p->scaling : s->scaling;
+    memset(t->cu_bits, 0, map / 4 * sizeof *t->cu_bits);
     memset(t->merge, 0, map);
     memset(t->intra_luma, NO_MODE, map);
     memset(t->intra_chroma, NO_MODE, map);
@@ -105,6 +117,7 @@ static int start_picture(hevc_decoder *const dec, const slice_header *const h, c
     if ((first && !is_irap(h->nal_unit_type)) ||
         (is_rasl(h->nal_unit_type) && dec->NoRaslOutputFlag)) {
         dec->warnings[HEVC_WARN_DISCARDED_PICTURE]++;
+        dec->next_decode_order += !first; // as where decoding began before
         return HEVC_OK;
     }
     if (is_irap(h->nal_unit_type) && dec->NoRaslOutputFlag)

@@ -30,6 +30,16 @@ void hevc_tap_level(const hevc_decoder *const dec, const int cIdx, const int x, 
         put(dec->cur->taps->level[cIdx], dec->width[cIdx], x, y, n, level);
 }
 
+void hevc_tap_transform(const hevc_decoder *const dec, const residual_block *const r,
+                        const int kind, const int res_scale) {
+    const taps *const t = dec->cur->taps;
+    const int n = 1 << r->log2, sx = r->cIdx == 0 ? 0 : dec->active_sps.sub_x,
+              sy = r->cIdx == 0 ? 0 : dec->active_sps.sub_y;
+    hevc_map_fill(dec, t->tu_kind[r->cIdx], r->x << sx, r->y << sy, n << sx, n << sy, kind);
+    if (res_scale != 0)
+        hevc_map_fill(dec, (uint8_t *)t->res_scale[r->cIdx], r->x, r->y, n, n, res_scale);
+}
+
 // decode_order of a reference, by its PicOrderCntVal
 static int32_t order_of(const hevc_decoder *const dec, const int32_t poc) {
     for (int i = 0; i < dec->n_dpb; i++)

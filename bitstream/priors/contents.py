@@ -7,7 +7,7 @@ import numpy as np
 
 from .reader import PriorsFile
 from .reading import Priors
-from .schema import FIELDS, MB_TYPES, PICTURE_TYPES, TU_TYPES, MbType
+from .schema import MB_TYPES, PICTURE_TYPES, TU_TYPES, MbType
 
 _BATCH = 64  # frames whose maps are held at a time
 
@@ -21,7 +21,7 @@ def sizes(priors: Priors) -> dict[str, dict[str, object]]:
             result[path] = {"shape": list(data.shape), "dtype": str(data.dtype)}
         return result
     with h5py.File(priors.path, "r") as file:
-        for path in FIELDS:
+        for path in priors.fields:
             if path in file:
                 data = file[path]
                 stored = data.id.get_storage_size()

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .chunks import Layout, pack
-from .record import FrameRecord
+from .record import SCALING, FrameRecord
 from .record import record_arrays as arrays_of
-from .schema import FIELDS, PLANE_GROUPS
+from .schema import FIELDS, PLANE_GROUPS, PLANES
 
-_PLANES = frozenset(path for path in FIELDS if path.partition("/")[0] in PLANE_GROUPS)
+_PLANES = frozenset(f"{group}/{plane}" for group in PLANE_GROUPS for plane in PLANES)
+_FILLS = {path: field.fill for fields in FIELDS.values() for path, field in fields.items()}
 
 Stacks = dict[str, tuple[Layout, list[bytes | None] | tuple[np.ndarray, ...]]]
 """Frames in a row: layout and content per dataset. The content is chunks, or the arrays of the
@@ -64,7 +65,7 @@ def pack_record(record: FrameRecord, compression: str, later: Collection[str] = 
 def layouts_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Layout]:
     """Layouts of a frame's datasets."""
     return {
-        path: Layout.of(array.shape, array.dtype, cut=path in _PLANES, fill=FIELDS[path].fill)
+        path: Layout.of(array.shape, array.dtype, cut=path in _PLANES, fill=_FILLS[path])
         for path, array in arrays.items()
     }
 
@@ -93,7 +94,7 @@ def pack_frames(
 
 
 def _without_arrays(record: FrameRecord) -> FrameRecord:
-    small = {"scaling4x4", "scaling8x8"}
+    small = SCALING[record.codec]
     values = record.__dict__.items()
     large = (n for n, v in values if n not in small and isinstance(v, np.ndarray | tuple))
     return record.but(**dict.fromkeys(large))

@@ -9,8 +9,8 @@ import numpy as np
 
 from .chunks import read_region
 from .reading import Priors, is_plane
-from .record import FrameRecord
-from .schema import FIELDS, FORMAT, SCHEMA_VERSION, Field
+from .record import SCALING, FrameRecord
+from .schema import FORMAT, SCHEMA_VERSION, VERSIONS, Field, fields_of
 
 __all__ = ["PriorsError", "PriorsFile"]
 
@@ -61,10 +61,16 @@ class PriorsFile(Priors):
             what = f"its format is {found!r}" if found else "it names no format"
             raise PriorsError(f"{self.path} is an HDF5 file, but not a priors file: {what}")
         version = self.attrs.get("schema_version")
-        if version != SCHEMA_VERSION:
+        codec = self.attrs.get("codec")
+        if version not in VERSIONS.values():
             raise PriorsError(
-                f"{self.path} has schema version {version}, this davd reads version "
+                f"{self.path} has schema version {version}, this davd reads versions 1 to "
                 f"{SCHEMA_VERSION}: extract it again"
+            )
+        if version != VERSIONS.get(str(codec)):
+            raise PriorsError(
+                f"{self.path} has schema version {version} and codec {codec!r}, which do not go "
+                "together: extract it again"
             )
         if self.attrs.get("complete") is not True:
             raise PriorsError(
@@ -81,7 +87,7 @@ class PriorsFile(Priors):
             except OSError as error:
                 raise PriorsError(f"{self.path} is not a readable HDF5 file ({error})") from error
             self._pid, self._sets = os.getpid(), {}
-            for path in FIELDS:
+            for path in fields_of(self._handle.attrs.get("codec")):
                 if path in self._handle:
                     self._sets[path] = self._handle[path]
         return self._handle
@@ -147,23 +153,25 @@ class PriorsFile(Priors):
 
     def _record(self, index: int) -> FrameRecord:
         values: dict[str, object] = {}
-        for path, field in FIELDS.items():
+        for path, field in self.fields.items():
             if field.per_frame and field.record and path in self:
                 row = self.read(path, [index])[0]
                 if is_plane(path):
                     values[field.record] = (*values.get(field.record, ()), row)  # type: ignore[misc]
                 else:
                     values[field.record] = row if row.ndim else row.item()
-        lists = self.scaling_lists(index)
-        return FrameRecord(index=index, scaling4x4=lists[0], scaling8x8=lists[1], **values)
+        codec = str(self.attrs["codec"])
+        values |= zip(SCALING[codec], self.scaling_lists(index), strict=True)
+        return FrameRecord(index=index, codec=codec, **values)
 
-    def scaling_lists(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scaling lists of a frame: uint8 `[6, 16]` and `[6, 64]`, zig-zag order."""
-        for name in ("list4x4", "list8x8"):
-            if name not in self._columns:
-                self._columns[name] = self._dataset(f"scaling/{name}")[:]
+    def scaling_lists(self, index: int) -> tuple[np.ndarray, ...]:
+        """Scaling lists of a frame, a row of each dataset `scaling/*`."""
+        paths = [path for path in self.fields if path.startswith("scaling/")]
+        for path in paths:
+            if path not in self._columns:
+                self._columns[path] = self._dataset(path)[:]
         row = self.column("scaling")[index]
-        return self._columns["list4x4"][row], self._columns["list8x8"][row]
+        return tuple(self._columns[path][row] for path in paths)
 
     def audio(self) -> tuple[np.ndarray, int, float] | None:
         """The sound, if any: int16 `[S]`, samples a second, time of the first in seconds."""

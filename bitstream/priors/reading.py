@@ -9,7 +9,7 @@ from typing import Any, Self, overload
 import numpy as np
 
 from .record import FrameRecord
-from .schema import FIELDS, PLANE_GROUPS, PLANES, Field
+from .schema import CHROMA_FORMATS, PLANE_GROUPS, PLANES, Field, Grid, fields_of
 
 Box = tuple[int, int, int, int]
 Index = int | slice | Sequence[int] | np.ndarray
@@ -118,8 +118,8 @@ class Priors(ABC):
         """
 
     @abstractmethod
-    def scaling_lists(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scaling lists of a frame: uint8 `[6, 16]` and `[6, 64]`, zig-zag order."""
+    def scaling_lists(self, index: int) -> tuple[np.ndarray, ...]:
+        """Scaling lists of a frame, a row of each dataset `scaling/*`."""
 
     @abstractmethod
     def audio(self) -> tuple[np.ndarray, int, float] | None:
@@ -197,7 +197,7 @@ class Priors(ABC):
         return self._record(k)
 
     def _stack(self, path: str) -> Stack:
-        field = FIELDS.get(path)
+        field = self.fields.get(path)
         if field is None or path not in self.keys():
             raise KeyError(f"{self.path} has no {path!r}; it has {', '.join(self.keys())}")
         if not field.per_frame:
@@ -209,10 +209,22 @@ class Priors(ABC):
         return Stack(path, (len(self), *shape), dtype, attrs, lambda rows: self.read(path, rows))
 
     @property
+    def fields(self) -> dict[str, Field]:
+        """The datasets that the schema has for the codec, by name."""
+        return fields_of(self.attrs["codec"])
+
+    @property
     def coded_size(self) -> tuple[int, int]:
         """Height and width of a coded luma plane."""
-        rows, columns = self._layout(FIELDS["mb/type"])[0]
-        return rows * 16, columns * 16
+        path, side = ("cu/size", 4) if self.attrs["codec"] == "hevc" else ("mb/type", 16)
+        rows, columns = self._layout(self.fields[path])[0]
+        return rows * side, columns * side
+
+    @property
+    def grid(self) -> Grid:
+        """How its pictures are cut up."""
+        chroma = CHROMA_FORMATS.index(str(self.attrs["chroma_format"]))
+        return Grid(self.coded_size, chroma, int(self.attrs.get("ctu_size", 16)))
 
     @property
     def crop(self) -> tuple[slice, slice]:
@@ -281,9 +293,9 @@ class Priors(ABC):
             IndexError: A frame that is not there.
             ValueError: A box that leaves the frame, or that does not fall on this dataset's grid.
         """
-        field = FIELDS.get(path)
+        field = self.fields.get(path)
         if field is None or not field.per_frame or path not in self.keys():
-            there = [p for p, f in FIELDS.items() if f.per_frame and p in self.keys()]
+            there = [p for p, f in self.fields.items() if f.per_frame and p in self.keys()]
             raise KeyError(f"{self.path} has no {path!r}; it has {', '.join(there)}")
         count = len(self)
         if frames is None or isinstance(frames, slice):
@@ -294,26 +306,24 @@ class Priors(ABC):
         if len(field.shape) == 1:
             return self.column(path.partition("/")[2])[numbers]
         shape, dtype = self._layout(field)
-        where = self._region(path, shape, box)
+        where = self._region(field, shape, box)
         if not numbers:
             return np.empty((0, *(s.stop - s.start for s in where)), dtype)
         return self._rows(field, numbers, where)
 
-    def _region(self, path: str, shape: tuple[int, ...], box: Box | None) -> tuple[slice, ...]:
+    def _region(self, field: Field, shape: tuple[int, ...], box: Box | None) -> tuple[slice, ...]:
         """What a box of luma samples covers of a row; motion has axes before and behind."""
         where = [slice(0, side) for side in shape]
         if box is None:
             return tuple(where)
-        axis = int(path.startswith("motion/"))
-        for k, (coded, start, length) in enumerate(
-            zip(self.coded_size, box[:2], box[2:], strict=True), axis
-        ):
-            if start < 0 or length <= 0 or start + length > coded:
+        sides = zip(self.coded_size, field.step(self.grid), box[:2], box[2:], strict=True)
+        for k, (coded, step, start, length) in enumerate(sides, field.place):
+            end = start + length
+            if start < 0 or length <= 0 or end > coded:
                 raise ValueError(f"box {box} leaves the coded frame of {self.coded_size}")
-            step = coded // shape[k]
-            if start % step or length % step:
-                raise ValueError(f"box {box} is not on the {step}-sample grid of {path}")
-            where[k] = slice(start // step, (start + length) // step)
+            if start % step or (end % step and end < coded):
+                raise ValueError(f"box {box} is not on the {step}-sample grid of {field.path}")
+            where[k] = slice(start // step, -(-end // step))
         return tuple(where)
 
     def summary(self) -> dict[str, object]:

@@ -9,17 +9,22 @@ import numpy as np
 from .schema import FIELDS, PLANE_GROUPS, PLANES, Field
 
 
-def _attributes() -> dict[str, list[Field]]:
-    """Datasets by the attribute of a record that holds a row of theirs, in the schema's order."""
-    found: dict[str, list[Field]] = {}
-    for item in FIELDS.values():
-        if item.record:
-            found.setdefault(item.record, []).append(item)
+def _attributes() -> dict[str, dict[str, list[Field]]]:
+    """Datasets by the attribute of a record that holds a row of theirs, and by codec."""
+    found: dict[str, dict[str, list[Field]]] = {}
+    for codec, fields in FIELDS.items():
+        for item in fields.values():
+            if item.record:
+                found.setdefault(item.record, {}).setdefault(codec, []).append(item)
     return found
 
 
 _FIELDS = _attributes()
-FACTS = tuple(name for name, (first, *_) in _FIELDS.items() if first.shape == ("N",))
+FACTS = tuple(
+    name
+    for name, by_codec in _FIELDS.items()
+    if all(first.shape == ("N",) for first, *_ in by_codec.values())
+)
 ARRAYS = tuple(name for name in _FIELDS if name not in FACTS)
 
 
@@ -39,13 +44,22 @@ def _text() -> str:
         "",
         "Attributes:",
         "    index: place in display order, from 0 in the file (or in the range asked for).",
+        "    codec: whose attributes it has, h264 or hevc.",
     ]
-    for name, (first, *more) in _FIELDS.items():
-        text = first.description.partition(": ")[2] if more else first.description
-        shape = ", ".join(str(n) for n in first.shape[1:])
-        kind = f"{first.dtype} [{shape}]" if shape else "a number"
-        lines.append(f"    {name}: {text} ({'planes y, cb, cr, each ' if more else ''}{kind}).")
+    for name, by_codec in _FIELDS.items():
+        texts = [f"{_described(fields)}" for fields in by_codec.values()]
+        if len(set(texts)) > 1 or len(by_codec) < len(FIELDS):
+            texts = [f"{codec}: {text}" for codec, text in zip(by_codec, texts, strict=True)]
+        lines.append(f"    {name}: {'; '.join(dict.fromkeys(texts))}.")
     return "\n".join(lines)
+
+
+def _described(fields: list[Field]) -> str:
+    first, *more = fields
+    text = first.description.partition(": ")[2] if more else first.description
+    shape = ", ".join(str(n) for n in first.shape[1:])
+    kind = f"{first.dtype} [{shape}]" if shape else "a number"
+    return f"{text} ({'planes y, cb, cr, each ' if more else ''}{kind})"
 
 
 if TYPE_CHECKING:
@@ -54,6 +68,7 @@ if TYPE_CHECKING:
         """The attributes are those of the schema; a type checker knows planes from the rest."""
 
         index: int
+        codec: str
         pts: int
         time: float
         decode_order: int
@@ -77,6 +92,7 @@ else:
         "FrameRecord",
         [
             ("index", int),
+            ("codec", str, field(default="h264", kw_only=True)),
             *((name, Any, field(default=0, kw_only=True)) for name in FACTS),
             *((name, Any, field(default=None, kw_only=True)) for name in ARRAYS),
         ],
@@ -87,14 +103,20 @@ else:
     )
 
 
-_PLACES = [  # name, attribute of a record and number of the plane, of all datasets of arrays
-    (f.path, f.record, PLANES.index(f.path.split("/")[1]) if f.record in PLANE_GROUPS else None)
-    for f in FIELDS.values()
-    if f.per_frame and f.record in ARRAYS
-]
-
-
-_PLACE_OF = {path: (name, plane) for path, name, plane in _PLACES}
+_PLACES = {  # by codec: name, attribute of a record and number of the plane, of datasets of arrays
+    codec: [
+        (f.path, f.record, PLANES.index(f.path.split("/")[1]) if f.record in PLANE_GROUPS else None)
+        for f in fields.values()
+        if f.per_frame and f.record in ARRAYS
+    ]
+    for codec, fields in FIELDS.items()
+}
+_PLACE_OF = {path: (name, plane) for places in _PLACES.values() for path, name, plane in places}
+SCALING = {
+    codec: tuple(f.record for f in fields.values() if f.path.startswith("scaling/"))
+    for codec, fields in FIELDS.items()
+}
+"""Attributes that hold the scaling lists of a frame, by codec."""
 
 
 def record_array(record: FrameRecord, path: str) -> np.ndarray:
@@ -107,7 +129,7 @@ def record_array(record: FrameRecord, path: str) -> np.ndarray:
 def record_arrays(record: FrameRecord) -> dict[str, np.ndarray]:
     """The arrays of a frame record under the names of their datasets, those that it has."""
     arrays: dict[str, np.ndarray] = {}
-    for path, name, plane in _PLACES:
+    for path, name, plane in _PLACES.get(record.codec, _PLACES["h264"]):
         value = getattr(record, name)
         if plane is not None and value is not None:
             value = value[plane] if plane < len(value) else None

@@ -15,11 +15,11 @@ from .chunks import COMPRESSIONS, Layout, pack, pack_deep, write_chunks
 from .objects import add_attribute, create_dataset
 from .packing import PackedFrame, Stacks, fit, layouts_of, pack_frames
 from .part import check_output, make_part
-from .record import FrameRecord
+from .record import SCALING, FrameRecord
 from .record import record_arrays as arrays_of
-from .schema import ATTRIBUTES, FIELDS, FORMAT, SCHEMA_VERSION
+from .schema import FORMAT, VERSIONS, attributes_of, fields_of
 
-_OWN_ATTRIBUTES = {"format", "schema_version", "codec", "complete"}
+_OWN_ATTRIBUTES = {"format", "schema_version", "complete"}
 _ROWS = 1024  # rows of frames/* that are kept before they are written
 _ROOM = 64  # frames by which the stacks grow; a multiple of every chunk depth
 _STREAM = 65536  # samples or bytes of sound in a chunk
@@ -46,8 +46,8 @@ class PriorsWriter:
 
         Args:
             path: The final name.
-            attributes: The root attributes of `schema.ATTRIBUTES`, without `format`,
-                `schema_version`, `codec` and `complete`; `pixels` is true unless told.
+            attributes: The root attributes of `schema.attributes_of` the codec, without `format`,
+                `schema_version` and `complete`; `codec` is h264 and `pixels` true unless told.
             compression: `gzip`, `blosc` or `none`.
             threads: Threads that compress beside the caller's; 0 compresses in the caller's.
             overwrite: Replace an existing file.
@@ -62,9 +62,11 @@ class PriorsWriter:
             known = ", ".join(COMPRESSIONS)
             raise ValueError(f"compression {compression!r}: must be one of {known}")
         check_output(self.path, overwrite=overwrite)
-        attributes = {"pixels": True, **attributes}
-        wanted = set(ATTRIBUTES) - _OWN_ATTRIBUTES
-        if wanted != set(attributes):
+        attributes = {"codec": "h264", "pixels": True, **attributes}
+        self.codec = str(attributes["codec"])
+        self._fields = fields_of(self.codec)
+        wanted = set(attributes_of(self.codec)) - _OWN_ATTRIBUTES
+        if wanted != set(attributes) or self.codec not in VERSIONS:
             raise ValueError(f"attributes missing or unknown: {sorted(wanted ^ set(attributes))}")
         self.compression = compression
         self.frames = 0
@@ -78,16 +80,16 @@ class PriorsWriter:
         self._deep: dict[str, deque[np.ndarray]] = {}
         self._deep_written: dict[str, int] = {}
         self._rows: dict[str, list[object]] = {
-            f.path: [] for f in FIELDS.values() if f.per_frame and len(f.shape) == 1
+            f.path: [] for f in self._fields.values() if f.per_frame and len(f.shape) == 1
         }
         self._rows_written = 0
         self._written = 0  # frames whose arrays have been written
         self._room = 0
-        self._scaling: dict[tuple[bytes, bytes], int] = {}
+        self._scaling: dict[tuple[bytes, ...], int] = {}
         self._part = make_part(self.path)
         try:
             self._file = h5py.File(self._part, "w")
-            own = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "codec": "h264"}
+            own = {"format": FORMAT, "schema_version": VERSIONS[self.codec], "codec": self.codec}
             for name, value in (own | dict(attributes) | {"complete": False}).items():
                 add_attribute(self._file, name, value)
         except BaseException:  # interrupted: nobody knows of the part file yet
@@ -98,7 +100,8 @@ class PriorsWriter:
         """Add the next frame.
 
         Raises:
-            ValueError: Its arrays are not of the first frame's shapes, types and names.
+            ValueError: Its arrays are not of the first frame's shapes, types and names, or it is
+                of another codec.
             OSError: The disk is full, or the like.
         """
         arrays = arrays_of(record)
@@ -113,6 +116,8 @@ class PriorsWriter:
 
     def _begin_frame(self, record: FrameRecord, layouts: dict[str, Layout]) -> None:
         """Check the layouts against those of the first frame and note the frame's row."""
+        if record.codec != self.codec:
+            raise ValueError(f"frame {self.frames} is of {record.codec}, the file of {self.codec}")
         if self.frames == 0:
             self._create(layouts)
         elif layouts != self._layouts:
@@ -175,7 +180,7 @@ class PriorsWriter:
 
     def _create(self, layouts: dict[str, Layout]) -> None:
         self._layouts = layouts
-        for field in FIELDS.values():
+        for field in self._fields.values():
             dtype = np.dtype(field.dtype) if field.dtype[0] not in "sd" else None
             if field.values:
                 dtype = h5py.enum_dtype(field.values, basetype=dtype)
@@ -195,7 +200,7 @@ class PriorsWriter:
             self._describe(dataset)
 
     def _describe(self, dataset: h5py.Dataset) -> None:
-        field = FIELDS[dataset.name.lstrip("/")]
+        field = self._fields[dataset.name.lstrip("/")]
         add_attribute(dataset, "description", field.description)
         if field.units:
             add_attribute(dataset, "units", field.units)
@@ -218,12 +223,12 @@ class PriorsWriter:
         self._deep_written[path] = first + len(stack)
 
     def _add_row(self, record: FrameRecord) -> None:
-        lists = (record.scaling4x4.tobytes(), record.scaling8x8.tobytes())
+        lists = tuple(getattr(record, name).tobytes() for name in SCALING[self.codec])
         row = self._scaling.setdefault(lists, len(self._scaling))
         if row > 255:
             raise ValueError("more than 256 different sets of scaling lists")
         for path, values in self._rows.items():
-            name = FIELDS[path].record
+            name = self._fields[path].record
             values.append(getattr(record, name) if name else row)
 
     def _write_rows(self, count: int) -> None:
@@ -304,9 +309,11 @@ class PriorsWriter:
         if self.frames > self._rows_written:
             self._write_rows(self.frames - self._rows_written)
         self._resize(self.frames)
-        for i, (path, length) in enumerate((("scaling/list4x4", 16), ("scaling/list8x8", 64))):
-            lists = [np.frombuffer(key[i], np.uint8).reshape(6, length) for key in self._scaling]
-            self._describe(self._file.create_dataset(path, data=np.stack(lists)))
+        scaling = [f for f in self._fields.values() if f.path.startswith("scaling/")]
+        for i, field in enumerate(scaling):
+            shape = field.shape[1:]
+            lists = [np.frombuffer(key[i], np.uint8).reshape(shape) for key in self._scaling]
+            self._describe(self._file.create_dataset(field.path, data=np.stack(lists)))
         for name, value in attributes.items():
             self._file.attrs.modify(name, value)
         self._file.flush()
