@@ -35,7 +35,7 @@ class Sample:
     """Frames in a row, cut from the coded picture on its 16-sample grid.
 
     With a batch every tensor has one more leading axis, `B`. Names and values of the maps are
-    those of the priors file.
+    those of the priors file. Maps of one codec are absent in samples of the other.
     """
 
     decoded: Planes
@@ -49,7 +49,7 @@ class Sample:
     level: Planes | None = None
     """int16 or int32 `[T, H, W]`: transform coefficient levels."""
     qp_y: Tensor | None = None
-    """int8 `[T, H/16, W/16]`: QP of luma per macroblock."""
+    """int8 `[T, H/16, W/16]`: QP of luma; of HEVC `[T, H/4, W/4]`, and so those of chroma."""
     qp_cb: Tensor | None = None
     """int8 `[T, H/16, W/16]`."""
     qp_cr: Tensor | None = None
@@ -66,10 +66,32 @@ class Sample:
     """int16 `[T, 4, H/4, W/4]`: motion to the frame before and after, see `motion.flow`."""
     history: Tensor | None = None
     """uint8 `[T, 2, H/4, W/4]`: QP when last coded and age, see `motion.History`."""
+    cu_size: Tensor | None = None
+    """uint8 `[T, H/4, W/4]`, HEVC: log2 of the coding block's side."""
+    cu_mode: Tensor | None = None
+    """uint8 `[T, H/4, W/4]`, HEVC: how the coding unit is predicted."""
+    cu_bypass: Tensor | None = None
+    """bool `[T, H/4, W/4]`, HEVC: cu_transquant_bypass_flag."""
+    tu_size: Tensor | None = None
+    """uint8 `[T, H/4, W/4]`, HEVC: log2 of the luma transform block's side, 0 without one."""
+    tu_kind: Tensor | None = None
+    """uint8 `[T, H/4, W/4]`, HEVC: what makes the residual of luma."""
+    tu_kind_cb: Tensor | None = None
+    """uint8 `[T, H/4, W/4]`, HEVC."""
+    tu_kind_cr: Tensor | None = None
+    """uint8 `[T, H/4, W/4]`, HEVC."""
+    res_scale_cb: Tensor | None = None
+    """int8 `[T, H/4, W/4]`, HEVC in 4:4:4: ResScaleVal."""
+    res_scale_cr: Tensor | None = None
+    """int8 `[T, H/4, W/4]`, HEVC in 4:4:4."""
+    picture_type: Tensor | None = None
+    """uint8 `[T, 1, 1]`, HEVC: I 0, P 1, B 2."""
     scaling4x4: Tensor | None = None
-    """uint8 `[T, 6, 16]`: scaling lists, zig-zag order."""
+    """uint8 `[T, 6, 16]`: scaling lists, in the order of the priors file."""
     scaling8x8: Tensor | None = None
-    """uint8 `[T, 6, 64]`."""
+    """uint8 `[T, 6, 64]`; of HEVC `[T, 18, 64]`: 8x8, 16x16, 32x32."""
+    scaling_dc: Tensor | None = None
+    """uint8 `[T, 2, 6]`, HEVC."""
     sound: Tensor | None = None
     """float32 `[T, 21, F]`: features around each frame; None: the network hears silence."""
     face: Tensor | None = None
@@ -160,7 +182,8 @@ def blinded(sample: Sample, *, priors: bool) -> Sample:
     history = zeros(4, torch.uint8, 2)
     history[..., 1, :, :] = OLDEST
     if not priors and sample.qp_y is not None:
-        qp = sample.qp_y.repeat_interleave(4, -2).repeat_interleave(4, -1)
+        times = history.shape[-1] // sample.qp_y.shape[-1]
+        qp = sample.qp_y.repeat_interleave(times, -2).repeat_interleave(times, -1)
         history[..., 0, :, :] = qp.to(torch.uint8)
     changes["history"] = history
     if priors:
@@ -168,9 +191,10 @@ def blinded(sample: Sample, *, priors: bool) -> Sample:
         changes |= {
             "prediction": sample.decoded,
             "residual": sample.decoded.map(lambda plane: torch.zeros_like(plane, dtype=kind)),
-            "qp_y": zeros(16, torch.int8),
+            "qp_y": zeros(4, torch.int8),
             "tu": zeros(4, torch.uint8),
-            "mb_type": zeros(16, torch.uint8) + 5,  # P, one vector
+            "mb_type": zeros(4, torch.uint8) + 5,  # P, one vector
+            "cu_mode": None,
         }
     return dataclasses.replace(sample, **changes)  # type: ignore[arg-type]
 

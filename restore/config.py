@@ -13,7 +13,9 @@ from typing import Any, get_args, get_origin
 
 NETWORKS = ("davd", "recurrent", "dscnn", "dkfn", "mfqe", "edvr", "basicvsrpp")
 CARRIES = ("none", "neighbours", "forward", "both")
-CELLS = ("none", "paper", "coded", "deadzone", "trellis", "auto", "calibrated")
+CELLS = (
+    "none", "paper", "coded", "deadzone", "signhide", "trellis", "rdoq", "auto", "calibrated",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +57,7 @@ class DataConfig:
     """What a training sample is cut from."""
 
     index: tuple[str, ...] = ()  # work folders made by davd-prepare, or their index.json
+    codec: str = "h264"  # of the coded clips, "h264" or "hevc", as their work folders say
     crf: tuple[int, ...] = (42,)  # encodes to draw from; named twice, twice as often (paper: one)
     crop: int = 64  # samples, a multiple of 16, so that no transform unit is cut
     frames: int = 7  # frames read per sample; `frames - 2 * radius` of them are restored
@@ -197,6 +200,7 @@ def _check(config: Config) -> None:
         "network.colour": (network.colour, ("rgb", "ycbcr")),
         "network.carry": (network.carry, CARRIES),
         "network.cell": (network.cell, CELLS),
+        "data.codec": (data.codec, ("h264", "hevc")),
         "data.sound": (data.sound, ("right", "silent", "exchanged", "shifted")),
         "train.optimizer": (train.optimizer, ("adam", "muon")),
         "train.schedule": (train.schedule, ("constant", "cosine")),

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import torch
 from davd.data.sample import Planes, Sample
+from davd.restore.projection.h264 import H264Tensors
 from davd.restore.projection.transforms import UnitMaps, integer_residual
-from davd.restore.projection.units import MAPS, PriorsTensors, to_display_rows, to_macroblock_rows
+from davd.restore.projection.units import PriorsTensors, to_display_rows, to_macroblock_rows
 
 CHROMA = {"4:0:0": (0, 0), "4:2:0": (8, 8), "4:2:2": (16, 8), "4:4:4": (16, 16)}
 TYPES = {0: (0, 4, 5, 9, 12), 1: (0, 5, 8, 14), 2: (1, 5, 11), 3: (2,), 4: (3,)}  # per transform
@@ -135,7 +136,11 @@ def sample_of(priors: PriorsTensors, batch: int, **more: Planes) -> Sample:
         name: Planes(*(shaped(plane) for plane in getattr(priors, name)))
         for name in ("prediction", "residual", "level")
     }
-    maps = {name: shaped(getattr(priors, name)) for name in MAPS if not name.startswith("qp_")}
+    maps = {
+        name: shaped(getattr(priors, name))
+        for name in H264Tensors.SAMPLE
+        if not name.startswith("qp_")
+    }
     qp = {f"qp_{name}": shaped(q) for name, q in zip(("y", "cb", "cr"), priors.qp, strict=True)}
     extra = {name: planes.map(shaped) for name, planes in more.items()}
     return Sample(decoded=groups["prediction"], **groups, **maps, **qp, **extra)

@@ -12,8 +12,9 @@ from davd.bitstream.priors.schema import ATTRIBUTES
 from davd.bitstream.priors.writer import PriorsWriter
 from davd.data.sample import Planes
 from davd.restore.projection.audit import Auditor, audit_files, source_frames
-from davd.restore.projection.calibrate import SHAPE, Calibration, fit_cells, level_errors
+from davd.restore.projection.calibrate import Calibration, fit_cells, level_errors
 from davd.restore.projection.cells import CellTable, make_cells
+from davd.restore.projection.h264 import H264Tensors
 from davd.restore.projection.project import consistency
 from davd.restore.projection.units import PriorsTensors
 from random_priors import CHROMA, encoded, sample_of
@@ -87,7 +88,7 @@ def test_calibration_finds_the_dead_zone() -> None:
         calibration.add(as_intra(priors), source)
     tail = 0.02
     table = CellTable.from_tensors(calibration.table(tail).tensors())
-    assert table is not None and table.below.shape == SHAPE
+    assert table is not None and table.below.shape == H264Tensors.classes()
     for group in (0, 2, 3):  # 4x4, Intra16x16, chroma: AC coefficients of nonzero level
         below, above = table.below[group, 0, 1, 1:16], table.above[group, 0, 1, 1:16]
         assert (below - 21 / 64).abs().max() < 0.05

@@ -16,10 +16,8 @@ import pytest
 import torch
 from clips import picture
 from davd.bitstream.extract import iterate
-from davd.restore.projection.calibrate import SHAPE
 from davd.restore.projection.cells import Cells, CellTable, PlaneCells, make_cells
 from davd.restore.projection.project import consistency, project
-from davd.restore.projection.transforms import integer_residual
 from davd.restore.projection.units import PriorsTensors
 from random_priors import random_planes
 from torch import Tensor
@@ -129,7 +127,7 @@ def test_the_kinds_are_what_they_are_called(stream: Stream, request: pytest.Fixt
 
 def test_integer_path_equals_the_decoder(stream: Stream) -> None:
     for plane, stored in enumerate(stream.priors.residual):
-        assert torch.equal(integer_residual(stream.priors, plane), stored.int())
+        assert torch.equal(stream.priors.integer_residual(plane), stored.int())
 
 
 @pytest.mark.parametrize("name", ["paper", "trellis", "auto"])
@@ -157,7 +155,7 @@ def test_idempotent_and_inside_the_cell(stream: Stream, name: str) -> None:
 
 
 def test_cells_of_no_width_give_the_decoders_samples(stream: Stream) -> None:
-    nothing = CellTable(torch.zeros(SHAPE), torch.zeros(SHAPE))
+    nothing = CellTable(torch.zeros(stream.priors.classes()), torch.zeros(stream.priors.classes()))
     cells = make_cells(stream.priors, "calibrated", table=nothing)
     planes = random_planes(stream.priors, 6, spread=9.0)
     wanted = decoded_samples(stream.priors, torch.float32)

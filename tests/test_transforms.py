@@ -8,7 +8,7 @@ import pytest
 import torch
 from davd.bitstream import UnsupportedStreamError
 from davd.bitstream.extract import iterate
-from davd.restore.projection.cells import ROUNDING
+from davd.restore.projection.h264 import H264Tensors
 from davd.restore.projection.transforms import UnitMaps, core, integer_residual, norm_adjust, zigzag
 from davd.restore.projection.units import PriorsTensors, to_display_rows, to_macroblock_rows
 from random_priors import CHROMA, random_arrays, random_priors
@@ -212,7 +212,7 @@ def test_integer_path_rounds_the_linear_map(chroma: str) -> None:
                 priors.level[plane].double()
             )
             error = to_macroblock_rows(priors.residual[plane], field) - exact
-            assert error.abs().max() < ROUNDING
+            assert error.abs().max() < H264Tensors.ROUNDING
 
 
 def test_linear_maps_are_linear_and_their_gradient_is_the_map() -> None:

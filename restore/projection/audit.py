@@ -15,13 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...bitstream import PriorsFile
-from .cells import CELLS, FREQUENCIES, GROUPS, MODES, Cells, CellTable, class_index, make_cells
+from .cells import CELLS, Cells, CellTable, make_cells
 from .project import outside, project
-from .units import PLANES, PriorsTensors
+from .units import FREQUENCIES, MODES, PLANES, PriorsTensors
 
 AUDITED = ("paper", "coded", "deadzone", "trellis", "auto")
-CLASSES = len(GROUPS) * len(MODES) * 2
-FIXED = CLASSES  # I_PCM, lossless and the like: no cell, come out as decoded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +27,7 @@ class AuditRow:
     """Coefficients of one class."""
 
     group: str
-    """Transform, one of `GROUPS`."""
+    """Kind of transform, one of the codec's `PriorsTensors.GROUPS`."""
     mode: str
     """`intra`, `inter`, or `uncoded`: in a unit without levels."""
     levels: str
@@ -107,8 +105,9 @@ class Auditor:
         self._names, self._encoder, self._table, self._crop = tuple(cells), encoder, table, crop
         self._chosen = ""
         self._frames = 0
-        self._counts = torch.zeros(CLASSES + 1, dtype=torch.int64)
-        self._outside = {name: torch.zeros(CLASSES + 1, dtype=torch.int64) for name in cells}
+        self._groups: tuple[str, ...] = ()
+        self._counts = torch.zeros(1, dtype=torch.int64)  # the last: come out as decoded
+        self._outside: dict[str, Tensor] = {}
         self._squares: dict[tuple[str, int], float] = {}
         self._samples: dict[int, int] = {}
 
@@ -122,9 +121,14 @@ class Auditor:
             source: What was encoded: integer planes `[B, Hp, Wp]` of coded size.
             decoded: The decoder's output, likewise.
         """
+        if not self._groups:
+            self._groups = priors.GROUPS
+            places = math.prod(priors.classes()[:3]) + 1
+            self._counts = torch.zeros(places, dtype=torch.int64)
+            self._outside = {name: torch.zeros_like(self._counts) for name in self._names}
         peaks = [(1 << priors.depth(plane)) - 1 for plane in range(len(priors.level))]
         planes = [plane.float() / peak for plane, peak in zip(source, peaks, strict=True)]
-        classes = [class_index(priors, p) // FREQUENCIES for p in range(len(priors.level))]
+        classes = [priors.class_index(p) // FREQUENCIES for p in range(len(priors.level))]
         for name in self._names:
             cells = make_cells(priors, name, encoder=self._encoder, table=self._table)
             if name == "auto":
@@ -136,18 +140,18 @@ class Auditor:
             self._add_error("", index, priors, was, plane.float() / peaks[index])
             shown = self._shown(was, index, priors)
             self._samples[index] = self._samples.get(index, 0) + shown.numel()
-        self._frames += len(priors.mb_type)
+        self._frames += len(priors)
 
     def result(self) -> Audit:
         """All that was taken so far."""
         rows = []
-        for index in range(CLASSES):
+        for index in range(len(self._counts) - 1):
             count = int(self._counts[index])
             if count:
                 group, mode = divmod(index // 2, len(MODES))
                 wrong = {name: int(self._outside[name][index]) for name in self._names}
                 levels = "nonzero" if index % 2 else "zero"
-                rows.append(AuditRow(GROUPS[group], MODES[mode], levels, count, wrong))
+                rows.append(AuditRow(self._groups[group], MODES[mode], levels, count, wrong))
         tables = {name: self._psnr(name) for name in ("", *self._names)}
         total = int(self._counts.sum())
         decoded = tables.pop("")
@@ -161,16 +165,16 @@ class Auditor:
             outside(planes, cells), cells.planes, classes, strict=True
         ):
             fixed = (of_plane.low == 0) & (of_plane.high == 0)
-            index = torch.where(fixed, FIXED, index)
+            places = len(self._counts)
+            index = torch.where(fixed, places - 1, index)
             if first:
-                self._counts += torch.bincount(index.flatten(), minlength=CLASSES + 1)
-            self._outside[name] += torch.bincount(index[wrong], minlength=CLASSES + 1)
+                self._counts += torch.bincount(index.flatten(), minlength=places)
+            self._outside[name] += torch.bincount(index[wrong], minlength=places)
 
     def _shown(self, plane: Tensor, index: int, priors: PriorsTensors) -> Tensor:
-        height, width = priors.macroblock(index)
         rows, columns = (
-            slice(*(None if v is None else v * size // 16 for v in (cut.start, cut.stop)))
-            for cut, size in zip(self._crop, (height, width), strict=True)
+            slice(*(None if v is None else v // step for v in (cut.start, cut.stop)))
+            for cut, step in zip(self._crop, priors.steps(index), strict=True)
         )
         return plane[:, rows, columns]
 
@@ -278,11 +282,11 @@ def _source_planes(
 
 
 def _pad(planes: Tensor, index: int, priors: PriorsTensors, file: PriorsFile) -> Tensor:
-    block = priors.macroblock(index)
+    steps = priors.steps(index)
     coded = priors.level[index].shape[1:]
     margins = []
-    for size, cut, total, shown in zip(block, file.crop, coded, planes.shape[1:], strict=True):
-        start, stop = cut.start * size // 16, cut.stop * size // 16
+    for step, cut, total, shown in zip(steps, file.crop, coded, planes.shape[1:], strict=True):
+        start, stop = cut.start // step, cut.stop // step
         if shown != stop - start:
             raise ValueError(f"{PLANES[index]} planes of the source are {tuple(planes.shape[1:])}; "
                              f"{file.path} shows {stop - start} of {total} samples")  # fmt: skip

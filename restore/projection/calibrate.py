@@ -7,24 +7,22 @@
 
 or `fit_cells(loader)`.
 
-A class is a transform (4x4, 8x8, Intra16x16, chroma), intra or inter macroblock or a unit without
+A class is a kind of transform (`PriorsTensors.GROUPS`), intra or inter block or a unit without
 levels, zero or nonzero level, and a frequency. Per class the errors are counted in a histogram, so
 that memory does not grow with the data, and the table holds the quantiles that leave a share `tail`
 of the coefficients outside.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from ...data.sample import Sample
-from .cells import FREQUENCIES, GROUPS, MODES, CellTable, class_index, decoded_exactly
-from .transforms import UnitMaps
+from .cells import CellTable, decoded_exactly
 from .units import PriorsTensors, to_macroblock_rows
 
-SHAPE = (len(GROUPS), len(MODES), 2, FREQUENCIES)
-CLASSES = len(GROUPS) * len(MODES) * 2 * FREQUENCIES
 LIMIT = 4.0  # steps: errors beyond it are counted together, and a quantile there is no bound
 PER_STEP = 64  # bins in a step
 BINS = int(2 * LIMIT * PER_STEP)
@@ -36,7 +34,8 @@ class Calibration:
 
     def __init__(self) -> None:
         """Start with nothing counted."""
-        self._counts = torch.zeros(CLASSES, BINS + 2, dtype=torch.int64)
+        self._shape = (0, 0, 0, 0)
+        self._counts = torch.zeros(0, BINS + 2, dtype=torch.int64)
 
     def add(self, priors: PriorsTensors, source: Sequence[Tensor]) -> None:
         """Count the errors of some frames.
@@ -44,11 +43,19 @@ class Calibration:
         Args:
             priors: Of `B` frames.
             source: What was encoded: integer planes `[B, Hp, Wp]` of coded size, display rows.
+
+        Raises:
+            ValueError: Frames of another codec than those before.
         """
+        if not len(self._counts):
+            self._shape = priors.classes()
+            self._counts = torch.zeros(math.prod(self._shape), BINS + 2, dtype=torch.int64)
+        if self._shape != priors.classes():
+            raise ValueError("cells are calibrated for one codec, and these are frames of two")
         for plane, samples in enumerate(source):
             error, known = level_errors(priors, plane, samples)
             bins = ((error + LIMIT) * PER_STEP).floor().clamp(-1, BINS).long() + 1
-            index = class_index(priors, plane) * (BINS + 2) + bins
+            index = priors.class_index(plane) * (BINS + 2) + bins
             count = torch.bincount(index[known].flatten(), minlength=self._counts.numel())
             self._counts += count.view_as(self._counts).cpu()
 
@@ -59,18 +66,20 @@ class Calibration:
         too few as well it is not bound. A bound includes the level itself.
 
         Raises:
-            ValueError: `tail` is not between 0 and 1.
+            ValueError: `tail` is not between 0 and 1, or nothing was counted.
         """
         if not 0 < tail < 1:
             raise ValueError(f"tail {tail}: expected between 0 and 1")
-        counts = self._counts.view(*SHAPE, BINS + 2)
+        if not len(self._counts):
+            raise ValueError("there is nothing to calibrate cells on")
+        counts = self._counts.view(*self._shape, BINS + 2)
         pooled = counts.sum(3, keepdim=True)
         wanted = torch.tensor([tail, tail / 2])[:, None]  # zeros have one tail, |true| being bound
         below, above = (_quantiles(counts, wanted, upper) for upper in (False, True))
         for found, upper in ((below, False), (above, True)):
             few = counts.sum(-1) * tail < ENOUGH
-            found[few] = _quantiles(pooled, wanted, upper).expand(SHAPE)[few]
-            found[(pooled.sum(-1) * tail < ENOUGH).expand(SHAPE)] = torch.inf
+            found[few] = _quantiles(pooled, wanted, upper).expand(self._shape)[few]
+            found[(pooled.sum(-1) * tail < ENOUGH).expand(self._shape)] = torch.inf
         below[:, :, 0] = above[:, :, 0]
         return CellTable(below.float(), above.float())
 
@@ -107,17 +116,17 @@ def level_errors(
         dtype: What to compute in.
 
     Returns:
-        `[B, Hp, Wp]` in macroblock order, steps: `sign(c) * (true - c)`, `|true|` where c = 0; and
-        a mask of the coefficients about which levels say something.
+        `[B, Hp, Wp]` in the order of units, steps: `sign(c) * (true - c)`, `|true|` where c = 0;
+        and a mask of the coefficients about which levels say something.
     """
-    field = priors.field if bool(priors.field.any()) else None
-    maps = UnitMaps(priors, plane, dtype=dtype)
-    level = priors.level[plane].to(dtype)
-    wanted = to_macroblock_rows(source.to(dtype) - priors.prediction[plane].to(dtype), field)
-    stored = to_macroblock_rows(priors.residual[plane], field).to(dtype)
-    error = maps.level(wanted) - level
+    maps = priors.maps(plane, dtype=dtype)
+    stored, prediction = (group[plane].to(dtype) for group in (priors.residual, priors.prediction))
+    missing = to_macroblock_rows(source.to(dtype) - prediction - stored, priors.fields)
+    rounding = maps.rounding(priors.level[plane], priors.residual[plane])
+    error = maps.level(missing + rounding)
+    level = priors.level[plane]
     error = torch.where(level == 0, error.abs(), error * level.sign())
-    return error, ~decoded_exactly(priors, plane, stored - maps.residual(level))
+    return error, ~decoded_exactly(priors, plane, maps, rounding)
 
 
 def _quantiles(counts: Tensor, tail: Tensor, upper: bool) -> Tensor:

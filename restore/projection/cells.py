@@ -10,12 +10,19 @@ any level, which an encoder may have emptied whatever was in them, are bound at 
 | `none`       | nothing is bound                                |                      |
 | `paper`      | 1/2, 1/2: rounding to nearest                   | bound                |
 | `coded`      | 1/2, 1/2                                        | free                 |
-| `deadzone`   | b, 1 - b; b = 21/64 intra, 11/64 inter          | free                 |
+| `deadzone`   | b, 1 - b; H.264: b = 21/64 intra, 11/64 inter;  | free                 |
+|              | HEVC: 171/512 in I slices, 85/512 in others     |                      |
+| `signhide`   | 1, 1: dead zone, then sign data hiding          | free                 |
 | `trellis`    | 1/2, 3/2: rate-distortion choice of levels      | free                 |
-| `auto`       | `deadzone` or `trellis`, as the encoder's text says |                  |
+| `rdoq`       | 1, 3/2: such a choice, then sign data hiding    | free                 |
+| `auto`       | the last four, as the encoder's text says       |                      |
 | `calibrated` | quantiles of training data, per class           | their own class      |
 
-I_PCM and lossless macroblocks come out as decoded, and so do macroblocks whose stored residual is
+Sign data hiding (HEVC) moves one level of a group by one where the parity of their sum is not that
+of the hidden sign, and to the side on which the coefficient lies where it can: a level that was
+rounded within the dead zone ends less than a step away.
+
+PCM and lossless macroblocks come out as decoded, and so do units whose stored residual is
 not what their levels give (those of SP and SI slices): about them nothing is known. Frames with
 concealed macroblocks, whose priors are partly invented, are not bound at all.
 """
@@ -27,20 +34,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...bitstream.priors.schema import LAST_INTRA, TuType
 from ..config import CELLS
-from .transforms import UnitMaps, dc_places, spread
-from .units import PriorsTensors, to_macroblock_rows
-
-GROUPS = ("4x4", "8x8", "16x16", "chroma")  # transforms; DC of the last two is frequency 0
-MODES = ("intra", "inter", "uncoded")
-FREQUENCIES = 64  # raster place in the transform block; 4x4 blocks use the first 16
-
-# x264: --deadzone-inter 21 and --deadzone-intra 11 are subtracted from 32 to give 64ths of a step.
-DEADZONE = (21, 11)
-# The most that clause 8.5's rounding can move a sample (final shift 1/2, scaling and the 8x8
-# transform's inner shifts the rest); beyond it levels and residual are not of one kind.
-ROUNDING = 2.0
+from .units import Maps, PriorsTensors, to_macroblock_rows
 
 
 class Rounding(NamedTuple):
@@ -56,7 +51,9 @@ class Rounding(NamedTuple):
 _ROUNDINGS = {  # deadzone's depends on the encoder's settings, see rounding_of
     "paper": Rounding((0.5, 0.5), (0.5, 0.5), False),
     "coded": Rounding((0.5, 0.5), (0.5, 0.5), True),
+    "signhide": Rounding((1.0, 1.0), (1.0, 1.0), True),
     "trellis": Rounding((0.5, 0.5), (1.5, 1.5), True),
+    "rdoq": Rounding((1.0, 1.0), (1.5, 1.5), True),
 }
 
 
@@ -81,9 +78,9 @@ class CellTable:
 
 @dataclasses.dataclass(frozen=True)
 class PlaneCells:
-    """Cells of one plane; tensors are `[B, Hp, Wp]` in macroblock order."""
+    """Cells of one plane; tensors are `[B, Hp, Wp]` in the order of units."""
 
-    maps: UnitMaps
+    maps: Maps
     """Between levels and residual."""
     offset: Tensor
     """P + E_int: the decoder's samples before clipping and deblocking."""
@@ -93,8 +90,6 @@ class PlaneCells:
     """Greatest change."""
     peak: int
     """Greatest sample value, 2^depth - 1."""
-    macroblock: tuple[int, int]
-    """Its height and width in samples of this plane."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,25 +103,38 @@ class Cells:
     """bool `[B, H/16, W/16]`: field macroblocks; None where there are none."""
 
 
-def cell_from_encoder(encoder: str) -> tuple[str, tuple[int, int]]:
+def cell_from_encoder(
+    encoder: str, *, unknown: str = "trellis"
+) -> tuple[str, tuple[int, int] | None]:
     """Which cell an encoder's description of itself calls for.
 
     Args:
-        encoder: The attribute `encoder` of a priors file: what x264 writes into its streams.
+        encoder: The attribute `encoder` of a priors file: what x264 and x265 write into their
+            streams.
+        unknown: The cell where it says nothing of its rounding.
 
     Returns:
-        `deadzone` or `trellis`, and the dead zones (inter, intra) in 64ths, of 32.
+        A cell, and x264's dead zones (inter, intra) in 64ths, of 32; None: those that are usual
+        with the codec.
 
     >>> cell_from_encoder("x264 - core 164 - options: trellis=0 deadzone=21,11 nr=0")
     ('deadzone', (21, 11))
+    >>> cell_from_encoder("x265 (build 209) - options: rdoq-level=0 signhide nr-intra=0 nr-inter=0")
+    ('signhide', None)
     >>> cell_from_encoder("")[0]
     'trellis'
     """
-    found = dict(re.findall(r"(\w+)=([-\w,.]+)", encoder))
+    words = encoder.split()
+    found = dict(re.findall(r"(\S+)=([-\w,.]+)", encoder))
+    if "x265" in encoder and found.get("rdoq-level", "").isdigit():
+        if any(found.get(name, "0") != "0" for name in ("nr-intra", "nr-inter")):
+            return "rdoq", None
+        cells = ("deadzone", "signhide") if found["rdoq-level"] == "0" else ("trellis", "rdoq")
+        return cells[0 if "no-signhide" in words else 1], None
     zones = re.fullmatch(r"(\d+),(\d+)", found.get("deadzone", ""))
     plain = "x264" in encoder and found.get("trellis") == "0" and found.get("nr", "0") == "0"
     if not (plain and zones and all(int(zone) <= 32 for zone in zones.groups())):
-        return "trellis", DEADZONE
+        return unknown, None
     return "deadzone", (int(zones[1]), int(zones[2]))
 
 
@@ -148,152 +156,113 @@ def make_cells(
         dtype: What the projection computes in, float32 or float64.
 
     Raises:
-        ValueError: No such cell, or no table for `calibrated`.
+        ValueError: No such cell, or no table for `calibrated`, or one of another codec.
     """
     if name not in CELLS:
         raise ValueError(f"cell {name!r}: expected one of {', '.join(CELLS)}")
-    zones = DEADZONE
+    zones = None
     if name == "auto":
-        name, zones = cell_from_encoder(encoder)
+        name, zones = cell_from_encoder(encoder, unknown=priors.UNKNOWN)
     if name == "calibrated" and table is None:
         raise ValueError("calibrated cells need a table; checkpoints trained with them hold one")
-    field = priors.field if bool(priors.field.any()) else None
+    field = priors.fields
     if name == "none":
         return Cells(name, (), field)
     with torch.no_grad():
         planes = tuple(
-            _plane_cells(priors, plane, name, zones, table, field, dtype)
+            _plane_cells(priors, plane, name, zones, table, dtype)
             for plane in range(len(priors.level))
         )
     return Cells(name, planes, field)
 
 
-def rounding_of(name: str, plane: int, zones: tuple[int, int] = DEADZONE) -> Rounding:
-    """The rounding a cell assumes; `zones` are luma's, x264's chroma always has the default.
+def rounding_of(
+    name: str,
+    plane: int,
+    zones: tuple[int, int] | None = None,
+    *,
+    bias: tuple[float, float] = (11 / 64, 21 / 64),
+) -> Rounding:
+    """The rounding a cell assumes.
+
+    Args:
+        name: One of `CELLS`.
+        plane: 0 Y, 1 Cb, 2 Cr.
+        zones: Luma's dead zones, inter and intra, in 64ths subtracted from a half; None: usual.
+        bias: What encoders of the codec usually add before they cut, inter and intra, in steps.
 
     Raises:
         ValueError: No such cell, or one that assumes none (`none`, `auto`, `calibrated`).
     """
     if name == "deadzone":
-        inter, intra = zones if plane == 0 else DEADZONE
-        below = (32 - intra) / 64, (32 - inter) / 64
-        return Rounding(below, (1 - below[0], 1 - below[1]), True)
+        if zones is not None and plane == 0:
+            bias = (32 - zones[0]) / 64, (32 - zones[1]) / 64
+        inter, intra = bias
+        return Rounding((intra, inter), (1 - intra, 1 - inter), True)
     if name not in _ROUNDINGS:
         known = ", ".join(("deadzone", *_ROUNDINGS))
         raise ValueError(f"cell {name!r} assumes no rounding; those that do: {known}")
     return _ROUNDINGS[name]
 
 
-def coded_units(priors: PriorsTensors, plane: int) -> Tensor:
-    """Mask `[B, Hp, Wp]` of the coefficients of units that hold a level.
-
-    A unit is what an encoder drops as one: 8x8 luma samples, the AC coefficients of Intra16x16,
-    and of chroma the DC and the AC coefficients of a macroblock's plane. Intra16x16 DC is never
-    dropped.
-    """
-    used = priors.level[plane] != 0
-    height, width = priors.macroblock(plane)
-    if priors.like_luma(plane):
-        coded = spread(_any(used, 8, 8), used.shape)
-        staged = priors.transform()[:, ::4, ::4] == TuType.INTRA16X16
-        if not bool(staged.any()):
-            return coded
-    else:
-        coded = torch.zeros_like(used)
-        staged = torch.ones_like(priors.mb_type, dtype=torch.bool)
-    alternating = used.clone()
-    dc_places(alternating, priors, plane).fill_(False)
-    in_stages = spread(_any(alternating, height, width), used.shape).clone()
-    dc = dc_places(used, priors, plane).any(4).any(2) | torch.tensor(priors.like_luma(plane))
-    dc_places(in_stages, priors, plane).copy_(dc[:, :, None, :, None])
-    return torch.where(spread(staged, used.shape), in_stages, coded)
-
-
-def class_index(priors: PriorsTensors, plane: int) -> Tensor:
-    """int64 `[B, Hp, Wp]`: place of each coefficient in the flattened `CellTable`."""
-    level = priors.level[plane]
-    _, height, width = level.shape
-    mode = torch.where(spread(priors.mb_type > LAST_INTRA, level.shape), 1, 0)
-    mode = torch.where(coded_units(priors, plane), mode, 2)
-    rows = torch.arange(height, device=level.device)[:, None]
-    columns = torch.arange(width, device=level.device)
-    frequency = (rows % 4 * 4 + columns % 4).expand(level.shape)
-    if priors.like_luma(plane):
-        transform = spread(priors.transform(), level.shape)
-        eight = transform == TuType.TU_8X8
-        frequency = torch.where(eight, rows % 8 * 8 + columns % 8, frequency)
-        group = eight + 2 * (transform == TuType.INTRA16X16).long()
-    else:
-        group = torch.full_like(frequency, GROUPS.index("chroma"))
-    return ((group * len(MODES) + mode) * 2 + (level != 0)) * FREQUENCIES + frequency
-
-
-def decoded_exactly(priors: PriorsTensors, plane: int, error: Tensor) -> Tensor:
-    """Mask `[B, Hp, Wp]` of macroblocks that come out as decoded, whatever the cell.
+def decoded_exactly(priors: PriorsTensors, plane: int, maps: Maps, rounding: Tensor) -> Tensor:
+    """Mask `[B, Hp, Wp]` of units that come out as decoded, whatever the cell.
 
     Args:
         priors: Priors of `B` frames.
         plane: 0 Y, 1 Cb, 2 Cr.
-        error: `[B, Hp, Wp]`: stored residual less that of the levels, in samples.
+        maps: Of the plane.
+        rounding: What `maps.rounding` says of the stored residual.
     """
-    height, width = priors.macroblock(plane)
-    fixed = priors.bypassed() | (priors.transform()[:, ::4, ::4] == TuType.PCM)
-    return spread(fixed | _any(error.abs() > ROUNDING, height, width), error.shape)
+    return priors.lossless(plane) | maps.whole(rounding.abs() > priors.ROUNDING)
 
 
 def _plane_cells(
     priors: PriorsTensors,
     plane: int,
     name: str,
-    zones: tuple[int, int],
+    zones: tuple[int, int] | None,
     table: CellTable | None,
-    field: Tensor | None,
     dtype: torch.dtype,
 ) -> PlaneCells:
-    maps = UnitMaps(priors, plane, dtype=dtype)
+    maps = priors.maps(plane, dtype=dtype)
     level = priors.level[plane].to(dtype)
-    residual = to_macroblock_rows(priors.residual[plane], field).to(dtype)
-    prediction = to_macroblock_rows(priors.prediction[plane], field).to(dtype)
-    error = residual - maps.residual(level)
+    residual = to_macroblock_rows(priors.residual[plane], priors.fields).to(dtype)
+    prediction = to_macroblock_rows(priors.prediction[plane], priors.fields).to(dtype)
+    rounding = maps.rounding(priors.level[plane], priors.residual[plane])
     below, above = _sides(priors, plane, name, zones, table, dtype)
     zero = level == 0
     low = -torch.where(level > 0, below, above)
     high = torch.where((level < 0) & ~zero, below, above)
     # Bounds are on the change from the decoder's residual, which is off by its own rounding.
-    shift = maps.level(error)
-    exact = decoded_exactly(priors, plane, error) | ((low == 0) & (high == 0))
+    shift = maps.level(rounding)
+    exact = decoded_exactly(priors, plane, maps, rounding) | ((low == 0) & (high == 0))
     low, high = ((bound - shift).masked_fill(exact, 0.0) for bound in (low, high))
     if priors.concealed is not None:
         invented = priors.concealed[:, None, None]
         low = low.masked_fill(invented, -torch.inf)
         high = high.masked_fill(invented, torch.inf)
-    peak = (1 << priors.depth(plane)) - 1
-    return PlaneCells(maps, prediction + residual, low, high, peak, priors.macroblock(plane))
+    return PlaneCells(maps, prediction + residual, low, high, (1 << priors.depth(plane)) - 1)
 
 
 def _sides(
     priors: PriorsTensors,
     plane: int,
     name: str,
-    zones: tuple[int, int],
+    zones: tuple[int, int] | None,
     table: CellTable | None,
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     """`below` and `above` of every coefficient, `[B, Hp, Wp]`."""
-    shape = priors.level[plane].shape
     if name == "calibrated" and table is not None:
-        index = class_index(priors, plane)
+        if len(table.below) != len(priors.GROUPS):
+            raise ValueError("the calibrated cells are those of another codec")
+        index = priors.class_index(plane)
         return tuple(t.to(index.device, dtype).flatten()[index] for t in (table.below, table.above))  # type: ignore[return-value]
-    rounding = rounding_of(name, plane, zones)
-    inter = spread(priors.mb_type > LAST_INTRA, shape)
+    rounding = rounding_of(name, plane, zones, bias=priors.BIAS)
+    inter = priors.rounded_as_inter(plane)
     sides = [torch.where(inter, side[1], side[0]).to(dtype) for side in rounding[:2]]
     if rounding.free:
-        free = ~coded_units(priors, plane)
+        free = ~priors.coded(plane)
         sides = [side.masked_fill(free, torch.inf) for side in sides]
     return sides[0], sides[1]
-
-
-def _any(flags: Tensor, height: int, width: int) -> Tensor:
-    """Whether any flag is set in each block of a plane."""
-    batch, rows, columns = flags.shape
-    return flags.view(batch, rows // height, height, columns // width, width).any(4).any(2)

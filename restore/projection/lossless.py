@@ -1,13 +1,17 @@
 """Clause 8.5.15: the residual of lossless macroblocks, where the transform is bypassed."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from ...bitstream.priors.schema import ChromaMode, LumaMode, MbType
-from .units import PriorsTensors
+
+if TYPE_CHECKING:
+    from .h264 import H264Tensors
 
 
-def accumulated(level: Tensor, priors: PriorsTensors, plane: int) -> Tensor:
+def accumulated(level: Tensor, priors: "H264Tensors", plane: int) -> Tensor:
     """Residual of a plane as if every macroblock were lossless.
 
     It is the levels themselves; where intra prediction runs along columns or rows, each sample is

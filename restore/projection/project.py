@@ -28,9 +28,9 @@ the decoder's rounding, known and fixed. So the change from the decoder's own re
 A cell of no width stands for the decoder's own value: `u = 0`, which gives `P + E_int` exactly.
 
 **Why it is a projection.** `dual` is the inverse of `T`, so the result's own `u` is the clamped
-one: it lies in the cell, and projecting again changes nothing. A macroblock in which no coefficient
-is clamped is returned untouched, bit for bit. The gradient is that of the clamp: it passes where a
-coefficient lies in its cell and is 0 where it was cut.
+one: it lies in the cell, and projecting again changes nothing. A macroblock, or a transform block
+of HEVC, in which no coefficient is clamped is returned untouched, bit for bit. The gradient is that
+of the clamp: it passes where a coefficient lies in its cell and is 0 where it was cut.
 
 Source:
     DAVD-Net, 3.4 (the constrained projection); Rec. ITU-T H.264, 8.5.
@@ -97,7 +97,7 @@ def consistency(planes: Sequence[Tensor], cells: Cells, *, slack: float = 1 / 64
 
 
 def outside(planes: Sequence[Tensor], cells: Cells, *, slack: float = 1 / 64) -> list[Tensor]:
-    """Which coefficients lie outside their cell: masks `[B, Hp, Wp]` in macroblock order.
+    """Which coefficients lie outside their cell: masks `[B, Hp, Wp]` in the order of units.
 
     Arguments are those of `consistency`.
     """
@@ -136,16 +136,12 @@ def _project(plane: Tensor, cells: PlaneCells, field: Tensor | None) -> Tensor:
     samples, difference = _change(plane, cells, field)
     change = cells.maps.level(difference)
     kept = torch.clamp(change, cells.low, cells.high)
-    height, width = cells.macroblock
-    batch, rows, columns = change.shape
-    blocks = (batch, rows // height, height, columns // width, width)
-    moved = (kept != change).view(blocks).any(4, keepdim=True).any(2, keepdim=True)
     projected = (cells.offset + cells.maps.residual(kept)) / cells.peak
-    out = torch.where(moved, projected.view(blocks), samples.view(blocks)).view(change.shape)
+    out = torch.where(cells.maps.whole(kept != change), projected, samples)
     return to_display_rows(out, field)
 
 
 def _change(plane: Tensor, cells: PlaneCells, field: Tensor | None) -> tuple[Tensor, Tensor]:
-    """A plane in macroblock order, and E~ - E_int in samples."""
+    """A plane in the order of units, and E~ - E_int in samples."""
     samples = to_macroblock_rows(plane, field).to(cells.offset.dtype).contiguous()
     return samples, samples * cells.peak - cells.offset

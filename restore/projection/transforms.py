@@ -15,13 +15,17 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ...bitstream.priors.schema import LAST_INTRA, TuType
 from .lossless import accumulated
-from .units import PriorsTensors, to_display_rows
+from .units import any_of, spread, to_display_rows, to_macroblock_rows
+
+if TYPE_CHECKING:
+    from .h264 import H264Tensors
 
 # normAdjust4x4(m, i, j), 8.5.9, per m = qP % 6: places with i and j even, both odd, the others
 NORM_4X4 = ((10, 16, 13), (11, 18, 14), (13, 20, 16), (14, 23, 18), (16, 25, 20), (18, 29, 23))
@@ -109,7 +113,7 @@ class UnitScales:
     """bool `[B, h, w]`: macroblocks with a second stage; None where there are none."""
 
     @classmethod
-    def of(cls, priors: PriorsTensors, plane: int) -> "UnitScales":
+    def of(cls, priors: "H264Tensors", plane: int) -> "UnitScales":
         """Work out the scale factors of a plane (8.5.9, 8.5.10, 8.5.11.2, 8.5.12.1)."""
         height, width = priors.macroblock(plane)
         qp = (priors.qp[plane].to(torch.int32) + 6 * (priors.depth(plane) - 8)).clamp(min=0)
@@ -133,7 +137,7 @@ class UnitScales:
         return cls(ac, shift, dc, 6, eight, staged if bool(staged.any()) else None)
 
 
-def integer_residual(priors: PriorsTensors, plane: int) -> Tensor:
+def integer_residual(priors: "H264Tensors", plane: int) -> Tensor:
     """The decoder's residual of a plane, by the standard's integer arithmetic.
 
     Lossless macroblocks with horizontal or vertical intra prediction add up their residual
@@ -165,8 +169,7 @@ def integer_residual(priors: PriorsTensors, plane: int) -> Tensor:
     if bool(bypassed.any()):
         lossless = accumulated(level, priors, plane)
         residual = torch.where(spread(bypassed, residual.shape), lossless, residual)
-    field = priors.field if bool(priors.field.any()) else None
-    return to_display_rows(residual.to(torch.int32), field)
+    return to_display_rows(residual.to(torch.int32), priors.fields)
 
 
 class UnitMaps:
@@ -178,7 +181,7 @@ class UnitMaps:
     """
 
     def __init__(
-        self, priors: PriorsTensors, plane: int, *, dtype: torch.dtype = torch.float32
+        self, priors: "H264Tensors", plane: int, *, dtype: torch.dtype = torch.float32
     ) -> None:
         """Prepare the maps of a plane (0 Y, 1 Cb, 2 Cr); `dtype` is what they compute in."""
         scales = UnitScales.of(priors, plane)
@@ -205,6 +208,15 @@ class UnitMaps:
         with full_precision(residual.device):
             d = self._apply(residual, self._forward)
             return self._stage(d, inverse=True) / self.step
+
+    def rounding(self, level: Tensor, stored: Tensor) -> Tensor:
+        """What a stored residual, in display rows, has beside that of its levels, in samples."""
+        stored = to_macroblock_rows(stored, self._priors.fields).to(self.dtype)
+        return stored - self.residual(level.to(self.dtype))
+
+    def whole(self, flags: Tensor) -> Tensor:
+        """Mask of the macroblocks with a flag in them."""
+        return spread(any_of(flags, *self._priors.macroblock(self._plane)), flags.shape)
 
     def reach(self) -> Tensor:
         """`[B, Hp, Wp]`: how far a level can move when every sample moves by at most one."""
@@ -270,15 +282,7 @@ def _tile(blocks: Tensor, height: int, width: int) -> Tensor:
     return tiled.reshape(batch, rows * height, columns * width)
 
 
-def spread(grid: Tensor, shape: torch.Size) -> Tensor:
-    """Repeat each cell of a grid over the samples it stands for."""
-    batch, rows, columns = grid.shape
-    _, height, width = shape
-    spread = grid[:, :, None, :, None].expand(-1, -1, height // rows, -1, width // columns)
-    return spread.reshape(shape)
-
-
-def dc_places(plane: Tensor, priors: PriorsTensors, index: int) -> Tensor:
+def dc_places(plane: Tensor, priors: "H264Tensors", index: int) -> Tensor:
     """View of the DC coefficients of a plane's 4x4 blocks, `[B, h, rows, w, columns]`."""
     height, width = priors.macroblock(index)
     batch, h, w = priors.mb_type.shape

@@ -1,91 +1,108 @@
-"""What clause 8.5 and the projection need of some frames, as tensors.
+"""What the projection needs of some frames, as tensors, whatever their codec.
 
-`PriorsTensors` is made from a `davd.data.Sample` or from the arrays of a priors file. Maps and
-levels are in macroblock order and sample planes in display rows, as in the file; where a
-macroblock pair is coded as fields, `to_macroblock_rows` brings display rows into macroblock order
-and `to_display_rows` takes them back.
+`PriorsTensors` is made from a `davd.data.Sample`, from a priors file, its arrays or frame records;
+what comes out is of the codec's kind, `h264.H264Tensors` or `hevc.HevcTensors`. Those two and the
+transforms of each are all that knows a codec; cells, projection, audit and calibration do not.
+
+Every plane has an order in which transform units lie whole. In HEVC it is that of display; in H.264
+it is macroblock order, which differs where a macroblock pair is coded as fields: with the map
+`fields` of such macroblocks `to_macroblock_rows` brings display rows into macroblock order, and
+`to_display_rows` takes them back.
 """
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...bitstream.priors.record import record_arrays
-from ...bitstream.priors.schema import PLANES, TU_KIND, TuType
+from ...bitstream.priors.schema import PLANES
 
 if TYPE_CHECKING:
     from ...bitstream import FrameRecord, PriorsFile
     from ...data.sample import Sample
 
-FLAT = 16  # every entry of a scaling list where none is sent: Flat_4x4_16, Flat_8x8_16
-
-# Fields of a sample, and what the priors file calls them; scaling lists have a table of their own.
-MAPS = {
-    "tu": "tu/y", "mb_type": "mb/type", "field": "mb/field",
-    "qp_y": "mb/qp_y", "qp_cb": "mb/qp_cb", "qp_cr": "mb/qp_cr",
-    "scaling4x4": "scaling4x4", "scaling8x8": "scaling8x8",
-}  # fmt: skip
+FLAT = 16  # every entry of a scaling list where none is sent
+MODES = ("intra", "inter", "uncoded")  # of classes of coefficients
+FREQUENCIES = 64  # places in a transform block that classes tell apart
 
 PlaneTensors = tuple[Tensor, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class PriorsTensors:
+class Maps(Protocol):
+    """The linear maps between levels and residual of one plane, each the other's exact inverse.
+
+    Planes are `[B, Hp, Wp]` in the order of units; both maps are differentiable.
+    """
+
+    def residual(self, level: Tensor) -> Tensor:
+        """How the residual changes when the levels, which need not be integers, change so."""
+
+    def level(self, residual: Tensor) -> Tensor:
+        """How the levels have to change for the residual to change so: the dual."""
+
+    def rounding(self, level: Tensor, stored: Tensor) -> Tensor:
+        """What a stored residual has beside that of its levels: the decoder's rounding, samples."""
+
+    def reach(self) -> Tensor:
+        """How far a level can move when every sample moves by at most one."""
+
+    def whole(self, flags: Tensor) -> Tensor:
+        """Mask of the units with a flag in them: macroblocks, or transform blocks of HEVC."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PriorsTensors(ABC):
     """Priors of `B` frames of one size, chroma format and bit depth.
 
     `H W` are the luma plane's coded height and width; chroma planes have their own size, and are
     absent from the tuples for 4:0:0.
     """
 
+    KINDS: ClassVar[list[type["PriorsTensors"]]] = []
+    """The codecs there are."""
+    SAMPLE: ClassVar[dict[str, str]]
+    """Maps that are needed beside the planes: in a `Sample`, and in a priors file."""
+    MARK: ClassVar[str]
+    """One of those in a priors file, by which the codec is known."""
+    LISTS: ClassVar[tuple[str, ...]]
+    """The scaling lists, in a sample and in a frame record."""
+    GROUPS: ClassVar[tuple[str, ...]]
+    """Kinds of transforms that classes of coefficients are told apart by."""
+    BIAS: ClassVar[tuple[float, float]]
+    """What encoders usually add, in inter and in intra blocks, before they cut, in steps."""
+    UNKNOWN: ClassVar[str]
+    """The cell of encoders that say nothing of their rounding."""
+    ROUNDING: ClassVar[float]
+    """More than the decoder's rounding moves a sample; what is further off is not of the levels."""
+
     prediction: PlaneTensors
-    """uint8 or int32 `[B, H, W]` per plane: the prediction P."""
+    """uint8 or int32 `[B, H, W]` per plane, display rows: the prediction P."""
     residual: PlaneTensors
-    """int16 or int32 `[B, H, W]` per plane: the decoder's residual before clipping."""
+    """int16 or int32 `[B, H, W]` per plane, display rows: the decoder's, before clipping."""
     level: PlaneTensors
-    """int16 or int32 `[B, H, W]` per plane, macroblock order: transform coefficient levels."""
-    tu: Tensor
-    """uint8 `[B, H/4, W/4]`, macroblock order: transform in force, plus 8 where bypassed."""
-    mb_type: Tensor
-    """uint8 `[B, H/16, W/16]`, macroblock order."""
-    qp: PlaneTensors
-    """int8 `[B, H/16, W/16]` per plane: QP_Y, and QP_C of Cb and of Cr."""
-    field: Tensor
-    """bool `[B, H/16, W/16]`: field macroblocks."""
-    scaling4x4: Tensor
-    """uint8 `[B, 6, 16]`: scaling lists Intra Y Cb Cr, Inter Y Cb Cr, zig-zag order."""
-    scaling8x8: Tensor
-    """uint8 `[B, 6, 64]`: Intra Y, Inter Y, Intra Cb, Inter Cb, Intra Cr, Inter Cr, zig-zag."""
+    """int16 or int32 `[B, H, W]` per plane, order of units: transform coefficient levels."""
     bit_depth: tuple[int, int] = (8, 8)
     """Of luma and of chroma, bits."""
-    intra_luma: Tensor | None = None
-    """int8 `[B, H/4, W/4]`, macroblock order: intra prediction modes; for lossless blocks only."""
-    intra_chroma: Tensor | None = None
-    """int8 `[B, H/16, W/16]`: intra chroma prediction modes; for lossless blocks only."""
     concealed: Tensor | None = None
-    """bool `[B]`: frames with concealed macroblocks, whose priors are invented."""
+    """bool `[B]`: frames of which some is invented."""
 
-    def __post_init__(self) -> None:
-        """Check that the shapes belong together."""
-        batch, height, width = self.level[0].shape
-        if height % 16 or width % 16:
-            raise ValueError(f"a luma plane of {width}x{height}: expected multiples of 16")
-        grids = {"tu": (self.tu, 4), "mb_type": (self.mb_type, 16), "field": (self.field, 16)}
-        grids |= {f"qp_{name}": (q, 16) for name, q in zip(PLANES, self.qp, strict=False)}
-        for name, (grid, step) in grids.items():
-            if grid.shape != (batch, height // step, width // step):
-                raise ValueError(
-                    f"{name} has shape {tuple(grid.shape)} beside a luma plane of "
-                    f"shape {(batch, height, width)}"
-                )
-        if not len(self.prediction) == len(self.residual) == len(self.level) == len(self.qp):
-            raise ValueError("prediction, residual, level and qp differ in their number of planes")
+    def __init_subclass__(cls) -> None:
+        """Take note of a codec."""
+        super().__init_subclass__()
+        cls.KINDS.append(cls)
 
     @classmethod
-    def from_sample(cls, sample: "Sample", frames: slice = slice(None)) -> "PriorsTensors":
+    def classes(cls) -> tuple[int, int, int, int]:
+        """Shape of a `CellTable`: transforms, `MODES`, zero or nonzero level, frequencies."""
+        return len(cls.GROUPS), len(MODES), 2, FREQUENCIES
+
+    @staticmethod
+    def from_sample(sample: "Sample", frames: slice = slice(None)) -> "PriorsTensors":
         """Take what is needed from a sample, its frames (and batch) joined into one axis.
 
         Args:
@@ -102,16 +119,17 @@ class PriorsTensors:
             for name, plane in zip(PLANES, getattr(sample, group) or (), strict=False):
                 if plane is not None and plane.numel():
                     values[f"{group}/{name}"] = _join(plane, frames)
-        for name, key in MAPS.items():
-            if (value := getattr(sample, name)) is not None:
-                values[key] = _join(value, frames)
-        if sample.scaling4x4 is None or sample.scaling8x8 is None:
+        for kind in PriorsTensors.KINDS:
+            for name, key in kind.SAMPLE.items():
+                if (value := getattr(sample, name)) is not None:
+                    values[key] = _join(value, frames)
+        if any(getattr(sample, name) is None for name in ("scaling4x4", "scaling8x8")):
             raise ValueError("the projection needs the scaling lists, which were not read")
-        return cls.from_arrays(values, bit_depth=sample.bit_depth)
+        return PriorsTensors.from_arrays(values, bit_depth=sample.bit_depth)
 
-    @classmethod
+    @staticmethod
     def from_file(
-        cls, priors: "PriorsFile", frames: range, *, box: tuple[int, int, int, int] | None = None
+        priors: "PriorsFile", frames: range, *, box: tuple[int, int, int, int] | None = None
     ) -> "PriorsTensors":
         """Read some frames of a priors file.
 
@@ -119,111 +137,109 @@ class PriorsTensors:
             priors: An open priors file.
             frames: Display indices.
             box: Top, left, height and width of a crop in coded luma samples, multiples of 16 (of
-                32 from the top where the material is interlaced).
+                32 from the top where the material is interlaced; of HEVC multiples of 32).
 
         Raises:
             ValueError: The file was written without prediction, residual or level.
         """
+        kind = next((k for k in PriorsTensors.KINDS if k.MARK in priors), None)
+        if kind is None:
+            raise ValueError(f"{priors.path} is of a codec of which no projection is known")
         names = [
             f"{group}/{plane}"
             for group in ("prediction", "residual", "level")
             for plane in priors.planes
         ]
-        names += [key for name, key in MAPS.items() if "/" in key]
+        names += [key for key in kind.SAMPLE.values() if "/" in key]
         names += ["intra/luma", "intra/chroma"]
         values: dict[str, object] = {
             name: priors.read(name, frames, box=box) for name in names if name in priors
         }
-        lists = [priors.scaling_lists(frame) for frame in frames]
-        values["scaling4x4"] = np.stack([both[0] for both in lists])
-        values["scaling8x8"] = np.stack([both[1] for both in lists])
-        values["frames/concealed"] = priors.column("concealed")[list(frames)]
+        lists = zip(*(priors.scaling_lists(frame) for frame in frames), strict=True)
+        values |= {name: np.stack(rows) for name, rows in zip(kind.LISTS, lists, strict=True)}
+        for column in ("concealed", "picture_type"):
+            values[f"frames/{column}"] = priors.column(column)[list(frames)]
         depth = int(priors.attrs["bit_depth_luma"]), int(priors.attrs["bit_depth_chroma"])
-        return cls.from_arrays(values, bit_depth=depth)
+        return PriorsTensors.from_arrays(values, bit_depth=depth)
 
-    @classmethod
+    @staticmethod
     def from_records(
-        cls, records: "Sequence[FrameRecord]", *, bit_depth: tuple[int, int] = (8, 8)
+        records: "Sequence[FrameRecord]", *, bit_depth: tuple[int, int] = (8, 8)
     ) -> "PriorsTensors":
         """Stack frame records of one size, as the decoder gives them.
 
         Raises:
             ValueError: A record lacks prediction, residual or level.
         """
-        rows = [
-            record_arrays(record)
-            | {"scaling4x4": record.scaling4x4, "scaling8x8": record.scaling8x8}
-            | {"frames/concealed": np.bool_(record.concealed)}
-            for record in records
-        ]
-        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-        return cls.from_arrays(arrays, bit_depth=bit_depth)
+        rows = []
+        for record in records:
+            row: dict[str, object] = dict(record_arrays(record))
+            kind = next(kind for kind in PriorsTensors.KINDS if kind.MARK in row)
+            row |= {name: getattr(record, name) for name in kind.LISTS}
+            row["frames/concealed"] = np.bool_(record.concealed)
+            row["frames/picture_type"] = np.uint8(record.picture_type)
+            rows.append(row)
+        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}  # type: ignore[misc]
+        return PriorsTensors.from_arrays(arrays, bit_depth=bit_depth)
 
-    @classmethod
+    @staticmethod
     def from_arrays(
-        cls, arrays: Mapping[str, object], *, bit_depth: tuple[int, int] = (8, 8)
+        arrays: Mapping[str, object], *, bit_depth: tuple[int, int] = (8, 8)
     ) -> "PriorsTensors":
         """Collect arrays or tensors named as in a priors file.
 
         Args:
-            arrays: `prediction/y`, `level/cb`, `mb/qp_y`, ... each with a leading frame axis;
-                a dot may stand for the slash. `scaling4x4` and `scaling8x8` (`[B, 6, 16]`,
-                `[B, 6, 64]`) are flat where absent, `mb/field` is 0.
+            arrays: `prediction/y`, `level/cb`, `mb/qp_y` or `qp/y`, ... each with a leading frame
+                axis; a dot may stand for the slash. Scaling lists go by their names in a frame
+                record, `scaling4x4`, `scaling8x8`, `scaling_dc`, and are flat where absent.
             bit_depth: Of luma and of chroma.
 
         Raises:
             ValueError: An array is missing, or shapes do not belong together.
         """
-        found = {name.replace(".", "/"): value for name, value in arrays.items()}
+        found = {
+            name.replace(".", "/"): _tensor(value)
+            for name, value in arrays.items()
+            if value is not None
+        }
         names = [name for name in PLANES if name == "y" or f"level/{name}" in found]
-        needed = ["tu/y", "mb/type"]
-        needed += [f"{g}/{n}" for g in ("prediction", "residual", "level") for n in names]
-        needed += [f"mb/qp_{name}" for name in names]
+        groups = ("prediction", "residual", "level")
+        kind = next((k for k in PriorsTensors.KINDS if k.MARK in found), PriorsTensors.KINDS[0])
+        needed = [*kind.needed(names), *(f"{g}/{n}" for g in groups for n in names)]
         if missing := [name for name in needed if name not in found]:
             raise ValueError(f"the projection needs {', '.join(missing)}, which is not there")
-
-        def planes(kind: str) -> PlaneTensors:
-            return tuple(_tensor(found[f"{kind}{name}"]) for name in names)
-
-        def optional(name: str) -> Tensor | None:
-            return _tensor(found[name]) if name in found else None
-
-        mb_type = _tensor(found["mb/type"])
-        field = optional("mb/field")
-        field = torch.zeros_like(mb_type, dtype=torch.bool) if field is None else field != 0
-        lists = []
-        for name, entries in (("scaling4x4", 16), ("scaling8x8", 64)):
-            flat = torch.full((1, 6, entries), FLAT, dtype=torch.uint8, device=mb_type.device)
-            sent = optional(name)
-            lists.append(flat.expand(len(mb_type), -1, -1) if sent is None else sent)
-            if bool((lists[-1] == 0).any()):
-                raise ValueError("a scaling list holds 0: expected 1..255")
-        if mb_type.shape[1] % 2 and bool(field.any()):
-            raise ValueError(
-                f"field macroblocks in {mb_type.shape[1]} macroblock rows: expected whole pairs, "
-                "crops of interlaced video on a grid of 32 rows"
-            )
-        return cls(
-            prediction=planes("prediction/"),
-            residual=planes("residual/"),
-            level=planes("level/"),
-            tu=_tensor(found["tu/y"]),
-            mb_type=mb_type,
-            qp=planes("mb/qp_"),
-            field=field,
-            scaling4x4=lists[0],
-            scaling8x8=lists[1],
+        planes = {group: tuple(found[f"{group}/{name}"] for name in names) for group in groups}
+        return kind(
+            **planes,
             bit_depth=bit_depth,
-            intra_luma=optional("intra/luma"),
-            intra_chroma=optional("intra/chroma"),
-            concealed=optional("frames/concealed"),
-        )
+            concealed=found.get("frames/concealed"),
+            **kind.maps_of(found, names),
+        )  # type: ignore[arg-type]
 
-    def to(self, device: torch.device | str) -> "PriorsTensors":
+    @classmethod
+    @abstractmethod
+    def needed(cls, planes: Sequence[str]) -> list[str]:
+        """The datasets without which there is no projection of these planes."""
+
+    @classmethod
+    @abstractmethod
+    def maps_of(cls, found: Mapping[str, Tensor], planes: Sequence[str]) -> dict[str, object]:
+        """The fields of the codec, out of datasets by name."""
+
+    def __post_init__(self) -> None:
+        """Check that the planes belong together."""
+        if not len(self.prediction) == len(self.residual) == len(self.level):
+            raise ValueError("prediction, residual and level differ in their number of planes")
+
+    def __len__(self) -> int:
+        """Number of frames, `B`."""
+        return len(self.level[0])
+
+    def to(self, device: torch.device | str) -> Self:
         """The same on another device."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def frames(self, index: slice) -> "PriorsTensors":
+    def frames(self, index: slice) -> Self:
         """Some of the frames."""
         return self._map(lambda tensor: tensor[index])
 
@@ -231,38 +247,50 @@ class PriorsTensors:
         """Bit depth of a plane."""
         return self.bit_depth[1 if plane else 0]
 
-    def macroblock(self, plane: int) -> tuple[int, int]:
-        """Height and width of a macroblock in samples of a plane: MbHeightC, MbWidthC."""
-        rows, columns = self.mb_type.shape[1:]
-        height, width = self.level[plane].shape[1:]
-        return height // rows, width // columns
+    def steps(self, plane: int) -> tuple[int, int]:
+        """Luma rows and columns to a row and a column of a plane: SubHeightC, SubWidthC."""
+        (rows, columns), (height, width) = (self.level[k].shape[1:] for k in (0, plane))
+        return rows // height, columns // width
 
-    def like_luma(self, plane: int) -> bool:
-        """Whether a plane is transformed as luma is: Y itself, and Cb and Cr of 4:4:4."""
-        return self.macroblock(plane) == (16, 16)
+    @property
+    def fields(self) -> Tensor | None:
+        """Bool `[B, H/16, W/16]`: field macroblocks; None where there are none."""
+        return None
 
-    def bypassed(self) -> Tensor:
-        """Mask `[B, H/16, W/16]` of lossless macroblocks: TransformBypassModeFlag.
+    @abstractmethod
+    def maps(self, plane: int, *, dtype: torch.dtype = torch.float32) -> Maps:
+        """The linear maps of a plane (0 Y, 1 Cb, 2 Cr); `dtype` is what they compute in."""
 
-        A macroblock without coded luma says nothing of it. It is lossless when its QP'_Y is 0 and
-        another one of its frame is known to be: then qpprime_y_zero_transform_bypass_flag is set.
+    @abstractmethod
+    def integer_residual(self, plane: int) -> Tensor:
+        """The decoder's residual by the standard's integer arithmetic, int32, display rows."""
+
+    @abstractmethod
+    def lossless(self, plane: int) -> Tensor:
+        """Mask `[B, Hp, Wp]` of what comes out as decoded: PCM, bypassed transforms."""
+
+    @abstractmethod
+    def rounded_as_inter(self, plane: int) -> Tensor:
+        """Mask `[B, Hp, Wp]` of where encoders round as they do inter blocks."""
+
+    @abstractmethod
+    def coded(self, plane: int) -> Tensor:
+        """Mask `[B, Hp, Wp]` of the coefficients of units that hold a level.
+
+        A unit is what an encoder drops as one.
         """
-        named = self.tu[:, ::4, ::4] & TuType.BYPASS != 0
-        silent = self.tu[:, ::4, ::4] == TuType.NONE
-        lowest = self.qp[0] == -6 * (self.bit_depth[0] - 8)
-        return named | (silent & lowest & named.any(2).any(1)[:, None, None])
 
-    def transform(self) -> Tensor:
-        """Map `[B, H/4, W/4]` of the transform in force, whether bypassed or not."""
-        return self.tu & TU_KIND
+    @abstractmethod
+    def class_index(self, plane: int) -> Tensor:
+        """int64 `[B, Hp, Wp]`: place of each coefficient in a flattened `CellTable`."""
 
-    def _map(self, function: Callable[[Tensor], Tensor]) -> "PriorsTensors":
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
         changes: dict[str, object] = {}
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if isinstance(value, Tensor):
                 changes[item.name] = function(value)
-            elif item.name in ("prediction", "residual", "level", "qp"):
+            elif isinstance(value, tuple) and value and isinstance(value[0], Tensor):
                 changes[item.name] = tuple(function(plane) for plane in value)
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
@@ -297,6 +325,32 @@ def to_display_rows(plane: Tensor, field: Tensor | None) -> Tensor:
     whole = plane.view(batch, rows // 2, height, 2, columns, width)
     pairs = field[:, ::2].view(batch, rows // 2, 1, 1, columns, 1)
     return torch.where(pairs, woven, whole).reshape(plane.shape)
+
+
+def spread(grid: Tensor, shape: torch.Size) -> Tensor:
+    """Repeat each cell of a grid over the samples it stands for."""
+    batch, rows, columns = grid.shape
+    _, height, width = shape
+    spread = grid[:, :, None, :, None].expand(-1, -1, height // rows, -1, width // columns)
+    return spread.reshape(shape)
+
+
+def any_of(flags: Tensor, height: int, width: int) -> Tensor:
+    """Whether any flag is set in each block of a plane."""
+    batch, rows, columns = flags.shape
+    return flags.view(batch, rows // height, height, columns // width, width).any(4).any(2)
+
+
+def sent_lists(found: Mapping[str, Tensor], name: str, flat: Tensor) -> Tensor:
+    """Scaling lists of some frames; `flat` where none were sent.
+
+    Raises:
+        ValueError: An entry is 0.
+    """
+    lists = found.get(name, flat)
+    if bool((lists == 0).any()):
+        raise ValueError("a scaling list holds 0: expected 1..255")
+    return lists
 
 
 def _join(value: Tensor, frames: slice) -> Tensor:
