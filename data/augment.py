@@ -17,7 +17,10 @@ from torch import Tensor
 
 from .sample import Planes, Sample, blinded
 
-_MAPS = ("qp_y", "qp_cb", "qp_cr", "tu", "mb_type", "cbp", "field", "history")
+_MAPS = (
+    "qp_y", "qp_cb", "qp_cr", "tu", "mb_type", "cbp", "field", "history",
+    "cu_mode", "cu_size", "tu_size", "tu_kind",
+)  # fmt: skip
 _QPS = ("qp_y", "qp_cb", "qp_cr")
 
 

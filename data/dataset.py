@@ -39,6 +39,7 @@ def open_segments(
     split: str,
     *,
     crf: Sequence[int],
+    codec: str = "",
     listen: bool = False,
     sound: str = "right",
     fix_delay: bool = True,
@@ -53,6 +54,7 @@ def open_segments(
         index: One or more work folders, or their index.json.
         split: "train", "val" or "test".
         crf: Which encodes; a clip without one of them is left out there.
+        codec: What they have to be coded with, "h264" or "hevc"; empty: anything.
         listen: Read the sound, as the network hears it.
         sound: "right", "silent", "exchanged" (each clip hears another's) or "shifted".
         fix_delay: Undo the sound's delay where it was measured surely.
@@ -65,10 +67,14 @@ def open_segments(
         Segments, in the index's order, CRFs in the order given.
 
     Raises:
-        ValueError: No clip of that split at those CRFs.
+        ValueError: No clip of that split at those CRFs, or a folder of another codec.
     """
     places = [index] if isinstance(index, str | Path) else list(index)
     listings = [load_index(place) for place in places]
+    for listing in listings:
+        made = str(listing.settings.get("codec", "h264"))  # older folders have no other
+        if codec and made != codec:
+            raise ValueError(f"{listing.root} holds {made}, where {codec} is wanted (data.codec)")
     segments = [
         segment
         for listing in listings
@@ -192,9 +198,9 @@ class PriorsDataset(Dataset[Sample]):
         for part in self._segments:
             if not part.reader.has_clean:
                 raise ValueError(f"{part.reader.name} has no source to learn from")
-            if crop % part.reader.rows:
+            if crop % max(part.reader.grid):
                 raise ValueError(
-                    f"a crop of {crop} from {part.reader.name}, which is interlaced: "
+                    f"a crop of {crop} from {part.reader.name}, which is interlaced or of HEVC: "
                     "expected a multiple of 32"
                 )
             if crop > min(part.reader.size):
@@ -222,9 +228,9 @@ class PriorsDataset(Dataset[Sample]):
         part = self._segments[random.choice(len(self._segments), p=self._share)]
         start = int(random.integers(part.start, part.stop - self._frames + 1))
         height, width = part.reader.size
-        rows = part.reader.rows
+        rows, columns = part.reader.grid
         top = rows * int(random.integers(0, (height - self._crop) // rows + 1))
-        left = 16 * int(random.integers(0, (width - self._crop) // 16 + 1))
+        left = columns * int(random.integers(0, (width - self._crop) // columns + 1))
         try:
             sample = part.reader.read(
                 start, start + self._frames, (top, left, self._crop, self._crop)

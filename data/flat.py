@@ -34,6 +34,7 @@ def write_flat(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays whole or not at all."""
     header: dict[str, object] = {}
     place = 0
+    arrays = {k: v.view(np.uint8) if v.dtype == np.bool_ else v for k, v in arrays.items()}
     for name, array in arrays.items():
         kind = _NAMES[array.dtype.newbyteorder("<")]
         stop = place + array.nbytes
@@ -95,7 +96,7 @@ class FlatFile:
         for name, array in self.arrays.items():
             step = height_of_all // array.shape[-2]
             cut = array[index]
-            if box is not None:
+            if box is not None and array.shape[-2:] != (1, 1):  # which is of the whole picture
                 top, left, height, width = (side // step for side in box)
                 cut = cut[..., top : top + height, left : left + width]
             group, dot, plane = name.partition(".")
@@ -145,10 +146,10 @@ class FlatClip:
         return self._count
 
     @property
-    def rows(self) -> int:
-        """Luma rows that crops keep together: two macroblocks where any is a field's, else one."""
+    def grid(self) -> tuple[int, int]:
+        """Luma rows and columns that crops keep together, see `ClipReader.grid`."""
         field = self._flat.arrays.get("field")
-        return 32 if field is not None and field.any() else 16
+        return 32 if field is not None and field.any() else 16, 16
 
     def read(self, start: int, stop: int, box: Box | None = None) -> Sample:
         """Frames `start` to `stop`; outside the clip the first or last frame is repeated."""

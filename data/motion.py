@@ -1,6 +1,6 @@
 """What the decoded motion vectors say to a network: where each place was, and how old it is.
 
-    motion/mv, motion/ref, mb/* of a priors file
+    motion/mv, motion/ref, and mb/* or cu/*, tu/*, qp/y of a priors file
         -> flow     where each 4x4 block lies in the frame before and in the frame after
         -> history  with which QP each block was last coded, and how many frames ago
 
@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..bitstream.priors.hevc import CuMode, TuKind
 from ..bitstream.priors.schema import LAST_INTRA
 from .sample import OLDEST
 
@@ -29,7 +30,7 @@ def flow(vectors: np.ndarray, references: np.ndarray, index: int) -> np.ndarray:
 
     Args:
         vectors: int16 `[2 or 1, 2, h, w, 2]`, `motion/mv` of the frame and of the one after it.
-        references: int32 `[2 or 1, 2, h/2, w/2]`, `motion/ref` likewise.
+        references: int32 `[2 or 1, 2, h/2, w/2]` (HEVC: `h, w`), `motion/ref` likewise.
         index: Display index of the frame.
 
     Returns:
@@ -47,10 +48,16 @@ def flow(vectors: np.ndarray, references: np.ndarray, index: int) -> np.ndarray:
 
 def _towards(vectors: np.ndarray, references: np.ndarray, index: int, sign: int) -> np.ndarray:
     """Motion to the next frame into one direction of time, `[h, w, 2]`; NaN without a vector."""
-    refs = references.repeat(2, -2).repeat(2, -1)
+    refs = _over(references, vectors.shape[-3:-1])
     away = np.where(refs < 0, 0, sign * (refs - index))[..., None]  # frames
     step = np.where(away > 0, 4 * vectors.astype(np.float32) / np.maximum(away, 1), np.nan)
     return np.where(np.isnan(step[0]), step[1], step[0])
+
+
+def _over(grid: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """The values of a grid over a finer one of a size."""
+    times = size[0] // grid.shape[-2]
+    return grid if times == 1 else grid.repeat(times, -2).repeat(times, -1)
 
 
 class Rows(Protocol):
@@ -58,6 +65,9 @@ class Rows(Protocol):
 
     def read(self, path: str, frames: Sequence[int]) -> np.ndarray:
         """Some frames of one dataset."""
+
+    def __contains__(self, path: object) -> bool:
+        """Whether there is such a dataset."""
 
 
 class History:
@@ -99,17 +109,31 @@ class History:
     def _read(self, index: int) -> tuple[np.ndarray, list[int], np.ndarray, np.ndarray]:
         """Reference and vector of the list in use, the references, QP or -1 where not coded."""
         read = self._priors.read
-        refs = read("motion/ref", [index])[0].repeat(2, -2).repeat(2, -1)
         vectors = read("motion/mv", [index])[0]
+        size = vectors.shape[1:3]
+        refs = _over(read("motion/ref", [index])[0], size)
         second = refs[0] < 0
         ref = np.where(second, refs[1], refs[0])
         vector = np.where(second[..., None], vectors[1], vectors[0])
-        kind, cbp = read("mb/type", [index])[0], read("mb/cbp", [index])[0]
-        qp = read("mb/qp_y", [index])[0].astype(np.int32)
-        coded = np.stack([qp, np.where((kind <= LAST_INTRA) | (cbp != 0), index, _NEVER)])
-        coded = coded.repeat(4, -2).repeat(4, -1)
+        qp, renewed = self._renewed(index)
+        coded = _over(np.stack([qp, np.where(renewed, index, _NEVER)]), size)
         ref = np.where(coded[1] == _NEVER, ref, -1)
         return coded, [k for k in np.unique(ref).tolist() if k >= 0], ref, vector
+
+    def _renewed(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """QP of luma, int32, and what is intra or has a residual, on the codec's grid."""
+
+        def read(path: str) -> np.ndarray:
+            return self._priors.read(path, [index])[0]
+
+        if "cu/mode" not in self._priors:
+            renewed = (read("mb/type") <= LAST_INTRA) | (read("mb/cbp") != 0)
+            return read("mb/qp_y").astype(np.int32), renewed
+        renewed = read("cu/mode") >= CuMode.INTRA
+        for path in ("tu/kind", "tu/kind_cb", "tu/kind_cr"):
+            if path in self._priors:
+                renewed = renewed | (read(path) != TuKind.NONE)
+        return read("qp/y").astype(np.int32), renewed
 
     def _follow(
         self, index: int, coded: np.ndarray, used: list[int], ref: np.ndarray, vector: np.ndarray

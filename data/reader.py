@@ -18,12 +18,20 @@ from .hearing import Track, features
 from .motion import History, flow
 from .sample import Planes, Sample
 
-MAPS = {"tu": "tu/y", "mb_type": "mb/type", "qp_y": "mb/qp_y", "field": "mb/field"}
-PROJECTION_MAPS = {
-    "qp_cb": "mb/qp_cb",
-    "qp_cr": "mb/qp_cr",
-    "cbp": "mb/cbp",
-}
+MAPS = {  # of H.264, and of HEVC
+    "tu": "tu/y", "mb_type": "mb/type", "qp_y": "mb/qp_y", "field": "mb/field",
+}  # fmt: skip
+HEVC_MAPS = {
+    "cu_mode": "cu/mode", "cu_size": "cu/size", "tu_size": "tu/size", "tu_kind": "tu/kind",
+    "qp_y": "qp/y",
+}  # fmt: skip
+PROJECTION_MAPS = {"qp_cb": "mb/qp_cb", "qp_cr": "mb/qp_cr", "cbp": "mb/cbp"}
+HEVC_PROJECTION_MAPS = {
+    "cu_bypass": "cu/bypass", "tu_kind_cb": "tu/kind_cb", "tu_kind_cr": "tu/kind_cr",
+    "qp_cb": "qp/cb", "qp_cr": "qp/cr",
+    "res_scale_cb": "tu/res_scale_cb", "res_scale_cr": "tu/res_scale_cr",
+}  # fmt: skip
+LISTS = ("scaling4x4", "scaling8x8", "scaling_dc")  # as `Priors.scaling_lists` gives them
 
 
 class ClipReader:
@@ -98,9 +106,16 @@ class ClipReader:
         return self._priors.coded_size
 
     @property
-    def rows(self) -> int:
-        """Luma rows on whose multiples a cut may begin and end: a macroblock, or a pair of them."""
-        return 16 if self._priors.attrs.get("field_order", "progressive") == "progressive" else 32
+    def grid(self) -> tuple[int, int]:
+        """Luma rows and columns on whose multiples a cut may begin and end.
+
+        A macroblock, or a pair of them where there are fields. Of HEVC with levels, the largest
+        transform block.
+        """
+        if self._hevc:
+            return (32, 32) if self._level else (16, 16)
+        still = self._priors.attrs.get("field_order", "progressive") == "progressive"
+        return 16 if still else 32, 16
 
     @property
     def has_clean(self) -> bool:
@@ -121,8 +136,8 @@ class ClipReader:
         Args:
             start: Display index, may be negative.
             stop: May be over the number of frames.
-            box: Top, left, height, width in luma samples, multiples of 16, the first and third of
-                `rows`; None: all.
+            box: Top, left, height, width in luma samples, multiples of `grid`, and no more than a
+                coded picture has; None: all.
 
         Returns:
             A sample without batch.
@@ -134,9 +149,10 @@ class ClipReader:
         if not self._level and isinstance(field, Tensor) and not field.any():
             del values["field"]
         if self._level:
-            lists = [self._priors.scaling_lists(k) for k in frames]
-            values["scaling4x4"] = torch.from_numpy(np.stack([pair[0] for pair in lists]))
-            values["scaling8x8"] = torch.from_numpy(np.stack([pair[1] for pair in lists]))
+            lists = zip(*(self._priors.scaling_lists(k) for k in frames), strict=True)
+            for name, rows in zip(LISTS, lists, strict=False):
+                entries = np.stack(rows).reshape(len(frames), -1, rows[0].shape[-1])
+                values[name] = torch.from_numpy(entries)
         if self.track is not None:
             sound = np.stack([self.track.around(self._times[k]) for k in frames])
             values["sound"] = torch.from_numpy(sound)
@@ -157,8 +173,15 @@ class ClipReader:
         samples, rate, start = audio
         return Track(features(samples, rate), start)
 
+    @property
+    def _hevc(self) -> bool:
+        return "cu/mode" in self._priors
+
     def _names(self) -> dict[str, str]:
-        names = MAPS | (PROJECTION_MAPS if self._level else {})
+        if self._hevc:
+            names = HEVC_MAPS | (HEVC_PROJECTION_MAPS if self._level else {})
+        else:
+            names = MAPS | (PROJECTION_MAPS if self._level else {})
         return {name: path for name, path in names.items() if path in self._priors}
 
     def _groups(self) -> list[str]:
@@ -179,6 +202,9 @@ class ClipReader:
             values[group] = Planes(*planes)
         for name, path in self._names().items():
             values[name] = _tensor(self._priors.read(path, frames, box=box))
+        if self._hevc:
+            types = self._priors.column("picture_type")[frames]
+            values["picture_type"] = _tensor(types[:, None, None])
         if self._history is not None:
             values |= self._moved(frames, box)
         if self._clean is not None:

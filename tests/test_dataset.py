@@ -264,7 +264,7 @@ def test_wrong_arguments_are_refused(work: Path, changes: dict[str, int], messag
 def test_crops_of_interlaced_video_do_not_part_its_pairs(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ClipReader, "rows", 32)
+    monkeypatch.setattr(ClipReader, "grid", (32, 16))
     boxes = []
     read = ClipReader.read
 
@@ -277,7 +277,7 @@ def test_crops_of_interlaced_video_do_not_part_its_pairs(
     for k in range(24):
         samples[k]
     assert {top for top, *_ in boxes} <= {0, 32} and len({left for _, left, *_ in boxes}) > 1
-    with pytest.raises(ValueError, match="interlaced: expected a multiple of 32"):
+    with pytest.raises(ValueError, match="expected a multiple of 32"):
         dataset(work, crop=48)
 
 

@@ -26,10 +26,10 @@ from ..measuring.metrics import as_codes
 from ..networks.restorer import Projector, Restorer, Stream
 from ..output import pieces
 from .shots import Shot, head
-from .tiles import Box, Tile, cut_sample, plan_tiles
+from .tiles import GRID, Box, Tile, cut_sample, plan_tiles
 
 TRIAL = 128  # luma samples a side of the cut that the time is estimated by
-ASSUMED_QP = 36  # of videos that are not H.264; more, and fine pictures are made worse
+ASSUMED_QP = 36  # where the bitstream is not read; more, and fine pictures are made worse
 RAMP = 16  # luma samples over which --face-only passes from decoded to restored
 NOWHERE = (-64, -64, 1, 1)  # face box that covers nothing of any picture
 
@@ -62,6 +62,12 @@ class FrameSource:
         self._blind = prediction and "prediction" not in priors
         self._assumed_qp = assumed_qp
         self._hearing = hearing
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Luma rows and columns on whose multiples tiles are cut."""
+        rows, columns = self._reader.grid
+        return max(rows, GRID[0]), max(columns, GRID[1])
 
     def read(self, index: int, face: Box | None) -> Sample:
         """One frame as a batch, `[1, 1, ...]`, on the CPU."""
@@ -133,7 +139,7 @@ def restore_frames(
         if not wanted:
             continue
         region = _region(shot, size, face_only=face_only)
-        tiles = plan_tiles(region, size, side=side, margin=network.margin)
+        tiles = plan_tiles(region, size, side=side, margin=network.margin, grid=source.grid)
         weight = None
         if tiles and (face_only or strength < 1):
             weight = strength * (_ramp(region, size) if face_only else torch.ones(size))
@@ -187,7 +193,7 @@ def expected_seconds(
     for shot in shots:
         wanted = range(max(shot.start, frames.start), min(shot.stop, frames.stop))
         region = _region(shot, size, face_only=face_only)
-        tiles = plan_tiles(region, size, side=side, margin=network.margin)
+        tiles = plan_tiles(region, size, side=side, margin=network.margin, grid=source.grid)
         work += len(wanted) * sum(tile.outer.height * tile.outer.width for tile in tiles)
     cut = Box(0, 0, TRIAL, TRIAL).grown(0, 0, size)
     burst = network.burst

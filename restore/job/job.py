@@ -107,7 +107,13 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
         frames = _frames(priors, start, end)
         height, width = priors.coded_size
         outcome.speed = request.speed or usual_speed(outcome.device, len(frames) * height * width)
-        blind = read_checkpoint(path).config.data.blind > 0
+        trained = read_checkpoint(path).config.data
+        blind = trained.blind > 0
+        names = {"h264": "H.264", "hevc": "HEVC"}
+        if (codec := str(priors.attrs["codec"])) in names and codec != trained.codec:
+            outcome.notes.append(
+                f"the video is {names[codec]}; these weights were trained on {names[trained.codec]}"
+            )
         work = _Work(request, priors, network, frames, blind, outcome, stack, parts)
         work.run(progress)
         for part in parts.values():

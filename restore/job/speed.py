@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ...bitstream import Priors
+from ...data.units import skips
 from ..networks.moving import quiet_share
 from ..networks.restorer import Restorer
 
@@ -71,12 +72,13 @@ def set_speed(network: Restorer, name: str) -> float:
 
 
 def busy_share(priors: Priors, frames: range, quiet: float) -> float:
-    """Share of the frames that are computed, by the types of their macroblocks."""
+    """Share of the frames that are computed, by what of them is skipped."""
     if not quiet or "motion/mv" not in priors or not len(frames):
         return 1.0
+    path = "cu/mode" if "cu/mode" in priors else "mb/type"
     busy = 0
     for start in range(frames.start, frames.stop, BLOCK):
         stop = min(start + BLOCK, frames.stop)
-        kinds = priors.read("mb/type", range(start, stop))
-        busy += sum(quiet_share(torch.from_numpy(np.asarray(kind))) < quiet for kind in kinds)
+        kinds = torch.from_numpy(np.asarray(priors.read(path, range(start, stop))))
+        busy += sum(quiet_share(skip) < quiet for skip in skips(kinds, path))
     return max(busy, 1) / len(frames)

@@ -44,12 +44,12 @@ class Box(NamedTuple):
         bottom, right = min(self.bottom + rows, size[0]), min(self.right + columns, size[1])
         return Box(top, left, max(bottom - top, 0), max(right - left, 0))
 
-    def on_grid(self, size: tuple[int, int]) -> "Box":
-        """The smallest box on the grid of macroblock pairs that holds this one's inside."""
-        top, left = (max(n, 0) // step * step for n, step in zip(self[:2], GRID, strict=True))
+    def on_grid(self, size: tuple[int, int], grid: tuple[int, int] = GRID) -> "Box":
+        """The smallest box on a grid that holds this one's inside, in a picture of `size`."""
+        top, left = (max(n, 0) // step * step for n, step in zip(self[:2], grid, strict=True))
         bottom, right = (
             min(math.ceil(n / step) * step, limit)
-            for n, step, limit in zip((self.bottom, self.right), GRID, size, strict=True)
+            for n, step, limit in zip((self.bottom, self.right), grid, size, strict=True)
         )
         return Box(top, left, max(bottom - top, 0), max(right - left, 0))
 
@@ -69,7 +69,14 @@ class Tile(NamedTuple):
     inner: Box
 
 
-def plan_tiles(region: Box, size: tuple[int, int], *, side: int, margin: int) -> list[Tile]:
+def plan_tiles(
+    region: Box,
+    size: tuple[int, int],
+    *,
+    side: int,
+    margin: int,
+    grid: tuple[int, int] = GRID,
+) -> list[Tile]:
     """Cut a region into tiles.
 
     Args:
@@ -77,6 +84,7 @@ def plan_tiles(region: Box, size: tuple[int, int], *, side: int, margin: int) ->
         size: Height and width of the coded picture.
         side: Longest side of an `inner`, luma samples; 0: one tile.
         margin: Of the network.
+        grid: Luma rows and columns on whose multiples the video may be cut, not less than `GRID`.
 
     Returns:
         Tiles in raster order; none for an empty region.
@@ -92,7 +100,7 @@ def plan_tiles(region: Box, size: tuple[int, int], *, side: int, margin: int) ->
     )
     down, across = (math.ceil(margin / step) * step for step in GRID)
     inner = [Box(top, left, height, width) for top, height in rows for left, width in columns]
-    return [Tile(box.grown(down, across, size), box) for box in inner]
+    return [Tile(box.grown(down, across, size).on_grid(size, grid), box) for box in inner]
 
 
 def _cuts(start: int, length: int, side: int, step: int) -> list[tuple[int, int]]:
@@ -110,7 +118,7 @@ def cut_sample(sample: Sample, box: Box) -> Sample:
     height, width = sample.decoded.y.shape[-2:]
     if box == Box(0, 0, height, width):
         return sample
-    kept = ("scaling4x4", "scaling8x8", "sound", "start")
+    kept = ("scaling4x4", "scaling8x8", "scaling_dc", "picture_type", "sound", "start")
 
     def cut(tensor: Tensor) -> Tensor:
         if not tensor.numel():  # chroma of a picture without

@@ -16,19 +16,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...bitstream.priors.schema import MbType
 from ...data.motion import UNIT
 from ...data.sample import Planes, Sample
+from ...data.units import has_units, skipped
 from .picture import normal, spread
 from .restorer import Restorer, Stream
 
 MOST = 8  # quiet frames in a row; the next one is restored
 
 
-def quiet_share(kinds: Tensor) -> float:
-    """Share of the macroblocks of a frame that are skipped, by their types."""
-    skipped = (kinds == MbType.P_Skip) | (kinds == MbType.B_Skip)
-    return float(skipped.float().mean())
+def quiet_share(skip: Tensor) -> float:
+    """Share of a frame that is skipped, by the map of what is."""
+    return float(skip.float().mean())
 
 
 def moved(plane: Tensor, flow: Tensor, size: tuple[int, int]) -> Tensor:
@@ -88,9 +87,9 @@ class MovingStream(Stream):
         return self._ready.popleft() if self._ready else None
 
     def _is_quiet(self, frame: Sample) -> bool:
-        if self._last is None or frame.flow is None or frame.mb_type is None:
+        if self._last is None or frame.flow is None or not has_units(frame):
             return False
-        return len(self._quiet) < MOST and quiet_share(frame.mb_type) >= self._least
+        return len(self._quiet) < MOST and quiet_share(skipped(frame)) >= self._least
 
     def _fill(self, after: Planes | None) -> None:
         """Finish the quiet frames between the last correction and the one after them."""

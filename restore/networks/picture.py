@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...bitstream.priors.schema import FIRST_B, LAST_INTRA, TU_KIND, MbType, TuType
 from ...bitstream.show.colour import coefficients
 from ...data.sample import Planes, Sample
+from ...data.units import units_of
 from ..config import NetworkConfig
 from ..projection.units import to_display_rows
 
@@ -125,8 +125,8 @@ def channels(sample: Sample, config: NetworkConfig, scale: int) -> Tensor:
     size = decoded.shape[-2:]
     parts = [GAIN * (decoded - 0.5)]
     if config.priors:
-        if sample.prediction is None or sample.residual is None or sample.tu is None:
-            raise ValueError("this network reads prediction, residual and TU: not in the priors")
+        if sample.prediction is None or sample.residual is None:
+            raise ValueError("this network reads prediction and residual: not in the priors")
         predicted = picture(normal(sample.prediction, sample.bit_depth), scale, config.colour)
         residual = normal(sample.residual, sample.bit_depth)
         parts += [2 * GAIN * (predicted - decoded), 2 * GAIN * picture(residual, scale)]
@@ -167,21 +167,15 @@ def _shown(made: Tensor, sample: Sample) -> Tensor:
 
 def _maps(sample: Sample, size: torch.Size) -> Tensor:
     """`maps` in macroblock order."""
-    assert sample.tu is not None and sample.qp_y is not None and sample.mb_type is not None
-    kind, unit = sample.mb_type, sample.tu & TU_KIND
-    skip = (kind == MbType.P_Skip) | (kind == MbType.B_Skip)
-    intra, in_b = kind <= LAST_INTRA, kind >= FIRST_B
-    blocks = [_qp(sample.qp_y), skip.float(), intra.float(), in_b.float()]
-    made = [spread(plane, size) for plane in blocks]
-    made.append(spread((unit == TuType.TU_8X8).float(), size))
-    made.append(spread((unit == TuType.NONE).float(), size))
+    assert sample.qp_y is not None
+    units = units_of(sample)
+    blocks = [_qp(sample.qp_y), units.skip, units.intra, units.two_way, units.large, units.silent]
+    made = [spread(plane.float(), size) for plane in blocks]
     # Transform edges: 1 in the first row or column of a unit, -1 in its last one.
-    side = spread(
-        torch.where(unit == TuType.TU_4X4, 4, torch.where(unit == TuType.TU_8X8, 8, 16)), size
-    )
+    side = spread(units.side, size)
     scale = sample.decoded.y.shape[-1] // size[1]
     for axis in (0, 1):
-        place = torch.arange(size[axis], device=unit.device) * scale
+        place = torch.arange(size[axis], device=side.device) * scale
         place = place[:, None] if axis == 0 else place[None, :]
         first = place % side == 0
         last = place % side == side - scale

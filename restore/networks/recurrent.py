@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from ...data.motion import UNIT
 from ...data.sample import FEATURES, Planes, Sample, blinded
+from ...data.units import has_units
 from ..config import NetworkConfig
 from .align import warp
 from .davd import Fusion, SoundBranch, blocks, joining_conv, lay_over_face
@@ -225,7 +226,7 @@ class RecurrentNet(Restorer):
         decoded = fold(normal(sample.decoded, sample.bit_depth))
         parts = [GAIN * (decoded - 0.5)]
         if self.config.priors:
-            if sample.prediction is None or sample.residual is None or sample.tu is None:
+            if sample.prediction is None or sample.residual is None or not has_units(sample):
                 sample = blinded(sample, priors=True)
             elif sample.flow is None or sample.history is None:
                 sample = blinded(sample, priors=False)

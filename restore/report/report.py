@@ -127,10 +127,11 @@ class Report:
 
     def _unsent(self, index: int) -> float:
         """Share of a frame for which nothing was sent; NaN where the file does not say."""
-        if "tu/y" not in self._priors:
+        path = next((path for path in ("tu/y", "tu/kind") if path in self._priors), "")
+        if not path:
             return math.nan
-        units = self._priors.read("tu/y", [index])[0]
-        return float((units % 8 == TU_TYPES["none"]).mean())
+        units = self._priors.read(path, [index])[0]
+        return float((units % 8 == TU_TYPES["none"]).mean())  # 0, as TuKind.NONE of HEVC
 
     def _keep(
         self,
@@ -186,7 +187,10 @@ class Report:
         """
         a = self._priors.attrs
         size = int(a["width"]), int(a["height"])
-        kind = f"H.264 profile {a['profile_idc']}" if a["codec"] == "h264" else str(a["codec"])
+        names = {"h264": "H.264", "hevc": "HEVC"}
+        kind = str(a["codec"])
+        if kind in names:
+            kind = f"{names[kind]} profile {a['profile_idc']}"
         facts: dict[str, object] = {
             "Video": f"{a['width']} x {a['height']}, {a['chroma_format']}, {a['frame_rate']} "
             f"frames/s, {kind}",

@@ -162,6 +162,7 @@ class _Run:
             data.index,
             split,
             crf=data.crf if split == "train" else tuple(dict.fromkeys(data.crf)),
+            codec=data.codec,
             listen=network.audio,
             sound=data.sound,
             fix_delay=data.fix_delay,

@@ -8,16 +8,16 @@
 Source:
     Yang, Xu, Wang: Decoder-side HEVC quality enhancement with scalable convolutional neural
     network, ICME 2017, section 3. There luma alone is corrected; here three channels are, as in
-    the DAVD-Net paper's comparison. A frame counts as intra when all its macroblocks are; without
-    macroblock types every frame takes the inter path. Layer widths scale with `channels` / 64.
+    the DAVD-Net paper's comparison. A frame counts as intra when all its blocks are; without
+    their types every frame takes the inter path. Layer widths scale with `channels` / 64.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ....bitstream.priors.schema import LAST_INTRA
 from ....data.sample import Sample
+from ....data.units import has_units, units_of
 from ...config import NetworkConfig
 from ..picture import input_channels
 from ..restorer import Features, Restorer, grid_multiple
@@ -59,7 +59,7 @@ class Dscnn(Restorer):
             beside = first
         from_intra = self.intra_tail(first)
         from_inter = self.inter_tail(torch.cat([second, first], dim=1))
-        if sample.mb_type is None:
+        if not has_units(sample):
             return from_inter.unflatten(0, (batch, -1))
-        is_intra = (sample.mb_type <= LAST_INTRA).flatten(2).all(-1).flatten()[:, None, None, None]
+        is_intra = units_of(sample).intra.flatten(2).all(-1).flatten()[:, None, None, None]
         return torch.where(is_intra, from_intra, from_inter).unflatten(0, (batch, -1))
