@@ -130,7 +130,7 @@ bench: setup  ## speed: extraction against FFmpeg, a clip of the pipeline, netwo
 	$(BIN)/python -m benchmarks.restore
 	$(BIN)/python -m benchmarks.view
 
-dataset: setup  ## raw videos to priors: SOURCE=dir WORK=dir [SIZE=128] [CRF="42 45"] -j2, resumable
+dataset: setup  ## raw videos to priors: SOURCE=dir WORK=dir [CODEC=hevc] [SIZE=128] [CRF="42 45"] -j2
 	@$(MAKE) --no-print-directory -f data/Makefile PREPARE=$(BIN)/davd-prepare
 
 gpu-pack: setup  ## WORK=dir in one folder PACK=gpu-pack of at most 50 MB that trains elsewhere: run.py

@@ -104,7 +104,8 @@ def _settings(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--size", type=int, help="pixels of the square face crop; 0: the source's resolution (128)")
     add("--fps", help="frames a second; 0: the source's own (25)")
-    add("--preset", help="of x264 (medium)")
+    add("--codec", choices=("h264", "hevc"), help="of the coded files: x264 or x265 (h264)")
+    add("--preset", help="of the encoder (medium)")
     add(
         "--crop",
         choices=("auto", "face", "none"),
@@ -189,7 +190,7 @@ def _chosen(arguments: argparse.Namespace) -> "Settings":
     from davd.data.work import Settings, read_result
 
     was = read_result(arguments.work / "settings.json") or {}
-    names = ("size", "fps", "preset", "crop", "sound", "fix_sync")
+    names = ("size", "fps", "codec", "preset", "crop", "sound", "fix_sync")
     given = {n: v for n in names if (v := getattr(arguments, n, None)) is not None}
     if arguments.command in ("scan", "run"):
         was = {}  # a run states all; the folder is checked against it

@@ -73,7 +73,7 @@ class Clip:
         face: Box of the face, None if it was not found.
         mouth: Region of the mouth.
         audio: Delay and so on.
-        coded: H.264 files by rate factor.
+        coded: H.264 or HEVC files by rate factor; `Index.settings["codec"]` says which.
         priors: Priors files by rate factor, or the coded clips where none were made: what
             `davd.bitstream.open` reads.
     """

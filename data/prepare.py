@@ -1,4 +1,4 @@
-"""One clip: raw video to face crops, to H.264 at a rate factor, to priors.
+"""One clip: raw video to face crops, to H.264 or HEVC at a rate factor, to priors.
 
     source/ID.mp4 --crop--> clips/NAME.mkv --encode--> coded/crf42/NAME.mp4
                                            --extract--> priors/crf42/NAME.h5
@@ -17,7 +17,7 @@ import numpy as np
 from .clean import CleanVideo, plane_array
 from .crop import crop_clip
 from .media import ClipError, complete, ffmpeg_version, run_ffmpeg
-from .work import SAMPLE_RATE, Settings, read_result, step
+from .work import CODECS, SAMPLE_RATE, Settings, read_result, step
 
 __all__ = ["crop_clip", "encode_clip", "extract_clip", "prepare_clip"]
 
@@ -51,13 +51,13 @@ def _clips_before(path: Path, what: str) -> list[dict] | dict:
 
 
 def encode_clip(work: Path, name: str, crf: int, settings: Settings) -> dict:
-    """Encode the clips of one source with x264: `coded/crfNN/NAME.mp4` and its result.
+    """Encode the clips of one source with x264 or x265: `coded/crfNN/NAME.mp4` and its result.
 
     Args:
         work: The work folder.
         name: ID of the source.
-        crf: x264's constant rate factor, 0..51.
-        settings: The preset and the sound's codec.
+        crf: The encoder's constant rate factor, 0..51.
+        settings: The codecs and the preset.
 
     Returns:
         The result: for each clip `bytes`, `frames` and `psnr_y` (dB, over the whole clip's luma),
@@ -83,12 +83,14 @@ def _encode(work: Path, clip: dict, folder: Path, crf: int, settings: Settings) 
     clean, target = work / "clips" / f"{clip['name']}.mkv", folder / f"{clip['name']}.mp4"
     node = ffmpeg.input(str(clean))
     options: dict[str, object] = {
-        "c:v": "libx264",
+        "c:v": CODECS[settings.codec],
         "preset": settings.preset,
         "crf": crf,
         "pix_fmt": "yuv420p",
     }
     options |= {"threads": 1, "fflags": "+bitexact", "map_metadata": -1, "f": "mp4"}
+    if settings.codec == "hevc":
+        options |= {"x265-params": "pools=none:frame-threads=1:log-level=error", "tag:v": "hvc1"}
     streams = [node.video]
     if clip["audio"]["present"]:
         streams.append(node.audio)

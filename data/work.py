@@ -22,6 +22,9 @@ CROPS = ("auto", "face", "none")
 """auto: a picture that has the wanted size already is a face crop and stays untouched, others are
 cropped to the face; face: always look for a face; none: the whole picture."""
 
+CODECS = {"h264": "libx264", "hevc": "libx265"}
+"""Codecs of the coded files, and FFmpeg's names of their encoders."""
+
 SOUNDS = ("flac", "aac")
 """Sound in the coded file: lossless, or as in web video (AAC, 64 kbit/s)."""
 
@@ -33,7 +36,8 @@ class Settings:
     size: int = 128  # pixels of the square face crop; 0: as in the source, on the 16-sample grid
     fps: str = "25"  # frames a second, "25" or "30000/1001"; "0": the source's own
     crop: str = "auto"  # see CROPS
-    preset: str = "medium"  # of x264
+    codec: str = "h264"  # see CODECS
+    preset: str = "medium"  # of x264 or x265
     sound: str = "flac"  # see SOUNDS
     fix_sync: bool = False  # shift the sound where its delay is sure
 
@@ -45,6 +49,8 @@ class Settings:
         """
         if self.size % 16 or self.size < 0:
             raise ValueError(f"size is {self.size}; 0 or a multiple of 16 is allowed")
+        if self.codec not in CODECS:
+            raise ValueError(f"codec is {self.codec!r}; allowed are {', '.join(CODECS)}")
         if self.crop not in CROPS:
             raise ValueError(f"crop is {self.crop!r}; allowed are {', '.join(CROPS)}")
         if self.sound not in SOUNDS:
@@ -63,7 +69,9 @@ def keep_settings(work: Path, settings: Settings) -> None:
     was = read_result(path)
     if was is None:
         write_result(path, now)
-    elif was != now:
+        return
+    was = {"codec": "h264", **was}  # of folders from when there was no other
+    if was != now:
         names = [f.name for f in fields(Settings) if was.get(f.name) != now[f.name]]
         told = ", ".join(f"{n}={was.get(n)} (now {now[n]})" for n in names)
         raise ValueError(f"{work} was made with {told}; take another work folder")
