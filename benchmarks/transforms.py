@@ -5,9 +5,10 @@
 
 For each stream with a golden file, which was taken inside the reference decoder (JM, or HM for
 HEVC), the residual is worked out from levels, QP, scaling lists and, of HEVC, what is said of each
-transform block, and compared with the residual in the stream's frame records, sample by sample. A stream that is not read exactly as its golden file says is reported as
-such. Macroblocks of SP and SI slices transform their prediction too (8.6), so that levels alone do
-not give their residual; streams that have them are told apart by `SWITCHING`.
+transform block, and compared with the residual in the stream's frame records, sample by sample.
+A stream that is not read exactly as its golden file says is reported as such. Macroblocks of SP and
+SI slices of H.264 transform their prediction too (8.6), so that levels alone do not give their
+residual; streams that have them are told apart by `SWITCHING`.
 """
 
 import argparse
