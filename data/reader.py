@@ -4,6 +4,7 @@
 file a clip (see `flat`).
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -240,9 +241,14 @@ class ClipReader:
         return Planes(*planes)
 
     def _cached(self, folder: Path, priors: Path) -> Path:
-        """Path of the flat file, written first where it is missing or older than the priors."""
+        """Path of the flat file, written first where it is missing or older than the priors.
+
+        It bears the whole path of the priors: clips in folders of their own are called alike at
+        every rate factor.
+        """
         kind = (".level" if self._level else "") + (".motion" if self._history else "")
-        path = folder / f"{priors.parent.name}-{self.name.replace('/', '~')}{kind}.planes"
+        own = os.path.relpath(priors, folder.parent).replace(os.sep, "~")
+        path = folder / f"{own}{kind}.planes"
         if path.exists() and path.stat().st_mtime >= priors.stat().st_mtime:
             return path
         whole = self._from_sources(list(range(len(self))), None)

@@ -88,6 +88,20 @@ def test_cache_is_used_again_and_made_anew_for_new_priors(work: Path, tmp_path: 
     assert not torch.equal(first.decoded.y, second.decoded.y)
 
 
+def test_rate_factors_of_a_clip_in_a_folder_do_not_share_a_cache(
+    work: Path, tmp_path: Path
+) -> None:
+    for crf, other in (("crf42", "clip0"), ("crf45", "clip1")):
+        path = tmp_path / "priors" / crf / "ada" / "talk.h5"
+        path.parent.mkdir(parents=True)
+        path.write_bytes((work / f"priors/crf42/{other}.h5").read_bytes())
+    first, second = (
+        ClipReader(tmp_path / "priors" / crf / "ada/talk.h5", cache=tmp_path / "cache").read(0, 1)
+        for crf in ("crf42", "crf45")
+    )
+    assert not torch.equal(first.decoded.y, second.decoded.y)
+
+
 def test_frames_beyond_the_ends_repeat_the_last_one(work: Path) -> None:
     reader = ClipReader(work / "priors/crf42/clip0.h5")
     sample = reader.read(-2, len(reader) + 2)
