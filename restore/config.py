@@ -25,6 +25,7 @@ class NetworkConfig:
     name: str = "davd"  # one of NETWORKS, or one of your own: "package.module:Class"
     width: str = "lite"  # "full": the paper's, at full resolution; "lite": ours, for CPUs
     channels: int = 64  # features of the picture branch ("DAVD-Net, 4.2": 64)
+    hidden: int = 0  # davd: channels inside a residual block; 0: as outside (ours: for speed)
     radius: int = 2  # frames used on each side ("DAVD-Net, 4.2": a window of 5)
     front_blocks: int = 5  # residual blocks per frame before alignment (EDVR: 5; paper: unstated)
     video_blocks: int = 5  # V-subnet ("DAVD-Net, 3.3": 5)
@@ -71,6 +72,7 @@ class DataConfig:
     cache: bool = True  # keep all planes in memory as 8 bit; for data that fits
     workers: int = 0  # loader processes; 0 loads in the training process
     speakers: tuple[str, ...] = ()  # only these; empty: all
+    minutes: float = 0.0  # train on clips of so many minutes together, whichever; 0: on all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +98,8 @@ class TrainConfig:
     threads: int = 0  # CPU threads; 0: torch decides
     seed: int = 0  # of weights, samples and flips
     init: str = ""  # checkpoint to begin from; weights that do not fit begin fresh
+    teacher: str = ""  # checkpoint whose output is learnt from beside the source (ours)
+    teach: float = 0.75  # its share of what is to be reached
     variant: str = ""  # middle of the checkpoint's name; empty: made of the network's
     validate: int = 500  # steps between validations
     validate_frames: int = 8  # frames per validation clip
@@ -219,6 +223,10 @@ def _check(config: Config) -> None:
     for name, share in (("mute", data.mute), ("blind", 2 * data.blind)):
         if not 0 <= share <= 1:
             raise ValueError(f"data.{name} = {getattr(data, name)}: expected a share")
+    if not 0 <= train.teach <= 1:
+        raise ValueError(f"train.teach = {train.teach}: expected a share")
+    if data.minutes < 0:
+        raise ValueError(f"data.minutes = {data.minutes}: expected 0 or more")
     wanted = 1 if network.carry == "neighbours" else 0
     if network.name == "recurrent" and network.radius != wanted:
         raise ValueError(f"network.radius is {wanted} with network.carry = {network.carry!r}")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from davd.cli import train as command
-from davd.data.sample import Planes, Sample
+from davd.data.dataset import open_segments
+from davd.data.sample import Planes, Sample, collate
 from davd.restore.checkpoint import load_checkpoint, read_checkpoint
 from davd.restore.config import Config, NetworkConfig, TrainConfig, load_config
 from davd.restore.networks.restorer import fast_bf16
@@ -134,6 +135,48 @@ def test_weights_of_another_run_are_a_beginning(work: Path, tmp_path: Path) -> N
     before, after = load_checkpoint(first).state_dict(), load_checkpoint(second).state_dict()
     torch.testing.assert_close(before["fuse.weight"], after["fuse.weight"], atol=1e-5, rtol=0)
     assert len(after) > len(before)
+
+
+def test_narrow_blocks_begin_with_the_channels_that_weigh_most(work: Path, tmp_path: Path) -> None:
+    first = train(config(work, tmp_path / "wide", "train.steps=3"))
+    changes = ("train.steps=1", "train.lr=1e-9", f"train.init={first}", "network.hidden=5")
+    second = train(config(work, tmp_path / "narrow", *changes))
+    wide, narrow = load_checkpoint(first).state_dict(), load_checkpoint(second).state_dict()
+    before, behind = wide["video.0.first.weight"], wide["video.0.second.weight"]
+    weight = before.flatten(1).norm(dim=1) * behind.transpose(0, 1).flatten(1).norm(dim=1)
+    kept = weight.argsort(descending=True)[:5].sort().values
+    near = {"atol": 1e-5, "rtol": 0}
+    torch.testing.assert_close(narrow["video.0.first.weight"], before[kept], **near)
+    torch.testing.assert_close(narrow["video.0.second.weight"], behind[:, kept], **near)
+    torch.testing.assert_close(narrow["fuse.weight"], wide["fuse.weight"], **near)
+
+
+def test_a_teacher_is_come_near_to(work: Path, tmp_path: Path) -> None:
+    """What is learnt from a teacher alone is the teacher's correction, not the source's."""
+    teacher = train(config(work, tmp_path / "teacher", "train.steps=30", "network.audio=false"))
+    changes = (f"train.teacher={teacher}", "train.teach=1.0", "network.audio=false",
+               "network.hidden=6", "train.ema=0.5", "train.seed=1")  # fmt: skip
+    distances = []
+    for steps in (1, 40):
+        out = tmp_path / str(steps)
+        student = load_checkpoint(train(config(work, out, *changes, f"train.steps={steps}")))
+        part = open_segments(work, "test", crf=[42])[0]
+        sample = collate([part.reader.read(0, 5)])
+        with torch.inference_mode():
+            one, other = student(sample).y, load_checkpoint(teacher)(sample).y
+        distances.append(float((one - other).square().mean()))
+    assert distances[1] < 0.7 * distances[0]
+
+
+def test_some_minutes_are_whole_clips_and_always_the_same(work: Path, tmp_path: Path) -> None:
+    def clips(minutes: float) -> list[str]:
+        out = tmp_path / str(minutes)
+        path = train(config(work, out, "train.steps=1", f"data.minutes={minutes}"))
+        return list(read_checkpoint(path).data["clips"])  # type: ignore[call-overload]
+
+    one = 9 / 25 / 60  # minutes that a clip has
+    assert clips(2.1 * one) == clips(0) == ["clip0", "clip1"]
+    assert len(clips(1.1 * one)) == 1 and clips(1.1 * one) == clips(0.1 * one)
 
 
 def run_two(line: list[str]) -> None:

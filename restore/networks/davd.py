@@ -42,13 +42,18 @@ CELL = 4  # side of the squares of the motion search, samples of the folded pict
 
 
 class ResidualBlock(nn.Module):
-    """`x + conv(relu(conv(x)))` without normalisation, as in EDVR; begins near the identity."""
+    """`x + conv(relu(conv(x)))` without normalisation, as in EDVR; begins near the identity.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: Of input and output.
+        hidden: Between the convolutions; 0: as many.
+    """
+
+    def __init__(self, channels: int, hidden: int = 0) -> None:
         """Build the layers."""
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.first = nn.Conv2d(channels, hidden or channels, 3, padding=1)
+        self.second = nn.Conv2d(hidden or channels, channels, 3, padding=1)
         with torch.no_grad():
             self.second.weight.mul_(0.1)
             self.second.bias.zero_()  # type: ignore[union-attr]
@@ -58,9 +63,9 @@ class ResidualBlock(nn.Module):
         return x + self.second(F.relu(self.first(x)))
 
 
-def blocks(count: int, channels: int) -> nn.Sequential:
+def blocks(count: int, channels: int, hidden: int = 0) -> nn.Sequential:
     """Residual blocks in a row."""
-    return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
+    return nn.Sequential(*(ResidualBlock(channels, hidden) for _ in range(count)))
 
 
 def joining_conv(parts: int, keep: int, width: int, *, size: int = 1) -> nn.Conv2d:
@@ -207,7 +212,7 @@ class DavdNet(Restorer):
         self.head: nn.Conv2d | None = None
         if config.front_blocks:
             self.head = nn.Conv2d(seen, width, 3, padding=1)
-            self.front = blocks(config.front_blocks, width)
+            self.front = blocks(config.front_blocks, width, config.hidden)
             self.fuse = joining_conv(window * width, config.radius * width, width)
         else:
             beside = self.pictures + (config.priors or config.qp)
@@ -216,11 +221,11 @@ class DavdNet(Restorer):
         self.align: DeformAlign | None = None
         if config.align and not lite:
             self.align = DeformAlign(width if self.head else seen, reach=config.reach)
-        self.video = blocks(config.video_blocks, width)
+        self.video = blocks(config.video_blocks, width, config.hidden)
         self.sound = SoundBranch(config.sound_channels, 1 if lite else 4) if config.audio else None
         if config.audio:
             self.join = Fusion(width, config.sound_channels, attention=config.attention)
-        self.rebuild = blocks(config.blocks, width)
+        self.rebuild = blocks(config.blocks, width, config.hidden)
         self.tail = nn.Conv2d(width, self.pictures, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]

@@ -13,11 +13,13 @@ Under `torchrun` every process trains on its share of each batch; the first one 
 
 import csv
 import dataclasses
+import hashlib
 import json
 import math
 import os
 import time
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import TextIO
 
@@ -35,6 +37,7 @@ from ..networks.align import DeformAlign
 from ..networks.picture import normal
 from ..networks.restorer import Restorer, fast_bf16
 from .loss import learning_rate, plane_loss
+from .narrow import narrowed
 from .optimizer import Optimizer
 from .state import Average, Progress, load_state, save_state
 
@@ -110,6 +113,11 @@ class _Run:
         if settings.init:
             self._begin_from(settings.init)
         self.network.to(group.device)
+        self.teacher: Restorer | None = None
+        if settings.teacher:
+            self.teacher = load_checkpoint(settings.teacher, device=group.device)
+            if self.teacher.radius > config.network.radius:
+                raise ValueError(f"{settings.teacher} sees {self.teacher.radius} frames a side")
         self.optimizer = Optimizer(self.network, settings)
         self.average = Average(self.network, settings.ema)
         self.progress = Progress()
@@ -158,7 +166,7 @@ class _Run:
 
     def _open(self, split: str) -> list[Segment]:
         data, network = self.config.data, self.config.network
-        return open_segments(
+        parts = open_segments(
             data.index,
             split,
             crf=data.crf if split == "train" else tuple(dict.fromkeys(data.crf)),
@@ -171,10 +179,12 @@ class _Run:
             cache=data.cache,
             speakers=data.speakers,
         )
+        return _within(parts, data.minutes) if split == "train" and data.minutes else parts
 
     def _begin_from(self, name: str) -> None:
         """Take the weights of a checkpoint that fit; say which do not."""
         there, here = load_checkpoint(name).state_dict(), self.network.state_dict()
+        narrowed(there, here)
         fit = {k: v for k, v in there.items() if k in here and here[k].shape == v.shape}
         self.network.load_state_dict(fit, strict=False)
         self._say(f"{len(fit)} of {len(here)} weights from {name}")
@@ -206,7 +216,8 @@ class _Run:
             part["lr"] = rate
         with torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.amp):
             restored = network(sample)
-        loss = plane_loss(restored, sample, self.config.network, settings)
+            wanted = sample if self.teacher is None else self._taught(sample)
+        loss = plane_loss(restored, wanted, self.config.network, settings)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
@@ -219,6 +230,25 @@ class _Run:
         self.average.update(self.network, self.progress.step)
         self._count_errors(restored, sample)
         return float(loss.detach()), float(norm)
+
+    @torch.no_grad()
+    def _taught(self, sample: Sample) -> Sample:
+        """The sample with a source that lies between its own and what the teacher makes of it.
+
+        Most of what the encoder dropped cannot be told from what is left, and is noise to who
+        learns from the source; the teacher's picture has next to none of it.
+        """
+        assert self.teacher is not None and sample.clean is not None
+        share, radius = self.config.train.teach, self.config.network.radius
+        known = normal(sample.clean, sample.bit_depth)
+        first = radius - self.teacher.radius
+        shown = self.teacher(sample.cut(first, sample.frames - first))
+        rows = slice(radius, sample.frames - radius)
+        for plane, other in zip(known, shown, strict=True):
+            plane[:, rows].lerp_(other.float(), share)
+        codes = ((1 << depth) - 1 for depth in (sample.bit_depth[0], *(sample.bit_depth[1],) * 2))
+        mixed = Planes(*(plane * top for plane, top in zip(known, codes, strict=True)))
+        return dataclasses.replace(sample, clean=mixed)
 
     @torch.no_grad()
     def _count_errors(self, restored: Planes, sample: Sample) -> None:
@@ -311,6 +341,22 @@ class _Run:
     def _say(self, text: str) -> None:
         if self.stream is not None and self.group.rank == 0:
             print(text, file=self.stream, flush=True)
+
+
+def _within(parts: list[Segment], minutes: float) -> list[Segment]:
+    """The parts of some clips, at least one, that last so many minutes together at most.
+
+    Which clips depends on their names alone, and those of fewer minutes are among those of more.
+    """
+    lengths: dict[str, float] = {}
+    for part in parts:
+        name = part.clip.name
+        lengths[name] = max(lengths.get(name, 0.0), (part.stop - part.start) / float(part.clip.fps))
+    order = sorted(lengths, key=lambda name: hashlib.sha256(name.encode()).digest())
+    ends = accumulate(lengths[name] for name in order)
+    kept = {name for name, end in zip(order, ends, strict=True) if end <= 60 * minutes}
+    kept.add(order[0])
+    return [part for part in parts if part.clip.name in kept]
 
 
 def _numbers(firsts: range, each: int, rank: int) -> Iterator[list[int]]:
