@@ -30,7 +30,9 @@ from ..networks.restorer import Restorer, fast_bf16
 from .train import train
 
 HELD_OUT = 8  # of so many clips one is for validation and one for testing, at least one each
-FRAMES = 25  # of each held-out clip that are measured
+FRAMES = 25  # of each held-out clip that are measured, at most
+ALL_FRAMES = 400  # of all of them together; of each at least LEAST
+LEAST = 5
 ALONE = 30.0  # seconds of a clip from which on it can be divided by time
 SOUNDS = ("right", "silent", "exchanged")
 
@@ -225,7 +227,8 @@ def _measured(wanted: Adaptation, network: Restorer, sound: str) -> Row:
         motion=network.config.motion,
     )  # fmt: skip
     amp = fast_bf16("cpu")
-    return Row("", sound, [measure_clip(network, s, amp=amp, limit=FRAMES) for s in segments])
+    limit = max(min(FRAMES, ALL_FRAMES // len(segments)), LEAST)
+    return Row("", sound, [measure_clip(network, s, amp=amp, limit=limit) for s in segments])
 
 
 def _over_all(row: Row, measure: str) -> tuple[float, float]:
