@@ -9,10 +9,10 @@ the encoder and spend its bits on that.
 """
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,8 @@ _CUT_LEVEL = 14.0  # mean absolute change from frame to frame, grey levels, that
 _CUT_RATIO = 4.0  # ... if it is so many times the changes around it
 _STEADY = 0.6  # share of looks at which the face must be found
 _INSIDE = 0.9  # share of found faces that must lie inside the fixed crop
+_DETECTORS = threading.local()
+_LOADING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,16 @@ def on_grid(stream: "FilterableStream", seen: Probe, fps: Fraction) -> "Filterab
     return moved.filter("fps", fps=str(fps), start_time=0, round="near")
 
 
-@cache
 def _cascade(name: str) -> "cv2.CascadeClassifier":
-    import cv2
-    import cv2.data
+    """A detector of this thread's own: neither it nor opencv's import is made for two at once."""
+    own: dict[str, cv2.CascadeClassifier] = vars(_DETECTORS)
+    if name not in own:
+        with _LOADING:
+            from cv2 import CascadeClassifier, data
 
-    cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_{name}.xml")
-    assert not cascade.empty(), name
-    return cascade
+            own[name] = CascadeClassifier(f"{data.haarcascades}haarcascade_{name}.xml")
+        assert not own[name].empty(), name
+    return own[name]
 
 
 def detect(grey: np.ndarray) -> list[Box]:

@@ -1,5 +1,7 @@
 """Shots and face boxes: where the cuts are, where the face is, what is dropped and why."""
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -132,3 +134,28 @@ def test_a_face_not_found_is_taken_to_be_where_crops_have_theirs(size: tuple[int
 def test_mouth_lies_in_the_lower_half_of_the_face() -> None:
     x, y, w, h = faces.mouth((20, 30, 100, 100), (128, 128))
     assert 30 < x < x + w < 110 and y > 80 and y + h <= 128
+
+
+def test_threads_look_for_faces_at_once() -> None:
+    """As when one person's clips are prepared: from the first on, each with its own detector."""
+    code = """
+import sys, threading
+import numpy as np
+from davd.data import faces
+sys.setswitchinterval(1e-6)
+start, faults, own = threading.Barrier(8), [], set()
+def look():
+    start.wait()
+    try:
+        faces.detect(np.zeros((90, 90), np.uint8))
+        own.add(id(faces._cascade("frontalface_default")))
+    except BaseException as error:
+        faults.append(error)
+    start.wait()
+threads = [threading.Thread(target=look) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert not faults, faults
+assert len(own) == 8, own
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
