@@ -11,7 +11,10 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-FLAGS = ["/O2", "/std:c11"] if sys.platform == "win32" else ["-O3", "-std=c11", "-fno-math-errno"]
+# Python is often built with -fwrapv and hands it on: then loops over int become no vectors
+FLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-fno-wrapv", "-fvisibility=hidden"]
+if sys.platform == "win32":
+    FLAGS = ["/O2", "/std:c11"]
 FOLDER = Path("bitstream")
 
 
