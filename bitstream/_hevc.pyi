@@ -3,13 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
-from ._core import Buffer, SamplePlanes, StreamInfo
+from ._core import Buffer, SamplePlanes, SignedPlanes, StreamInfo
 
 class HevcFrame:
     decoded: SamplePlanes
     prediction: SamplePlanes
-    residual: tuple[npt.NDArray[np.int32], ...]
-    level: tuple[npt.NDArray[np.int32], ...]
+    residual: SignedPlanes
+    level: SignedPlanes
     cu_size: npt.NDArray[np.uint8]
     cu_mode: npt.NDArray[np.uint8]
     cu_part: npt.NDArray[np.uint8]

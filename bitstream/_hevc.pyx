@@ -64,8 +64,8 @@ cdef extern from "hevc.h" nogil:
         const void *decoded[3]
         ptrdiff_t decoded_stride[3]
         const void *prediction[3]
-        const int32_t *residual[3]
-        const int32_t *level[3]
+        const void *residual[3]
+        const void *level[3]
         int width[3]
         int height[3]
         const uint8_t *cu_size
@@ -165,7 +165,8 @@ cdef class HevcFrame:
     Attributes:
         decoded, prediction: `[Hc, Wc]` uint8 (uint16 over 8 bits) for Y, Cb, Cr;
             clip(prediction + residual) is the picture before deblocking and SAO.
-        residual, level: `[Hc, Wc]` int32 for Y, Cb, Cr.
+        residual, level: `[Hc, Wc]` int16 (int32 over 8 bits) for Y, Cb, Cr; a residual that 16 bits
+            do not hold is clipped, which changes no sample.
         cu_size: uint8, log2 of the coding block's size; cu_mode: skip 0, inter 1, intra 2, PCM 3;
             cu_part: PartMode; cu_bypass: bool, cu_transquant_bypass_flag.
         cu_bits: `[H/8, W/8]` uint32, 1/256 bit, what the coding unit cost.
@@ -238,6 +239,7 @@ cdef void _fill_facts(HevcFrame frame, const hevc_frame *f, object stream):
 cdef void _fill_planes(HevcFrame frame, const hevc_frame *f, bint decoded):
     cdef bint deep = f.info.bit_depth_luma > 8 or f.info.bit_depth_chroma > 8
     cdef int sample = cnp.NPY_UINT16 if deep else cnp.NPY_UINT8
+    cdef int difference = cnp.NPY_INT32 if deep else cnp.NPY_INT16
     cdef int p
     if decoded:
         frame.decoded = tuple([
@@ -245,8 +247,8 @@ cdef void _fill_planes(HevcFrame frame, const hevc_frame *f, bint decoded):
             for p in range(3) if f.width[p] > 0
         ])
     frame.prediction = _planes(f, f.prediction, sample)
-    frame.residual = _planes(f, <const void *const *>f.residual, cnp.NPY_INT32)
-    frame.level = _planes(f, <const void *const *>f.level, cnp.NPY_INT32)
+    frame.residual = _planes(f, f.residual, difference)
+    frame.level = _planes(f, f.level, difference)
 
 
 cdef void _fill_maps(HevcFrame frame, const hevc_frame *f, bint motion, bint modes):

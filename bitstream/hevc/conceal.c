@@ -34,14 +34,6 @@ static void conceal_ctu(hevc_decoder *const dec, const picture *const from, cons
         hevc_tap_prediction(dec, c, cx, cy, cw, ch);
     }
     for (int c = 0; c < 3 && dec->width[c] > 0; c++) {
-        const int sx = c == 0 ? 0 : s->sub_x, sy = c == 0 ? 0 : s->sub_y;
-        for (int r = 0; r < h >> sy; r++) {
-            const size_t at = (size_t)((y >> sy) + r) * (size_t)dec->width[c] + (size_t)(x >> sx);
-            if (t->residual[c] != NULL)
-                memset(t->residual[c] + at, 0, (size_t)(w >> sx) * sizeof *t->residual[c]);
-            if (t->level[c] != NULL)
-                memset(t->level[c] + at, 0, (size_t)(w >> sx) * sizeof *t->level[c]);
-        }
         hevc_map_fill(dec, t->tu_kind[c], x, y, w, h, HEVC_TU_NONE);
         if (t->res_scale[c] != NULL)
             hevc_map_fill(dec, (uint8_t *)t->res_scale[c], x, y, w, h, 0);
@@ -95,6 +87,7 @@ void hevc_conceal_picture(hevc_decoder *const dec) {
         }
         *concealed = 1;
         conceal_ctu(dec, from, x, y, w, h);
+        hevc_tap_clear(dec, dec->cur->taps, (size_t)i);
         memset(&dec->sao[i], 0, sizeof dec->sao[i]);
         dec->cur->concealed_ctus++;
         dec->warnings[HEVC_WARN_CONCEALED_CTU]++;

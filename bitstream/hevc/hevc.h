@@ -121,9 +121,10 @@ typedef struct hevc_frame {
     hevc_stream_info info;
     const void *decoded[3]; /* uint8_t, or uint16_t in all planes when either depth is over 8 */
     ptrdiff_t decoded_stride[3];
-    const void *prediction[3]; /* type of decoded */
-    const int32_t *residual[3];
-    const int32_t *level[3];
+    const void *prediction[3];   /* type of decoded */
+    const void *residual[3];     /* int16_t, or int32_t when either depth is over 8; what 16 bits do
+                                    not hold is clipped, which changes no sample */
+    const void *level[3];        /* type of residual */
     int width[3], height[3];     /* coded size of each plane; 0 where there is no such plane */
     const uint8_t *cu_size;      /* log2 of the coding block's size */
     const uint8_t *mode;         /* HEVC_MODE_* */

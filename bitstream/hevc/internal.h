@@ -256,7 +256,8 @@ typedef struct motion { // of a 4x4 luma block
 
 typedef struct taps {
     void *prediction[3];
-    int32_t *residual[3], *level[3];
+    void *residual[3], *level[3];   // int16_t where the samples are uint8_t, else int32_t
+    bool *has_residual, *has_level; // [3 planes][PicSizeInCtbsY]: not all zero
     uint8_t *cu_size, *mode, *part, *bypass, *tu_size, *tu_kind[3], *merge, *intra_luma,
         *intra_chroma;
     uint32_t *cu_bits;
@@ -573,6 +574,8 @@ void hevc_tap_picture(
 void hevc_tap_prediction(const hevc_decoder *dec, int cIdx, int x, int y, int w, int h);
 void hevc_tap_residual(const hevc_decoder *dec, int cIdx, int x, int y, int n, const int32_t *r);
 void hevc_tap_level(const hevc_decoder *dec, int cIdx, int x, int y, int n, const int32_t *level);
+// zeroes residual and level of a coding tree unit, where there is anything
+void hevc_tap_clear(const hevc_decoder *dec, const taps *t, size_t ctb);
 void hevc_tap_transform(const hevc_decoder *dec, const residual_block *r, int kind, int res_scale);
 
 // deblock.c, sao.c

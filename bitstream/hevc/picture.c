@@ -131,13 +131,13 @@ void hevc_picture_grey(hevc_decoder *const dec, picture *const pic) {
 
 static void lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *const c) {
     const unsigned want = dec->settings.taps;
-    const size_t maps = map_size(dec);
+    const size_t maps = map_size(dec), difference = 2 * (size_t)dec->k->sample_size;
     for (int p = 0; p < 3; p++) {
         const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p];
         t->prediction[p] =
             n > 0 && want & HEVC_TAP_PREDICTION ? carve(c, n * (size_t)dec->k->sample_size) : NULL;
-        t->residual[p] = n > 0 && want & HEVC_TAP_RESIDUAL ? carve(c, n * sizeof(int32_t)) : NULL;
-        t->level[p] = n > 0 && want & HEVC_TAP_LEVEL ? carve(c, n * sizeof(int32_t)) : NULL;
+        t->residual[p] = n > 0 && want & HEVC_TAP_RESIDUAL ? carve(c, n * difference) : NULL;
+        t->level[p] = n > 0 && want & HEVC_TAP_LEVEL ? carve(c, n * difference) : NULL;
         t->qp[p] = carve(c, maps);
         t->res_scale[p] = p > 0 && dec->active_sps.chroma_format_idc == 3 ? carve(c, maps) : NULL;
     }
@@ -153,6 +153,8 @@ static void lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *c
     }
     t->cu_bits = carve(c, maps / 4 * sizeof *t->cu_bits); // coding blocks have 8x8 samples at least
     t->ctu_concealed = carve(c, dec->ctbs);
+    t->has_residual = carve(c, 3 * dec->ctbs * sizeof *t->has_residual);
+    t->has_level = carve(c, 3 * dec->ctbs * sizeof *t->has_level);
     t->ctu_bits = carve(c, dec->ctbs * sizeof *t->ctu_bits);
     t->ctu_slice = carve(c, dec->ctbs * sizeof *t->ctu_slice);
     t->ctu_tile = carve(c, dec->ctbs * sizeof *t->ctu_tile);
@@ -187,13 +189,8 @@ int hevc_taps_get(hevc_decoder *const dec, picture *const pic) {
     taps *const t = pic->taps;
     memset(t->ctu_concealed, 0, dec->ctbs);
     memset(t->ctu_bits, 0, dec->ctbs * sizeof *t->ctu_bits);
-    for (int p = 0; p < 3; p++) {
-        const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p] * sizeof(int32_t);
-        if (t->residual[p] != NULL)
-            memset(t->residual[p], 0, n);
-        if (t->level[p] != NULL)
-            memset(t->level[p], 0, n);
-    }
+    for (size_t i = 0; i < dec->ctbs; i++)
+        hevc_tap_clear(dec, t, i);
     return HEVC_OK;
 }
 

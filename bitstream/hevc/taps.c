@@ -12,22 +12,60 @@ void hevc_tap_prediction(const hevc_decoder *const dec, const int cIdx, const in
                hevc_sample(dec, dec->cur, cIdx, x, y + r), (size_t)w * size);
 }
 
-static void put(int32_t *const to, const int width, const int x, const int y, const int n,
-                const int32_t *const from) {
-    for (int r = 0; r < n; r++)
-        memcpy(to + (size_t)(y + r) * (size_t)width + x, from + r * n, (size_t)n * sizeof *to);
+// n x n differences of plane cIdx into a plane that holds int16_t or int32_t
+static void put(const hevc_decoder *const dec, void *const plane, bool *const has, const int cIdx,
+                const int x, const int y, const int n, const int32_t *const from) {
+    const sps *const s = &dec->active_sps;
+    const int sx = cIdx == 0 ? 0 : s->sub_x, sy = cIdx == 0 ? 0 : s->sub_y;
+    const size_t width = (size_t)dec->width[cIdx], at = (size_t)y * width + (size_t)x;
+    if (plane == NULL)
+        return;
+    has[(size_t)cIdx * dec->ctbs + (size_t)((y << sy >> s->CtbLog2SizeY) * s->PicWidthInCtbs +
+                                            (x << sx >> s->CtbLog2SizeY))] = true;
+    for (int r = 0; r < n; r++) {
+        if (dec->k->sample_size == 2) {
+            memcpy((int32_t *)plane + at + (size_t)r * width, from + r * n,
+                   (size_t)n * sizeof *from);
+            continue;
+        }
+        int16_t *const to = (int16_t *)plane + at + (size_t)r * width;
+        for (int i = 0; i < n; i++)
+            to[i] = (int16_t)iclip(from[r * n + i], INT16_MIN, INT16_MAX);
+    }
+}
+
+static void clear(const hevc_decoder *const dec, void *const plane, bool *const has, const int p,
+                  const size_t ctb) {
+    const sps *const s = &dec->active_sps;
+    const size_t difference = 2 * (size_t)dec->k->sample_size, width = (size_t)dec->width[p];
+    const int w = (1 << s->CtbLog2SizeY) >> (p == 0 ? 0 : s->sub_x);
+    const int h = (1 << s->CtbLog2SizeY) >> (p == 0 ? 0 : s->sub_y);
+    const int x = (int)ctb % s->PicWidthInCtbs * w, y = (int)ctb / s->PicWidthInCtbs * h;
+    if (plane == NULL || !*has)
+        return;
+    const size_t row = (size_t)imin(w, dec->width[p] - x) * difference;
+    for (int r = y; r < imin(y + h, dec->height[p]); r++)
+        memset((uint8_t *)plane + ((size_t)r * width + (size_t)x) * difference, 0, row);
+    *has = false;
+}
+
+void hevc_tap_clear(const hevc_decoder *const dec, const taps *const t, const size_t ctb) {
+    for (int p = 0; p < 3; p++) {
+        clear(dec, t->residual[p], &t->has_residual[(size_t)p * dec->ctbs + ctb], p, ctb);
+        clear(dec, t->level[p], &t->has_level[(size_t)p * dec->ctbs + ctb], p, ctb);
+    }
 }
 
 void hevc_tap_residual(const hevc_decoder *const dec, const int cIdx, const int x, const int y,
                        const int n, const int32_t *const r) {
-    if (dec->cur->taps->residual[cIdx] != NULL)
-        put(dec->cur->taps->residual[cIdx], dec->width[cIdx], x, y, n, r);
+    const taps *const t = dec->cur->taps;
+    put(dec, t->residual[cIdx], t->has_residual, cIdx, x, y, n, r);
 }
 
 void hevc_tap_level(const hevc_decoder *const dec, const int cIdx, const int x, const int y,
                     const int n, const int32_t *const level) {
-    if (dec->cur->taps->level[cIdx] != NULL)
-        put(dec->cur->taps->level[cIdx], dec->width[cIdx], x, y, n, level);
+    const taps *const t = dec->cur->taps;
+    put(dec, t->level[cIdx], t->has_level, cIdx, x, y, n, level);
 }
 
 void hevc_tap_transform(const hevc_decoder *const dec, const residual_block *const r,
