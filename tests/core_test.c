@@ -554,6 +554,7 @@ int main(void) {
     test_chunks();
     test_slice_groups();
     test_switching();
+    test_hevc();
     printf("%d checks, %d failures\n", n_checks, n_failures);
     return n_failures != 0;
 }

@@ -1,8 +1,9 @@
-/* What the parts of the core's unit test share: random numbers, samples of either size, comparison
- * with a dump, and a decoder with no more in it than the sample functions use. */
+/* What the parts of the core's unit test share: a decoder with no more in it than the sample
+ * functions use. */
 #ifndef DAVD_CORE_TEST_H
 #define DAVD_CORE_TEST_H
 
+#include "core_check.h"
 #include "internal.h"
 
 enum {
@@ -12,18 +13,6 @@ enum {
 enum {
     GUARD = 64
 }; // readable bytes around planes
-
-int rnd(int n); // 0..n-1, seeded
-
-// Samples of either size, by index
-int get(const void *p, int size, ptrdiff_t i);
-void put(void *p, int size, ptrdiff_t i, int v);
-
-// Equal w x h samples? If not, prints ours with the differing entries marked.
-void check_samples(const char *what, const void *got, const void *want, int size, ptrdiff_t stride,
-                   int w, int h);
-
-void check_true(const char *what, bool ok);
 
 // Pictures of PIC_W x PIC_H luma samples, of exactly the size they need; contrast 0: full range
 h264_decoder *new_decoder(int format, int size, int depth_y, int depth_c);
@@ -37,5 +26,6 @@ void test_stream(void);       // core_stream_test.c
 void test_chunks(void);       // core_chunks_test.c
 void test_slice_groups(void); // core_slice_groups_test.c
 void test_switching(void);    // core_switching_test.c
+void test_hevc(void);         // core_hevc_test.c
 
 #endif

@@ -29,12 +29,12 @@ static void component(hevc_decoder *const dec, const pu_ctx *const pu, const mot
     const int sx = cIdx == 0 ? 0 : s->sub_x, sy = cIdx == 0 ? 0 : s->sub_y;
     const int x = pu->x >> sx, y = pu->y >> sy, w = pu->w >> sx, h = pu->h >> sy;
     const int depth = hevc_depth(s, cIdx);
-    int16_t pred[2][64 * 64];
+    int16_t pred[2][64 * PREDICTION_STRIDE];
     const int16_t *used[2] = {NULL, NULL};
     weights wt = {.log2WD =
                       (cIdx == 0 ? c->hdr.luma_log2_weight_denom : c->hdr.ChromaLog2WeightDenom) +
                       14 - depth};
-    wt.explicit_flag =
+    const bool explicit_flag =
         c->hdr.slice_type == SLICE_P ? c->pps->weighted_pred_flag : c->pps->weighted_bipred_flag;
     uint16_t patch[PATCH * PATCH];
     const bool alone = m->flags >> 1 & 1 ? !(m->flags & 1) : true;
@@ -52,7 +52,7 @@ static void component(hevc_decoder *const dec, const pu_ctx *const pu, const mot
             fy <<= 1 - sy;
         }
         const block b = reach(dec, c->list[X].pic[refIdx], cIdx, xi, yi, w, h, patch);
-        if (alone && !wt.explicit_flag && fx == 0 && fy == 0) {
+        if (alone && !explicit_flag && fx == 0 && fy == 0) {
             dec->k->copy(hevc_sample(dec, dec->cur, cIdx, x, y), dec->cur->stride[cIdx], b.at,
                          b.stride, w, h);
             hevc_tap_prediction(dec, cIdx, x, y, w, h);
@@ -64,8 +64,11 @@ static void component(hevc_decoder *const dec, const pu_ctx *const pu, const mot
         used[n] = pred[n];
         n++;
     }
-    dec->k->weigh(hevc_sample(dec, dec->cur, cIdx, x, y), dec->cur->stride[cIdx], used[0], used[1],
-                  w, h, &wt, depth);
+    uint8_t *const dst = hevc_sample(dec, dec->cur, cIdx, x, y);
+    if (explicit_flag)
+        dec->k->weigh(dst, dec->cur->stride[cIdx], used[0], used[1], w, h, &wt, depth);
+    else
+        dec->k->average(dst, dec->cur->stride[cIdx], used[0], used[1], w, h, depth);
     hevc_tap_prediction(dec, cIdx, x, y, w, h);
 }
 

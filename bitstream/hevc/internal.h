@@ -382,9 +382,12 @@ typedef struct slice_ctx {
 // ------------------------------------------------------------------------------- sample kernels
 
 typedef struct weights { // 8.5.3.3.4.3: explicit weighted prediction of one component
-    bool explicit_flag;
     int log2WD, w[2], o[2];
 } weights;
+
+enum {
+    PREDICTION_STRIDE = 64 // of 14 bit predictions, values a row
+};
 
 typedef struct kernels {
     int sample_size; // 1 or 2
@@ -403,7 +406,10 @@ typedef struct kernels {
                    int depth);
     // w x h samples as they are
     void (*copy)(void *dst, ptrdiff_t stride, const void *src, ptrdiff_t src_stride, int w, int h);
-    // 8.5.3.3.4: from one or two predictions (b NULL: one) to samples
+    // 8.5.3.3.4.2: from one or two predictions (b NULL: one) to samples
+    void (*average)(void *dst, ptrdiff_t stride, const int16_t *a, const int16_t *b, int w, int h,
+                    int depth);
+    // 8.5.3.3.4.3: the same with explicit weights
     void (*weigh)(void *dst, ptrdiff_t stride, const int16_t *a, const int16_t *b, int w, int h,
                   const weights *wt, int depth);
     // A block with clamped coordinates, into `to` of stride bytes
@@ -588,6 +594,8 @@ void hevc_conceal_picture(hevc_decoder *dec);
 // kernels.c; simd/kernels_avx2.c: false where the processor lacks it
 void hevc_kernels(kernels *k, int sample_size);
 bool hevc_kernels_avx2(kernels *k, int sample_size);
+void hevc_kernels_plain(kernels *k, int sample_size);
+void hevc_kernels_inter_avx2(kernels *k); // simd/inter_avx2.c: where the processor has it
 
 static inline uint8_t *hevc_sample(const hevc_decoder *const dec, const picture *const pic,
                                    const int cIdx, const int x, const int y) {

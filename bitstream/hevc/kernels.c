@@ -12,12 +12,16 @@
 #include "kernels_template.h"
 #undef SAMPLE_SIZE
 
-void hevc_kernels(kernels *const k, const int sample_size) {
-    if (hevc_kernels_avx2(k, sample_size))
-        return;
+void hevc_kernels_plain(kernels *const k, const int sample_size) {
     if (sample_size == 1)
         fill_8(k);
     else
         fill_16(k);
     k->inverse_transform = inverse_transform;
+}
+
+void hevc_kernels(kernels *const k, const int sample_size) {
+    if (!hevc_kernels_avx2(k, sample_size))
+        hevc_kernels_plain(k, sample_size);
+    hevc_kernels_inter_avx2(k);
 }

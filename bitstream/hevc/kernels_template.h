@@ -128,7 +128,7 @@ static void FN(add)(void *const dst, const ptrdiff_t stride, const int32_t *cons
                 TOTAL sum = 0;                                                                     \
                 for (int k = 0; k < (n); k++)                                                      \
                     sum = (TOTAL)(sum + c[k] * (TOTAL)src[x + (k - ((n) / 2 - 1)) * step]);        \
-                to[y * w + x] = (int16_t)(sum >> shift);                                           \
+                to[y * PREDICTION_STRIDE + x] = (int16_t)(sum >> shift);                           \
             }                                                                                      \
     }
 FILTER(filter8, SAMPLE, SUM, 8)
@@ -141,7 +141,7 @@ static void FN(widen)(int16_t *const to, const SAMPLE *src, const ptrdiff_t stri
                       const int h, const int shift) {
     for (int y = 0; y < h; y++, src += stride)
         for (int x = 0; x < w; x++)
-            to[y * w + x] = (int16_t)(src[x] << shift);
+            to[y * PREDICTION_STRIDE + x] = (int16_t)(src[x] << shift);
 }
 
 static void FN(luma)(int16_t *const to, const void *const from, const ptrdiff_t bytes, const int w,
@@ -149,7 +149,7 @@ static void FN(luma)(int16_t *const to, const void *const from, const ptrdiff_t 
     const SAMPLE *const src = from;
     const ptrdiff_t stride = bytes / (ptrdiff_t)sizeof(SAMPLE);
     const int shift = DEPTH(depth) - 8;
-    int16_t rows[(64 + 7) * 64];
+    int16_t rows[(64 + 7) * PREDICTION_STRIDE];
     if (fx == 0 && fy == 0) {
         FN(widen)(to, src, stride, w, h, 14 - DEPTH(depth));
     } else if (fy == 0) {
@@ -158,7 +158,8 @@ static void FN(luma)(int16_t *const to, const void *const from, const ptrdiff_t 
         FN(filter8)(to, src, stride, stride, w, h, luma_taps[fy], shift);
     } else {
         FN(filter8)(rows, src - 3 * stride, stride, 1, w, h + 7, luma_taps[fx], shift);
-        FN(filter8_rows)(to, rows + 3 * w, w, w, w, h, luma_taps[fy], 6);
+        FN(filter8_rows)(to, rows + 3 * PREDICTION_STRIDE, PREDICTION_STRIDE, PREDICTION_STRIDE, w,
+                         h, luma_taps[fy], 6);
     }
 }
 
@@ -167,7 +168,7 @@ static void FN(chroma)(int16_t *const to, const void *const from, const ptrdiff_
     const SAMPLE *const src = from;
     const ptrdiff_t stride = bytes / (ptrdiff_t)sizeof(SAMPLE);
     const int shift = DEPTH(depth) - 8;
-    int16_t rows[(64 + 3) * 64];
+    int16_t rows[(64 + 3) * PREDICTION_STRIDE];
     if (fx == 0 && fy == 0) {
         FN(widen)(to, src, stride, w, h, 14 - DEPTH(depth));
     } else if (fy == 0) {
@@ -176,7 +177,8 @@ static void FN(chroma)(int16_t *const to, const void *const from, const ptrdiff_
         FN(filter4)(to, src, stride, stride, w, h, chroma_taps[fy], shift);
     } else {
         FN(filter4)(rows, src - stride, stride, 1, w, h + 3, chroma_taps[fx], shift);
-        FN(filter4_rows)(to, rows + w, w, w, w, h, chroma_taps[fy], 6);
+        FN(filter4_rows)(to, rows + PREDICTION_STRIDE, PREDICTION_STRIDE, PREDICTION_STRIDE, w, h,
+                         chroma_taps[fy], 6);
     }
 }
 
@@ -188,21 +190,32 @@ static void FN(copy)(void *const dst, const ptrdiff_t stride, const void *const 
                (size_t)w * sizeof(SAMPLE));
 }
 
+static void FN(average)(void *const to, const ptrdiff_t bytes, const int16_t *const a,
+                        const int16_t *const b, const int w, const int h, const int depth) {
+    const int shift = 14 - DEPTH(depth);
+    for (int y = 0; y < h; y++) {
+        SAMPLE *const dst = (SAMPLE *)(void *)((uint8_t *)to + y * bytes);
+        const int16_t *const p = a + y * PREDICTION_STRIDE;
+        const int16_t *const q = b == NULL ? p : b + y * PREDICTION_STRIDE;
+        if (b == NULL)
+            for (int x = 0; x < w; x++)
+                dst[x] = FN(clip1)((p[x] + (1 << shift >> 1)) >> shift, depth);
+        else
+            for (int x = 0; x < w; x++)
+                dst[x] = FN(clip1)((p[x] + q[x] + (1 << shift)) >> (shift + 1), depth);
+    }
+}
+
 static void FN(weigh)(void *const to, const ptrdiff_t bytes, const int16_t *const a,
                       const int16_t *const b, const int w, const int h, const weights *const wt,
                       const int depth) {
-    const int shift = 14 - DEPTH(depth), log2WD = wt->log2WD, w0 = wt->w[0], w1 = wt->w[1];
+    const int log2WD = wt->log2WD, w0 = wt->w[0], w1 = wt->w[1];
     const int o0 = wt->o[0], o = (wt->o[0] + wt->o[1] + 1) * (1 << log2WD);
     for (int y = 0; y < h; y++) {
         SAMPLE *const dst = (SAMPLE *)(void *)((uint8_t *)to + y * bytes);
-        const int16_t *const p = a + y * w, *const q = b == NULL ? p : b + y * w;
-        if (!wt->explicit_flag && b == NULL)
-            for (int x = 0; x < w; x++)
-                dst[x] = FN(clip1)((p[x] + (1 << shift >> 1)) >> shift, depth);
-        else if (!wt->explicit_flag)
-            for (int x = 0; x < w; x++)
-                dst[x] = FN(clip1)((p[x] + q[x] + (1 << shift)) >> (shift + 1), depth);
-        else if (b == NULL) // log2WD is 2 at least
+        const int16_t *const p = a + y * PREDICTION_STRIDE;
+        const int16_t *const q = b == NULL ? p : b + y * PREDICTION_STRIDE;
+        if (b == NULL) // log2WD is 2 at least
             for (int x = 0; x < w; x++)
                 dst[x] = FN(clip1)(((p[x] * w0 + (1 << (log2WD - 1))) >> log2WD) + o0, depth);
         else
@@ -344,6 +357,7 @@ static void FN(fill)(kernels *const k) {
                    .copy = FN(copy),
                    .luma = FN(luma),
                    .chroma = FN(chroma),
+                   .average = FN(average),
                    .weigh = FN(weigh),
                    .patch = FN(patch),
                    .deblock_luma = FN(deblock_luma),
