@@ -22,6 +22,21 @@ static block reach(const hevc_decoder *const dec, const picture *const ref, cons
     return (block){(const uint8_t *)patch + before * (PATCH + 1) * size, PATCH * size};
 }
 
+/* Are there explicit weights that say anything? Those of 1 without an offset give the same samples
+ * as default weighting, (8-265) as (8-262), (8-266) as (8-263): numerators and divisors are both
+ * multiplied by 1 << log2 of the denominator. */
+static bool has_weights(const slice_ctx *const c, const motion *const m, const int cIdx) {
+    const slice_header *const h = &c->hdr;
+    if (!(h->slice_type == SLICE_P ? c->pps->weighted_pred_flag : c->pps->weighted_bipred_flag))
+        return false;
+    const int one = 1 << (cIdx == 0 ? h->luma_log2_weight_denom : h->ChromaLog2WeightDenom);
+    for (int X = 0; X < 2; X++)
+        if (m->flags >> X & 1 && (h->weight[X][m->ref_idx[X]][cIdx] != one ||
+                                  h->offset[X][m->ref_idx[X]][cIdx] != 0))
+            return true;
+    return false;
+}
+
 static void component(hevc_decoder *const dec, const pu_ctx *const pu, const motion *const m,
                       const int cIdx) {
     const slice_ctx *const c = &dec->slice;
@@ -34,8 +49,7 @@ static void component(hevc_decoder *const dec, const pu_ctx *const pu, const mot
     weights wt = {.log2WD =
                       (cIdx == 0 ? c->hdr.luma_log2_weight_denom : c->hdr.ChromaLog2WeightDenom) +
                       14 - depth};
-    const bool explicit_flag =
-        c->hdr.slice_type == SLICE_P ? c->pps->weighted_pred_flag : c->pps->weighted_bipred_flag;
+    const bool explicit_flag = has_weights(c, m, cIdx);
     uint16_t patch[PATCH * PATCH];
     const bool alone = m->flags >> 1 & 1 ? !(m->flags & 1) : true;
     int n = 0;

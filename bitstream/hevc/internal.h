@@ -613,8 +613,21 @@ static inline int hevc_map(const hevc_decoder *const dec, const int x, const int
 // A rectangle of a map of bytes, luma samples
 static inline void hevc_map_fill(const hevc_decoder *const dec, uint8_t *const map, const int x,
                                  const int y, const int w, const int h, const int value) {
-    for (int r = y >> 2; r < (y + h) >> 2; r++)
-        memset(map + r * dec->map_stride + (x >> 2), value, (size_t)(w >> 2));
+    const uint64_t many = (uint64_t)(uint8_t)value * UINT64_C(0x0101010101010101);
+    uint8_t *row = map + hevc_map(dec, x, y);
+    for (int r = h >> 2; r > 0; r--, row += dec->map_stride) {
+        switch (w >> 2) { // nearly always a power of 2, for which a store is quicker than a call
+        case 1: *row = (uint8_t)value; break;
+        case 2: memcpy(row, &many, 2); break;
+        case 4: memcpy(row, &many, 4); break;
+        case 8: memcpy(row, &many, 8); break;
+        case 16:
+            memcpy(row, &many, 8);
+            memcpy(row + 8, &many, 8);
+            break;
+        default: memset(row, value, (size_t)(w >> 2));
+        }
+    }
 }
 
 #endif

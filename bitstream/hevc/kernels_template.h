@@ -232,6 +232,10 @@ static void FN(patch)(void *const to, const ptrdiff_t to_stride, const void *con
     for (int r = 0; r < h; r++) {
         const SAMPLE *const line = &AT(plane, stride, 0, iclip(y + r, 0, height - 1));
         SAMPLE *const out = &AT(to, to_stride, 0, r);
+        if (r > 0 && (y + r <= 0 || y + r >= height)) { // as the row above
+            memcpy(out, &AT(to, to_stride, 0, r - 1), (size_t)w * sizeof(SAMPLE));
+            continue;
+        }
         for (int i = 0; i < before; i++)
             out[i] = line[0];
         memcpy(out + before, line + iclip(x + before, 0, width - 1),
