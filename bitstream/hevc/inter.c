@@ -31,8 +31,8 @@ static bool has_weights(const slice_ctx *const c, const motion *const m, const i
         return false;
     const int one = 1 << (cIdx == 0 ? h->luma_log2_weight_denom : h->ChromaLog2WeightDenom);
     for (int X = 0; X < 2; X++)
-        if (m->flags >> X & 1 && (h->weight[X][m->ref_idx[X]][cIdx] != one ||
-                                  h->offset[X][m->ref_idx[X]][cIdx] != 0))
+        if (m->flags >> X & 1 &&
+            (h->weight[X][m->ref_idx[X]][cIdx] != one || h->offset[X][m->ref_idx[X]][cIdx] != 0))
             return true;
     return false;
 }

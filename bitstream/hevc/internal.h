@@ -338,7 +338,9 @@ typedef struct ref_list {
 typedef struct residual_block {
     int cIdx, log2, x, y; // x, y: samples of its plane
     bool transform_skip_flag, explicit_rdpcm_flag, explicit_rdpcm_dir_flag;
-    int intra_mode; // predModeIntra of the block, NO_MODE in inter units
+    int intra_mode;    // predModeIntra of the block, NO_MODE in inter units
+    int columns, rows; // all levels are in the first ones; multiples of 4, or 0
+    bool only_dc;      // no level but the first
 } residual_block;
 
 typedef struct cu_ctx {
@@ -373,7 +375,7 @@ typedef struct slice_ctx {
     uint64_t counted;    // cabac_cost() at the end of the coding unit before
     bool error;          // the syntax is broken: the slice segment ends
     cu_ctx cu;
-    int32_t coeff[32 * 32];         // levels, then scaled coefficients
+    int32_t coeff[32 * 32];         // levels, then scaled coefficients; zero between blocks
     int32_t residual[32 * 32];      // of the block
     int32_t luma_residual[32 * 32]; // rY, for cross-component prediction
     bool luma_residual_set;
@@ -395,8 +397,11 @@ typedef struct kernels {
     void (*intra)(void *dst, ptrdiff_t stride, const uint16_t *border, int log2, int mode, int cIdx,
                   bool edge_filter, int depth);
     void (*gather)(uint16_t *to, const void *from, ptrdiff_t step, int n); // samples, step in bytes
-    // 8.6.4.2: scaled coefficients to a residual, n x n packed; coeff is spoilt
-    void (*inverse_transform)(int32_t *coeff, int32_t *residual, int log2, bool dst, int depth);
+    // 8.6.4.2: scaled coefficients, of 16 bits, to a residual, n x n packed; all but the first rows
+    // and columns, multiples of four, are zero. 4x4, 8x8, 16x16, 32x32
+    void (*inverse_dct[4])(const int32_t *coeff, int32_t *residual, int columns, int rows,
+                           int depth);
+    void (*inverse_dst)(const int32_t *coeff, int32_t *residual, int depth);
     // dst += residual, with clipping; residual n x n packed
     void (*add)(void *dst, ptrdiff_t stride, const int32_t *residual, int n, int depth);
     // 8.5.3.3.3: w x h samples at an integer place with a fraction (quarters, eighths), 14 bit
@@ -579,7 +584,7 @@ void hevc_tap_picture(
     const hevc_decoder *dec); // motion, and what there is of each coding tree unit
 void hevc_tap_prediction(const hevc_decoder *dec, int cIdx, int x, int y, int w, int h);
 void hevc_tap_residual(const hevc_decoder *dec, int cIdx, int x, int y, int n, const int32_t *r);
-void hevc_tap_level(const hevc_decoder *dec, int cIdx, int x, int y, int n, const int32_t *level);
+void hevc_tap_level(const hevc_decoder *dec, const residual_block *r, const int32_t *level);
 // zeroes residual and level of a coding tree unit, where there is anything
 void hevc_tap_clear(const hevc_decoder *dec, const taps *t, size_t ctb);
 void hevc_tap_transform(const hevc_decoder *dec, const residual_block *r, int kind, int res_scale);
@@ -595,7 +600,9 @@ void hevc_conceal_picture(hevc_decoder *dec);
 void hevc_kernels(kernels *k, int sample_size);
 bool hevc_kernels_avx2(kernels *k, int sample_size);
 void hevc_kernels_plain(kernels *k, int sample_size);
-void hevc_kernels_inter_avx2(kernels *k); // simd/inter_avx2.c: where the processor has it
+// simd/inter_avx2.c, simd/transform_avx2.c: where the processor has it
+void hevc_kernels_inter_avx2(kernels *k);
+void hevc_kernels_transform_avx2(kernels *k);
 
 static inline uint8_t *hevc_sample(const hevc_decoder *const dec, const picture *const pic,
                                    const int cIdx, const int x, const int y) {

@@ -17,11 +17,12 @@ void hevc_kernels_plain(kernels *const k, const int sample_size) {
         fill_8(k);
     else
         fill_16(k);
-    k->inverse_transform = inverse_transform;
+    fill_transforms(k);
 }
 
 void hevc_kernels(kernels *const k, const int sample_size) {
     if (!hevc_kernels_avx2(k, sample_size))
         hevc_kernels_plain(k, sample_size);
     hevc_kernels_inter_avx2(k);
+    hevc_kernels_transform_avx2(k);
 }

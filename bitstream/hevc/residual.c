@@ -7,27 +7,35 @@
 // ctxIdxMap of 4x4 blocks, 9.3.4.2.5
 static const uint8_t ctxIdxMap[16] = {0, 1, 4, 5, 2, 3, 4, 5, 6, 6, 8, 8, 7, 7, 8, 8};
 
-static int bin(slice_ctx *const c, const int ctx) {
-    return cabac_decision(&c->engine, &c->ctx.state[ctx]);
+/* The engine is a copy in registers while a block is parsed: what its fields would cost in memory
+ * is most of a bin. So everything that reads bins here is part of parse_levels(). */
+typedef struct reader {
+    cabac_engine engine;
+    contexts *ctx;
+    bool error;
+} reader;
+
+static inline int bin(reader *const b, const int ctx) {
+    return cabac_decision(&b->engine, &b->ctx->state[ctx]);
 }
 
 // ------------------------------------------------------------------------------ syntax, 7.3.8.11
 
-static int last_prefix(slice_ctx *const c, const int base, const int cIdx, const int log2) {
+static inline int last_prefix(reader *const b, const int base, const int cIdx, const int log2) {
     const int offset = cIdx == 0 ? 3 * (log2 - 2) + ((log2 - 1) >> 2) : 15;
     const int shift = cIdx == 0 ? (log2 + 1) >> 2 : log2 - 2;
     const int most = (log2 << 1) - 1;
     int v = 0;
-    while (v < most && bin(c, base + offset + (v >> shift)))
+    while (v < most && bin(b, base + offset + (v >> shift)))
         v++;
     return v;
 }
 
-static int last_place(slice_ctx *const c, const int prefix) {
+static inline int last_place(reader *const b, const int prefix) {
     if (prefix <= 3)
         return prefix;
     const int n = (prefix >> 1) - 1;
-    return (1 << n) * (2 + (prefix & 1)) + (int)cabac_bypass_bits(&c->engine, n);
+    return (1 << n) * (2 + (prefix & 1)) + (int)cabac_bypass_bits(&b->engine, n);
 }
 
 // 9.3.4.2.5, of a position in its sub-block
@@ -56,19 +64,19 @@ static int sig_ctx(const int cIdx, const int log2, const int scanIdx, const int 
 }
 
 // 9.3.3.11
-static int32_t abs_level_remaining(slice_ctx *const c, const int rice) {
+static inline int32_t abs_level_remaining(reader *const b, const int rice) {
     int prefix = 0;
-    while (prefix < 32 && cabac_bypass(&c->engine))
+    while (prefix < 32 && cabac_bypass(&b->engine))
         prefix++;
     if (prefix <= 3)
-        return (prefix << rice) + (int32_t)cabac_bypass_bits(&c->engine, rice);
+        return (prefix << rice) + (int32_t)cabac_bypass_bits(&b->engine, rice);
     const int n = prefix - 3 + rice;
     if (prefix == 32 || n > 30) {
-        c->error = true;
+        b->error = true;
         return 0;
     }
     const uint32_t base = ((UINT32_C(1) << (prefix - 3)) + 2) << rice;
-    return (int32_t)((base + cabac_bypass_bits(&c->engine, n)) & INT32_MAX);
+    return (int32_t)((base + cabac_bypass_bits(&b->engine, n)) & INT32_MAX);
 }
 
 typedef struct sub_blocks { // state over the sub-blocks of a block
@@ -89,10 +97,9 @@ static int scan_of(const slice_ctx *const c, const residual_block *const r) { //
 }
 
 // Levels of the positions `at` (scan places, falling) of one sub-block
-static void sub_block_levels(slice_ctx *const c, const residual_block *const r, sub_blocks *const s,
-                             const uint8_t *const at, const int n, const int i,
-                             int32_t *const out) {
-    const int cIdx = r->cIdx;
+static inline void sub_block_levels(reader *const b, const sps *const set, const int cIdx,
+                                    sub_blocks *const s, const uint8_t *const at, const int n,
+                                    const int i, int32_t *const out) {
     int ctxSet = i == 0 || cIdx > 0 ? 0 : 2;
     if (!s->first && s->greater1Ctx == 0)
         ctxSet++;
@@ -104,7 +111,7 @@ static void sub_block_levels(slice_ctx *const c, const residual_block *const r, 
         out[k] = 1;
         if (k >= 8)
             continue;
-        const int flag = bin(c, CTX_COEFF_ABS_LEVEL_GREATER1_FLAG + ctxSet * 4 + s->greater1Ctx +
+        const int flag = bin(b, CTX_COEFF_ABS_LEVEL_GREATER1_FLAG + ctxSet * 4 + s->greater1Ctx +
                                     (cIdx > 0 ? 16 : 0));
         if (flag) {
             s->greater1Ctx = 0;
@@ -119,22 +126,22 @@ static void sub_block_levels(slice_ctx *const c, const residual_block *const r, 
     }
     const bool hidden = s->hide && at[0] - at[n - 1] > 3;
     if (greater2_at >= 0 &&
-        bin(c, CTX_COEFF_ABS_LEVEL_GREATER2_FLAG + ctxSet + (cIdx > 0 ? 4 : 0))) {
+        bin(b, CTX_COEFF_ABS_LEVEL_GREATER2_FLAG + ctxSet + (cIdx > 0 ? 4 : 0))) {
         out[greater2_at] = 3;
         escape = true;
     }
-    if (c->sps->cabac_bypass_alignment_enabled_flag && escape)
-        c->engine.range = 256; // 9.3.4.3.6
+    if (set->cabac_bypass_alignment_enabled_flag && escape)
+        b->engine.range = 256; // 9.3.4.3.6
     const int n_signs = n - hidden;
-    const uint32_t signs = cabac_bypass_bits(&c->engine, n_signs) << (hidden ? 1 : 0);
-    uint8_t *const stat = &c->ctx.StatCoeff[2 * (cIdx == 0) + s->bypass_coded];
-    const bool adaptive = c->sps->persistent_rice_adaptation_enabled_flag;
+    const uint32_t signs = cabac_bypass_bits(&b->engine, n_signs) << (hidden ? 1 : 0);
+    uint8_t *const stat = &b->ctx->StatCoeff[2 * (cIdx == 0) + s->bypass_coded];
+    const bool adaptive = set->persistent_rice_adaptation_enabled_flag;
     int rice = adaptive ? *stat / 4 : 0;
     bool first_escape = true;
     int64_t sum = 0;
     for (int k = 0; k < n; k++) {
         if (out[k] == (k >= 8 ? 1 : k == greater2_at ? 3 : 2)) {
-            const int32_t rest = abs_level_remaining(c, rice);
+            const int32_t rest = abs_level_remaining(b, rice);
             out[k] = rest > INT32_MAX - 3 ? INT32_MAX : out[k] + rest;
             if (out[k] > INT64_C(3) << rice)
                 rice = adaptive ? imin(rice + 1, 30) : imin(rice + 1, 4);
@@ -154,22 +161,22 @@ static void sub_block_levels(slice_ctx *const c, const residual_block *const r, 
         out[n - 1] = -out[n - 1];
 }
 
-/* Levels into slice.coeff at their places; false: the syntax is broken. */
-static bool parse_levels(slice_ctx *const c, residual_block *const r) {
+/* Levels into slice.coeff at their places, r->columns and r->rows; false: the syntax is broken. */
+static bool read_levels(slice_ctx *const c, reader *const b, residual_block *const r) {
     const sps *const s = c->sps;
     const pps *const p = c->pps;
     const int log2 = r->log2, cIdx = r->cIdx, n = 1 << log2;
     if (p->transform_skip_enabled_flag && !c->cu.bypass && log2 <= p->Log2MaxTransformSkipSize)
-        r->transform_skip_flag = bin(c, CTX_TRANSFORM_SKIP_FLAG + (cIdx > 0));
+        r->transform_skip_flag = bin(b, CTX_TRANSFORM_SKIP_FLAG + (cIdx > 0));
     const bool plain = r->transform_skip_flag || c->cu.bypass;
     if (!c->cu.intra && s->explicit_rdpcm_enabled_flag && plain) {
-        r->explicit_rdpcm_flag = bin(c, CTX_EXPLICIT_RDPCM_FLAG + (cIdx > 0));
+        r->explicit_rdpcm_flag = bin(b, CTX_EXPLICIT_RDPCM_FLAG + (cIdx > 0));
         if (r->explicit_rdpcm_flag)
-            r->explicit_rdpcm_dir_flag = bin(c, CTX_EXPLICIT_RDPCM_DIR_FLAG + (cIdx > 0));
+            r->explicit_rdpcm_dir_flag = bin(b, CTX_EXPLICIT_RDPCM_DIR_FLAG + (cIdx > 0));
     }
-    const int x_prefix = last_prefix(c, CTX_LAST_SIG_COEFF_X_PREFIX, cIdx, log2);
-    const int y_prefix = last_prefix(c, CTX_LAST_SIG_COEFF_Y_PREFIX, cIdx, log2);
-    int last_x = last_place(c, x_prefix), last_y = last_place(c, y_prefix);
+    const int x_prefix = last_prefix(b, CTX_LAST_SIG_COEFF_X_PREFIX, cIdx, log2);
+    const int y_prefix = last_prefix(b, CTX_LAST_SIG_COEFF_Y_PREFIX, cIdx, log2);
+    int last_x = last_place(b, x_prefix), last_y = last_place(b, y_prefix);
     const int scanIdx = scan_of(c, r);
     if (scanIdx == 2) {
         const int t = last_x;
@@ -196,13 +203,13 @@ static bool parse_levels(slice_ctx *const c, residual_block *const r) {
                         .hide = p->sign_data_hiding_enabled_flag && !c->cu.bypass && !implicit &&
                                 !r->explicit_rdpcm_flag};
     uint8_t coded[9][9] = {{0}};
-    for (int i = last_block; i >= 0 && !c->error; i--) {
+    for (int i = last_block; i >= 0 && !b->error; i--) {
         const int xS = blocks[i][0], yS = blocks[i][1];
         const int csbf = coded[yS][xS + 1] | coded[yS + 1][xS] << 1;
         bool infer_dc = false;
         if (i < last_block && i > 0) {
             coded[yS][xS] =
-                (uint8_t)bin(c, CTX_CODED_SUB_BLOCK_FLAG + (csbf != 0) + (cIdx > 0 ? 2 : 0));
+                (uint8_t)bin(b, CTX_CODED_SUB_BLOCK_FLAG + (csbf != 0) + (cIdx > 0 ? 2 : 0));
             infer_dc = true;
         } else {
             coded[yS][xS] = 1;
@@ -224,7 +231,7 @@ static bool parse_levels(slice_ctx *const c, residual_block *const r) {
                 s->transform_skip_context_enabled_flag && plain
                     ? CTX_SIG_COEFF_FLAG_SKIP + (cIdx > 0)
                     : sig_ctx(cIdx, log2, scanIdx, places[k][0], places[k][1], i == 0, csbf);
-            if (bin(c, ctx)) {
+            if (bin(b, ctx)) {
                 at[count++] = (uint8_t)k;
                 infer_dc = false;
             }
@@ -232,13 +239,23 @@ static bool parse_levels(slice_ctx *const c, residual_block *const r) {
         if (count == 0)
             continue;
         int32_t level[16];
-        sub_block_levels(c, r, &state, at, count, i, level);
+        sub_block_levels(b, s, cIdx, &state, at, count, i, level);
+        r->columns = imax(r->columns, (xS + 1) << 2);
+        r->rows = imax(r->rows, (yS + 1) << 2);
         for (int j = 0; j < count; j++) {
             const int x = (xS << 2) + places[at[j]][0], y = (yS << 2) + places[at[j]][1];
             c->coeff[y * n + x] = iclip(level[j], -32768, 32767);
         }
     }
-    return !c->error;
+    r->only_dc = last_block == 0 && last_pos == 0;
+    return !b->error;
+}
+
+static bool parse_levels(slice_ctx *const c, residual_block *const r) {
+    reader b = {.engine = c->engine, .ctx = &c->ctx};
+    const bool ok = read_levels(c, &b, r);
+    c->engine = b.engine;
+    return ok;
 }
 
 // ----------------------------------------------------------------------------- scaling, 8.6.3
@@ -271,12 +288,13 @@ static void scale(hevc_decoder *const dec, const residual_block *const r, const 
     const bool flat = !c->sps->scaling_list_enabled_flag || (r->transform_skip_flag && n > 4);
     const uint8_t *const m =
         flat ? NULL : dec->lay.ScalingFactor[r->log2 - 2][r->cIdx + (c->cu.intra ? 0 : 3)];
-    for (int i = 0; i < n * n; i++) {
-        if (c->coeff[i] == 0)
-            continue;
-        const int64_t v = (c->coeff[i] * (m == NULL ? 16 : m[i]) * factor + round) >> bdShift;
-        c->coeff[i] = (int32_t)(v < -32768 ? -32768 : v > 32767 ? 32767 : v);
-    }
+    for (int y = 0; y < r->rows; y++)
+        for (int i = y * n; i < y * n + r->columns; i++) {
+            if (c->coeff[i] == 0)
+                continue;
+            const int64_t v = (c->coeff[i] * (m == NULL ? 16 : m[i]) * factor + round) >> bdShift;
+            c->coeff[i] = (int32_t)(v < -32768 ? -32768 : v > 32767 ? 32767 : v);
+        }
 }
 
 // ---------------------------------------------------------- residual modification, 8.6.2, 8.6.5
@@ -321,6 +339,15 @@ static void modify(int32_t *const res, const int n, const int kind) {
         accumulate(res, n, kind & HEVC_TU_DOWN);
 }
 
+// 8.6.4.2 of a block with no more than its first coefficient
+static void constant_residual(slice_ctx *const c, const int n, const int depth) {
+    const int shift = 20 - depth;
+    const int32_t column = iclip((64 * c->coeff[0] + 64) >> 7, -32768, 32767);
+    const int32_t v = (64 * column + (1 << (shift - 1))) >> shift;
+    for (int i = 0; i < n * n; i++)
+        c->residual[i] = v;
+}
+
 static void make_residual(hevc_decoder *const dec, const residual_block *const r, const int kind) {
     slice_ctx *const c = &dec->slice;
     const int n = 1 << r->log2, depth = hevc_depth(c->sps, r->cIdx);
@@ -343,7 +370,12 @@ static void make_residual(hevc_decoder *const dec, const residual_block *const r
         modify(c->residual, n, kind);
         return;
     }
-    dec->k->inverse_transform(c->coeff, c->residual, r->log2, kind == HEVC_TU_DST, depth);
+    if (kind == HEVC_TU_DST)
+        dec->k->inverse_dst(c->coeff, c->residual, depth);
+    else if (r->only_dc)
+        constant_residual(c, n, depth);
+    else
+        dec->k->inverse_dct[r->log2 - 2](c->coeff, c->residual, r->columns, r->rows, depth);
 }
 
 // 7.4.9.12, 8.6.6: what luma says about the residual of chroma
@@ -361,15 +393,17 @@ bool hevc_residual_coding(hevc_decoder *const dec, residual_block *const r, cons
     const size_t size = (size_t)(n * n) * sizeof *c->coeff;
     int kind = HEVC_TU_NONE;
     if (coded) {
-        memset(c->coeff, 0, size);
         if (!parse_levels(c, r)) {
+            memset(c->coeff, 0, size);
             c->error = true;
             return false;
         }
-        hevc_tap_level(dec, r->cIdx, r->x, r->y, n, c->coeff);
+        hevc_tap_level(dec, r, c->coeff);
         kind = kind_of(c, r);
         if (hevc_makes_samples(dec))
             make_residual(dec, r, kind);
+        for (int y = 0; y < r->rows; y++) // all zero again
+            memset(c->coeff + y * n, 0, (size_t)r->columns * sizeof *c->coeff);
     } else if (res_scale != 0) {
         memset(c->residual, 0, size);
     }

@@ -12,9 +12,10 @@ void hevc_tap_prediction(const hevc_decoder *const dec, const int cIdx, const in
                hevc_sample(dec, dec->cur, cIdx, x, y + r), (size_t)w * size);
 }
 
-// n x n differences of plane cIdx into a plane that holds int16_t or int32_t
+// w x h differences, n a row, into a plane cIdx that holds int16_t or int32_t
 static void put(const hevc_decoder *const dec, void *const plane, bool *const has, const int cIdx,
-                const int x, const int y, const int n, const int32_t *const from) {
+                const int x, const int y, const int w, const int h, const int n,
+                const int32_t *const from) {
     const sps *const s = &dec->active_sps;
     const int sx = cIdx == 0 ? 0 : s->sub_x, sy = cIdx == 0 ? 0 : s->sub_y;
     const size_t width = (size_t)dec->width[cIdx], at = (size_t)y * width + (size_t)x;
@@ -22,14 +23,14 @@ static void put(const hevc_decoder *const dec, void *const plane, bool *const ha
         return;
     has[(size_t)cIdx * dec->ctbs + (size_t)((y << sy >> s->CtbLog2SizeY) * s->PicWidthInCtbs +
                                             (x << sx >> s->CtbLog2SizeY))] = true;
-    for (int r = 0; r < n; r++) {
+    for (int r = 0; r < h; r++) {
         if (dec->k->sample_size == 2) {
             memcpy((int32_t *)plane + at + (size_t)r * width, from + r * n,
-                   (size_t)n * sizeof *from);
+                   (size_t)w * sizeof *from);
             continue;
         }
         int16_t *const to = (int16_t *)plane + at + (size_t)r * width;
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < w; i++)
             to[i] = (int16_t)iclip(from[r * n + i], INT16_MIN, INT16_MAX);
     }
 }
@@ -59,13 +60,14 @@ void hevc_tap_clear(const hevc_decoder *const dec, const taps *const t, const si
 void hevc_tap_residual(const hevc_decoder *const dec, const int cIdx, const int x, const int y,
                        const int n, const int32_t *const r) {
     const taps *const t = dec->cur->taps;
-    put(dec, t->residual[cIdx], t->has_residual, cIdx, x, y, n, r);
+    put(dec, t->residual[cIdx], t->has_residual, cIdx, x, y, n, n, n, r);
 }
 
-void hevc_tap_level(const hevc_decoder *const dec, const int cIdx, const int x, const int y,
-                    const int n, const int32_t *const level) {
+void hevc_tap_level(const hevc_decoder *const dec, const residual_block *const r,
+                    const int32_t *const level) {
     const taps *const t = dec->cur->taps;
-    put(dec, t->level[cIdx], t->has_level, cIdx, x, y, n, level);
+    put(dec, t->level[r->cIdx], t->has_level, r->cIdx, r->x, r->y, r->columns, r->rows,
+        1 << r->log2, level);
 }
 
 void hevc_tap_transform(const hevc_decoder *const dec, const residual_block *const r,

@@ -35,7 +35,7 @@ bool hevc_kernels_avx2(kernels *const k, const int sample_size) {
         fill_8(k);
     else
         fill_16(k);
-    k->inverse_transform = inverse_transform;
+    fill_transforms(k);
     return true;
 }
 #else
