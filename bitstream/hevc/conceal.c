@@ -33,21 +33,6 @@ static void conceal_ctu(hevc_decoder *const dec, const picture *const from, cons
         }
         hevc_tap_prediction(dec, c, cx, cy, cw, ch);
     }
-    for (int c = 0; c < 3 && dec->width[c] > 0; c++) {
-        hevc_map_fill(dec, t->tu_kind[c], x, y, w, h, HEVC_TU_NONE);
-        if (t->res_scale[c] != NULL)
-            hevc_map_fill(dec, (uint8_t *)t->res_scale[c], x, y, w, h, 0);
-    }
-    for (int r = y; r < y + h; r += 4)
-        for (int k = x; k < x + w; k += 4) {
-            dec->cur->motion[hevc_map(dec, k, r)] =
-                (motion){.poc = {NO_POC, NO_POC}, .ref_idx = {-1, -1}};
-            t->cu_bits[(r >> 3) * (dec->map_stride >> 1) + (k >> 3)] = 0;
-        }
-    hevc_map_fill(dec, t->tu_size, x, y, w, h, 0);
-    hevc_map_fill(dec, t->merge, x, y, w, h, 0);
-    hevc_map_fill(dec, t->intra_luma, x, y, w, h, NO_MODE);
-    hevc_map_fill(dec, t->intra_chroma, x, y, w, h, NO_MODE);
     hevc_map_fill(dec, t->cu_size, x, y, w, h, s->CtbLog2SizeY);
     hevc_map_fill(dec, t->mode, x, y, w, h, HEVC_MODE_SKIP);
     hevc_map_fill(dec, t->part, x, y, w, h, HEVC_2NX2N);
@@ -55,6 +40,7 @@ static void conceal_ctu(hevc_decoder *const dec, const picture *const from, cons
     for (int c = 0; c < 3; c++)
         hevc_map_fill(dec, (uint8_t *)t->qp[c], x, y, w, h, 0);
     hevc_map_fill(dec, dec->edges, x, y, w, h, NO_FILTER);
+    hevc_motion_fill(dec, x, y, w, h, &hevc_no_motion);
 }
 
 // Does a block of the area refer to a picture that never came?
@@ -86,8 +72,8 @@ void hevc_conceal_picture(hevc_decoder *const dec) {
             continue;
         }
         *concealed = 1;
+        hevc_tap_unit(dec, i);
         conceal_ctu(dec, from, x, y, w, h);
-        hevc_tap_clear(dec, dec->cur->taps, (size_t)i);
         memset(&dec->sao[i], 0, sizeof dec->sao[i]);
         dec->cur->concealed_ctus++;
         dec->warnings[HEVC_WARN_CONCEALED_CTU]++;

@@ -521,9 +521,7 @@ static void store_motion(hevc_decoder *const dec, const pu_ctx *const pu, motion
             m->mv[X][0] = m->mv[X][1] = 0;
         }
     }
-    for (int y = 0; y < pu->h; y += 4)
-        for (int x = 0; x < pu->w; x += 4)
-            dec->cur->motion[hevc_map(dec, pu->x + x, pu->y + y)] = *m;
+    hevc_motion_fill(dec, pu->x, pu->y, pu->w, pu->h, m);
 }
 
 static void prediction_unit(hevc_decoder *const dec, const int x, const int y, const int w,
@@ -711,6 +709,7 @@ static void coding_unit(hevc_decoder *const dec, const int x, const int y, const
     if (!cu->intra) {
         prediction_units(dec);
     } else {
+        hevc_motion_fill(dec, x, y, 1 << log2, 1 << log2, &hevc_no_motion);
         if (cu->PartMode == HEVC_2NX2N && s->pcm_enabled_flag && log2 >= s->Log2MinIpcmCbSizeY &&
             log2 <= s->Log2MaxIpcmCbSizeY)
             cu->pcm = cabac_terminate(&c->engine);
@@ -815,6 +814,7 @@ static void coding_tree_unit(hevc_decoder *const dec) {
     const sps *const s = c->sps;
     const int rx = c->CtbAddrInRs % s->PicWidthInCtbs, ry = c->CtbAddrInRs / s->PicWidthInCtbs;
     dec->ctb_slice[c->CtbAddrInRs] = c->slice_index;
+    hevc_tap_unit(dec, c->CtbAddrInRs);
     parse_sao(dec, rx, ry);
     c->counted = cabac_cost(&c->engine, c->data, 0);
     if (!c->pps->cu_qp_delta_enabled_flag) { // one group, that of the slice

@@ -123,21 +123,44 @@ static void chroma_edge(hevc_decoder *const dec, const slice_filter *const f, co
     }
 }
 
-static void filter_edges(hevc_decoder *const dec, const bool vertical) {
+static void filter_edge(hevc_decoder *const dec, const int x, const int y, const bool vertical) {
     const sps *const s = &dec->active_sps;
     // chroma edges lie on its own 8x8 grid
     const int chroma = (8 << (vertical ? s->sub_x : s->sub_y)) - 1;
+    const int bS = strength(dec, x, y, vertical);
+    if (bS == 0)
+        return;
+    const slice_filter *const f = filter_at(dec, x, y);
+    if (f == NULL || !allowed(dec, f, x, y, vertical))
+        return;
+    luma_edge(dec, f, x, y, vertical, bS);
+    if (bS == 2 && s->ChromaArrayType != 0 && ((vertical ? x : y) & chroma) == 0)
+        chroma_edge(dec, f, x, y, vertical);
+}
+
+static void filter_edges(hevc_decoder *const dec, const bool vertical) {
+    enum {
+        SPAN = 8
+    }; // blocks that are looked at together: most have no edge
+    const sps *const s = &dec->active_sps;
+    const uint8_t kinds = vertical ? EDGE_LEFT_TU | EDGE_LEFT_PU : EDGE_TOP_TU | EDGE_TOP_PU;
+    uint8_t wanted[SPAN];
+    uint64_t mask, some;
+    for (int i = 0; i < SPAN; i++)
+        wanted[i] = vertical && i % 2 != 0 ? 0 : kinds;
+    memcpy(&mask, wanted, sizeof mask);
     for (int y = vertical ? 0 : 8; y < s->height; y += vertical ? 4 : 8)
-        for (int x = vertical ? 8 : 0; x < s->width; x += vertical ? 8 : 4) {
-            const int bS = strength(dec, x, y, vertical);
-            if (bS == 0)
-                continue;
-            const slice_filter *const f = filter_at(dec, x, y);
-            if (f == NULL || !allowed(dec, f, x, y, vertical))
-                continue;
-            luma_edge(dec, f, x, y, vertical, bS);
-            if (bS == 2 && s->ChromaArrayType != 0 && ((vertical ? x : y) & chroma) == 0)
-                chroma_edge(dec, f, x, y, vertical);
+        for (int first = 0; first < dec->map_stride; first += SPAN) {
+            const uint8_t *const row = dec->edges + hevc_map(dec, first * 4, y);
+            const int n = imin(SPAN, dec->map_stride - first);
+            if (n == SPAN) {
+                memcpy(&some, row, sizeof some);
+                if ((some & mask) == 0)
+                    continue;
+            }
+            for (int i = 0; i < n; i++)
+                if (row[i] & wanted[i] && (!vertical || first + i > 0))
+                    filter_edge(dec, (first + i) * 4, y, vertical);
         }
 }
 

@@ -516,7 +516,8 @@ int hevc_layout_init(layout *lay, const sps *s, const pps *p); // HEVC_OK, HEVC_
 extern const uint8_t hevc_scan_4x4[3 /* scanIdx */][16][2];    // x, y
 extern const uint8_t hevc_scan_2x2[3][4][2];
 extern const uint8_t hevc_scan_8x8[3][64][2];
-extern const uint8_t hevc_QpC[58]; // ChromaArrayType 1
+extern const uint8_t hevc_QpC[58];  // ChromaArrayType 1
+extern const motion hevc_no_motion; // of intra blocks
 
 // sei.c
 void hevc_parse_sei(hevc_decoder *dec, bits *b, bool suffix);
@@ -557,8 +558,8 @@ void hevc_contexts_init(contexts *c, int initType, int SliceQpY);
 // ctu.c, 7.3.8
 void hevc_decode_slice_data(hevc_decoder *dec, const bits *b);
 
-// availability, 6.4.1
-bool hevc_available(const hevc_decoder *dec, int xCurr, int yCurr, int xN, int yN);
+// tables.c: are samples of another coding tree block available? of the same slice and tile
+bool hevc_block_available(const hevc_decoder *dec, int ctb);
 
 // residual.c, 7.3.8.11 and 8.6: parses a block into slice.coeff and reconstructs it into
 // slice.residual; false when the syntax breaks
@@ -587,6 +588,8 @@ void hevc_tap_residual(const hevc_decoder *dec, int cIdx, int x, int y, int n, c
 void hevc_tap_level(const hevc_decoder *dec, const residual_block *r, const int32_t *level);
 // zeroes residual and level of a coding tree unit, where there is anything
 void hevc_tap_clear(const hevc_decoder *dec, const taps *t, size_t ctb);
+// forgets what is known of a coding tree unit of the picture before, or of a broken slice segment
+void hevc_tap_unit(const hevc_decoder *dec, int ctb);
 void hevc_tap_transform(const hevc_decoder *dec, const residual_block *r, int kind, int res_scale);
 
 // deblock.c, sao.c
@@ -600,9 +603,10 @@ void hevc_conceal_picture(hevc_decoder *dec);
 void hevc_kernels(kernels *k, int sample_size);
 bool hevc_kernels_avx2(kernels *k, int sample_size);
 void hevc_kernels_plain(kernels *k, int sample_size);
-// simd/inter_avx2.c, simd/transform_avx2.c: where the processor has it
+// simd/inter_avx2.c, simd/transform_avx2.c, simd/deblock_avx2.c: where the processor has it
 void hevc_kernels_inter_avx2(kernels *k);
 void hevc_kernels_transform_avx2(kernels *k);
+void hevc_kernels_deblock_avx2(kernels *k);
 
 static inline uint8_t *hevc_sample(const hevc_decoder *const dec, const picture *const pic,
                                    const int cIdx, const int x, const int y) {
@@ -616,6 +620,19 @@ static inline int hevc_depth(const sps *const s, const int cIdx) {
 }
 static inline int hevc_map(const hevc_decoder *const dec, const int x, const int y) {
     return (y >> 2) * dec->map_stride + (x >> 2);
+}
+// 6.4.1
+static inline bool hevc_available(const hevc_decoder *const dec, const int xCurr, const int yCurr,
+                                  const int xN, const int yN) {
+    const sps *const s = &dec->active_sps;
+    if (xN < 0 || yN < 0 || xN >= s->width || yN >= s->height)
+        return false;
+    const int d = s->MinTbLog2SizeY, w = s->PicWidthInMinTbs, c = s->CtbLog2SizeY;
+    const int32_t *const zs = dec->lay.MinTbAddrZs;
+    if (zs[(yN >> d) * w + (xN >> d)] > zs[(yCurr >> d) * w + (xCurr >> d)])
+        return false;
+    const int ctb = (yN >> c) * s->PicWidthInCtbs + (xN >> c);
+    return ctb == dec->slice.CtbAddrInRs || hevc_block_available(dec, ctb);
 }
 // A rectangle of a map of bytes, luma samples
 static inline void hevc_map_fill(const hevc_decoder *const dec, uint8_t *const map, const int x,
@@ -635,6 +652,13 @@ static inline void hevc_map_fill(const hevc_decoder *const dec, uint8_t *const m
         default: memset(row, value, (size_t)(w >> 2));
         }
     }
+}
+static inline void hevc_motion_fill(const hevc_decoder *const dec, const int x, const int y,
+                                    const int w, const int h, const motion *const m) {
+    motion *row = dec->cur->motion + hevc_map(dec, x, y);
+    for (int r = 0; r < h; r += 4, row += dec->map_stride)
+        for (int i = 0; i < w >> 2; i++)
+            row[i] = *m;
 }
 
 #endif

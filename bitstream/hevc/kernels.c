@@ -25,4 +25,5 @@ void hevc_kernels(kernels *const k, const int sample_size) {
         hevc_kernels_plain(k, sample_size);
     hevc_kernels_inter_avx2(k);
     hevc_kernels_transform_avx2(k);
+    hevc_kernels_deblock_avx2(k);
 }

@@ -124,7 +124,7 @@ void hevc_picture_grey(hevc_decoder *const dec, picture *const pic) {
         }
     }
     for (size_t i = 0; i < map_size(dec); i++)
-        pic->motion[i] = (motion){.poc = {NO_POC, NO_POC}, .ref_idx = {-1, -1}};
+        pic->motion[i] = hevc_no_motion;
 }
 
 // ------------------------------------------------------------------------------------ tap buffers
@@ -189,8 +189,6 @@ int hevc_taps_get(hevc_decoder *const dec, picture *const pic) {
     taps *const t = pic->taps;
     memset(t->ctu_concealed, 0, dec->ctbs);
     memset(t->ctu_bits, 0, dec->ctbs * sizeof *t->ctu_bits);
-    for (size_t i = 0; i < dec->ctbs; i++)
-        hevc_tap_clear(dec, t, i);
     return HEVC_OK;
 }
 

@@ -77,31 +77,17 @@ static int new_frame(hevc_decoder *const dec, const slice_header *const h) {
     picture *const pic = hevc_picture_get(dec);
     if (pic == NULL || hevc_taps_get(dec, pic) < 0 || dec->n_dpb == MAX_PICTURES)
         return hevc_error(dec, HEVC_NOMEM, "no memory for a frame");
-    const size_t map = (size_t)dec->map_stride * (size_t)dec->map_height;
     taps *const t = pic->taps;
     pic->current = true;
     pic->decode_order = dec->next_decode_order++;
     pic->keyframe = is_irap(h->nal_unit_type);
     pic->pts = dec->pts;
     pic->info = dec->info;
-    memset(dec->edges, 0, map);
-    memset(t->tu_size, 0, map);
-    for (int p = 0; p < 3; p++) {
-        memset(t->tu_kind[p], HEVC_TU_NONE, map);
-        if (t->res_scale[p] != NULL)
-            memset(t->res_scale[p], 0, map);
-    }
     const sps *const s = &dec->active_sps;
     const pps *const p = &dec->active_pps;
     t->scaled = s->scaling_list_enabled_flag;
     if (t->scaled)
         t->scaling = p->scaling_list_data_present_flag ? p->scaling : s->scaling;
-    memset(t->cu_bits, 0, map / 4 * sizeof *t->cu_bits);
-    memset(t->merge, 0, map);
-    memset(t->intra_luma, NO_MODE, map);
-    memset(t->intra_chroma, NO_MODE, map);
-    for (size_t i = 0; i < map; i++)
-        pic->motion[i] = (motion){.poc = {NO_POC, NO_POC}, .ref_idx = {-1, -1}};
     for (int i = 0; i < dec->active_sps.PicWidthInCtbs * dec->active_sps.PicHeightInCtbs; i++)
         dec->ctb_slice[i] = -1;
     dec->n_filters = 0;

@@ -69,6 +69,8 @@ const uint8_t hevc_scan_4x4[3][16][2] = {{{0, 0},
 // Sub-blocks of a 32x32 block; those of smaller blocks are scanned by the tables above.
 const uint8_t hevc_scan_8x8[3][64][2] = {DIAGONAL_8x8, DIAGONAL_8x8, DIAGONAL_8x8};
 
+const motion hevc_no_motion = {.poc = {NO_POC, NO_POC}, .ref_idx = {-1, -1}};
+
 const uint8_t hevc_QpC[58] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,
                               15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
                               29, 30, 31, 32, 33, 33, 34, 34, 35, 35, 36, 36, 37, 37, 38,
@@ -165,19 +167,7 @@ int hevc_layout_init(layout *const lay, const sps *const s, const pps *const p) 
     return HEVC_OK;
 }
 
-bool hevc_available(const hevc_decoder *const dec, const int xCurr, const int yCurr, const int xN,
-                    const int yN) {
-    const sps *const s = &dec->active_sps;
-    if (xN < 0 || yN < 0 || xN >= s->width || yN >= s->height)
-        return false;
-    const int d = s->MinTbLog2SizeY, w = s->PicWidthInMinTbs;
-    const int32_t *const zs = dec->lay.MinTbAddrZs;
-    if (zs[(yN >> d) * w + (xN >> d)] > zs[(yCurr >> d) * w + (xCurr >> d)])
-        return false;
-    const int c = s->CtbLog2SizeY;
-    const int ctb = (yN >> c) * s->PicWidthInCtbs + (xN >> c), here = dec->slice.CtbAddrInRs;
-    if (ctb == here)
-        return true;
+bool hevc_block_available(const hevc_decoder *const dec, const int ctb) {
     const int index = dec->ctb_slice[ctb];
     return index >= 0 && dec->filters[index].SliceAddrRs == dec->slice.hdr.SliceAddrRs &&
            dec->lay.TileId[dec->lay.CtbAddrRsToTs[ctb]] == dec->lay.TileId[dec->slice.CtbAddrInTs];

@@ -57,6 +57,29 @@ void hevc_tap_clear(const hevc_decoder *const dec, const taps *const t, const si
     }
 }
 
+void hevc_tap_unit(const hevc_decoder *const dec, const int ctb) {
+    const sps *const s = &dec->active_sps;
+    const taps *const t = dec->cur->taps;
+    const int x = ctb % s->PicWidthInCtbs << s->CtbLog2SizeY;
+    const int y = ctb / s->PicWidthInCtbs << s->CtbLog2SizeY;
+    const int w = imin(1 << s->CtbLog2SizeY, s->width - x);
+    const int h = imin(1 << s->CtbLog2SizeY, s->height - y);
+    hevc_tap_clear(dec, t, (size_t)ctb);
+    hevc_map_fill(dec, dec->edges, x, y, w, h, 0);
+    hevc_map_fill(dec, t->tu_size, x, y, w, h, 0);
+    hevc_map_fill(dec, t->merge, x, y, w, h, 0);
+    hevc_map_fill(dec, t->intra_luma, x, y, w, h, NO_MODE);
+    hevc_map_fill(dec, t->intra_chroma, x, y, w, h, NO_MODE);
+    for (int c = 0; c < 3; c++) {
+        hevc_map_fill(dec, t->tu_kind[c], x, y, w, h, HEVC_TU_NONE);
+        if (t->res_scale[c] != NULL)
+            hevc_map_fill(dec, (uint8_t *)t->res_scale[c], x, y, w, h, 0);
+    }
+    for (int r = y >> 3; r < (y + h) >> 3; r++)
+        memset(t->cu_bits + r * (dec->map_stride >> 1) + (x >> 3), 0,
+               (size_t)(w >> 3) * sizeof *t->cu_bits);
+}
+
 void hevc_tap_residual(const hevc_decoder *const dec, const int cIdx, const int x, const int y,
                        const int n, const int32_t *const r) {
     const taps *const t = dec->cur->taps;
