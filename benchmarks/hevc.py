@@ -78,6 +78,7 @@ def columns(frame: HevcFrame) -> dict[str, list[np.ndarray]]:
         for p, r, depth in zip(frame.prediction, frame.residual, depths, strict=False)
     ]
     intra = np.isin(frame.cu_mode, (2, 3))
+    intra_luma, chroma = frame.intra_luma, frame.intra_chroma  # no chroma: none in 4:0:0
     return {
         "decoded": list(frame.decoded),
         "prediction": list(frame.prediction),
@@ -90,8 +91,8 @@ def columns(frame: HevcFrame) -> dict[str, list[np.ndarray]]:
         "tu_size": [frame.tu_size],
         "skip": [frame.cu_mode == 0],
         "qp": [frame.qp_y],
-        "intra_luma": [frame.intra_luma],
-        "intra_chroma": [frame.intra_chroma],
+        "intra_luma": [intra_luma],
+        "intra_chroma": [np.full_like(intra_luma, -1) if chroma is None else chroma],
         "bypass": [frame.cu_bypass],
         "pcm": [frame.cu_mode == 3],
         "mv": [frame.mv],
