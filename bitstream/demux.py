@@ -484,5 +484,8 @@ def _colour(frame: av.VideoFrame) -> Colour:
 
 
 def _matrix(frame: av.VideoFrame) -> tuple[int, ...]:
-    stored = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        stored = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV gives none of a frame's where one is of a kind it has no name for
+        return ()
     return () if stored is None else struct.unpack("9i", bytes(stored))

@@ -370,6 +370,16 @@ def test_raw_video_is_planes_after_planes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.fromfile(tmp_path / "a.yuv", "<u2"), flat)
 
 
+@pytest.mark.parametrize("name", ["ax_sample_still_photo.heic", "ax_water_180_mvhevc_5frames.mov"])
+def test_videos_whose_frames_carry_what_pyav_has_no_name_for_are_opened(
+    shared: Path, name: str
+) -> None:
+    path = shared / "vectors-hevc" / "streams" / name
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    assert open_source(path).codec.name == "hevc"
+
+
 def test_colour_shape_and_rotation_are_kept(tmp_path: Path) -> None:
     format = make_format(
         matrix="bt2020nc", primaries=9, transfer=16, full_range=True, aspect=Fraction(4, 3),
