@@ -19,13 +19,16 @@ pytest.importorskip("skimage")
 from davd.bitstream import PriorsFile  # noqa: E402
 from davd.cli.prepare import main  # noqa: E402
 from davd.data.clean import CleanVideo  # noqa: E402
+from davd.data.dataset import PriorsDataset, open_segments  # noqa: E402
 from davd.data.index import load_index  # noqa: E402
 from davd.data.media import ffmpeg_path  # noqa: E402
 from davd.data.prepare import prepare_clip, stale  # noqa: E402
+from davd.data.sample import collate  # noqa: E402
 from davd.data.schedule import finished  # noqa: E402
 from davd.data.sources import scan  # noqa: E402
 from davd.data.synthetic import synthesise, write_video  # noqa: E402
-from davd.data.work import Settings  # noqa: E402
+from davd.data.work import Settings, keep_settings, write_result  # noqa: E402
+from davd.restore.projection import HevcTensors, PriorsTensors  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 MAKEFILE = ROOT / "data" / "Makefile"
@@ -189,6 +192,48 @@ def test_other_settings_need_another_folder(raw: Path, made: Path) -> None:
     done = make(raw, made, "SIZE=128")
     assert done.returncode != 0
     assert "was made with size=64 (now 128)" in done.stderr
+
+
+@needs_make
+def test_hevc_is_prepared_stopped_and_resumed_as_h264_is(tmp_path: Path) -> None:
+    raw, work = tmp_path / "raw", tmp_path / "work"
+    raw.mkdir()
+    for k in range(2):
+        write_video(raw / f"talk{k}.mkv", synthesise(k, 1.2, size=64, face="drawn"))
+    options = ("CODEC=hevc", "SIZE=64", "CROP=none", "CRF=34")
+    done = make(raw, work, *options)
+    assert done.returncode == 0, done.stderr
+    index = load_index(work)
+    assert index.settings["codec"] == "hevc" and len(index.clips) == 2
+    for clip in index.clips:
+        with PriorsFile(clip.priors[34]) as priors:
+            assert priors.attrs["codec"] == "hevc" and len(priors) == clip.frames
+            assert "motion/mv" in priors and "rdoq-level=0" in str(priors.attrs["encoder"])
+        assert clip.coded[34].psnr_y > 25
+    priors = index.clips[0].priors[34]
+    before = priors.read_bytes()
+    for path in (priors, priors.with_suffix(".json")):
+        path.unlink()
+    again = make(raw, work, *options)
+    assert again.returncode == 0, again.stderr
+    assert priors.read_bytes() == before
+    with pytest.raises(ValueError, match="holds hevc, where h264 is wanted"):
+        open_segments(work, "train", crf=[34], codec="h264")
+    segments = open_segments(work, "train", crf=[34], codec="hevc", level=True, motion=True)
+    dataset = PriorsDataset(segments, length=3, crop=32, frames=3)
+    sample = collate([dataset[k] for k in range(3)])
+    assert sample.cu_mode is not None and sample.cu_mode.shape == (3, 3, 8, 8)
+    assert isinstance(PriorsTensors.from_sample(sample), HevcTensors)
+    other = make(raw, work, "CODEC=h264", "SIZE=64", "CROP=none", "CRF=34")
+    assert other.returncode != 0 and "was made with codec=hevc (now h264)" in other.stderr
+
+
+def test_folders_from_before_there_was_a_second_codec_are_of_h264(tmp_path: Path) -> None:
+    old = {"size": 64, "fps": "25", "crop": "auto", "preset": "medium", "sound": "flac"}
+    write_result(tmp_path / "settings.json", old | {"fix_sync": False})
+    keep_settings(tmp_path, Settings(size=64))
+    with pytest.raises(ValueError, match="codec=h264"):
+        keep_settings(tmp_path, Settings(size=64, codec="hevc"))
 
 
 @needs_make
