@@ -19,7 +19,7 @@ from .sample import Planes, Sample, blinded
 
 _MAPS = (
     "qp_y", "qp_cb", "qp_cr", "tu", "mb_type", "cbp", "field", "history",
-    "cu_mode", "cu_size", "tu_size", "tu_kind",
+    "cu_mode", "cu_size", "tu_size", "tu_kind", "unit_y",
 )  # fmt: skip
 _QPS = ("qp_y", "qp_cb", "qp_cr")
 
@@ -82,6 +82,11 @@ def mirrored(sample: Sample) -> Sample:
         elif field.name == "flow" and value is not None:
             across = value.new_tensor([-1, 1, -1, 1])[:, None, None]
             changes[field.name] = value.flip(-1) * across
+        elif field.name == "unit_x" and value is not None:
+            assert sample.tu_size is not None and sample.cu_size is not None
+            size = torch.where(sample.tu_size > 0, sample.tu_size, sample.cu_size).int()
+            last = (1 << (size - 2).clamp(0, 4)) - 1
+            changes[field.name] = (last - value).to(value.dtype).flip(-1)
         elif field.name in _MAPS and value is not None:
             changes[field.name] = value.flip(-1)
     return dataclasses.replace(sample, **changes)  # type: ignore[arg-type]

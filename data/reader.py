@@ -206,6 +206,9 @@ class ClipReader:
         if self._hevc:
             types = self._priors.column("picture_type")[frames]
             values["picture_type"] = _tensor(types[:, None, None])
+            tree, unit = (values[name] for name in ("tu_size", "cu_size"))
+            assert isinstance(tree, Tensor) and isinstance(unit, Tensor)
+            values |= _places(torch.where(tree > 0, tree, unit), (0, 0) if box is None else box[:2])
         if self._history is not None:
             values |= self._moved(frames, box)
         if self._clean is not None:
@@ -264,6 +267,17 @@ class ClipReader:
                 arrays[f"{name}.{plane}"] = array
         write_flat(path, arrays)
         return path
+
+
+def _places(size: Tensor, corner: tuple[int, int]) -> dict[str, Tensor]:
+    """How far into their units the 4x4 blocks of a cut lie, by the units' log2 sizes."""
+    last = (1 << (size.int() - 2).clamp(0, 4)) - 1
+    rows, columns = (
+        torch.arange(count, dtype=torch.int32) + start // 4
+        for count, start in zip(size.shape[-2:], corner, strict=True)
+    )
+    found = {"unit_x": columns & last, "unit_y": rows[:, None] & last}
+    return {name: place.to(torch.uint8) for name, place in found.items()}
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -74,6 +74,11 @@ class Sample:
     """bool `[T, H/4, W/4]`, HEVC: cu_transquant_bypass_flag."""
     tu_size: Tensor | None = None
     """uint8 `[T, H/4, W/4]`, HEVC: log2 of the luma transform block's side, 0 without one."""
+    unit_x: Tensor | None = None
+    """uint8 `[T, H/4, W/4]`, HEVC: how many 4x4 blocks further left the transform block, or without
+    one the coding block, begins; a cut does not say where in its picture it lay."""
+    unit_y: Tensor | None = None
+    """uint8 `[T, H/4, W/4]`, HEVC: likewise, further up."""
     tu_kind: Tensor | None = None
     """uint8 `[T, H/4, W/4]`, HEVC: what makes the residual of luma."""
     tu_kind_cb: Tensor | None = None

@@ -3,7 +3,7 @@
     H.264: mb_type, tu, qp_y            of macroblocks and 4x4 blocks  \
                                                                          units_of -> Units
     HEVC:  cu_mode, cu_size, tu_size,   of 4x4 blocks                  /
-           tu_kind, qp_y, picture_type
+           tu_kind, unit_x, unit_y, qp_y, picture_type
 
 Maps keep the grid that their codec has them on; whoever reads them spreads them over a picture.
 """
@@ -34,6 +34,10 @@ class Units(NamedTuple):
     side: Tensor
     """int64: luma samples of the transform's side; where there is none, of the macroblock or coding
     block."""
+    across: Tensor
+    """int64: luma samples from its left side to each 4x4 block."""
+    down: Tensor
+    """int64: likewise from its upper side."""
 
 
 def has_units(sample: Sample) -> bool:
@@ -54,13 +58,17 @@ def units_of(sample: Sample) -> Units:
     assert sample.mb_type is not None and sample.tu is not None
     kind, unit = sample.mb_type, sample.tu & TU_KIND
     small, large = unit == TuType.TU_4X4, unit == TuType.TU_8X8
+    side = torch.where(small, 4, torch.where(large, 8, 16))
+    rows, columns = (4 * torch.arange(n, device=side.device) for n in side.shape[-2:])
     return Units(
         skip=skipped(sample),
         intra=kind <= LAST_INTRA,
         two_way=kind >= FIRST_B,
         large=large,
         silent=unit == TuType.NONE,
-        side=torch.where(small, 4, torch.where(large, 8, 16)),
+        side=side,
+        across=columns % side,
+        down=rows[:, None] % side,
     )
 
 
@@ -87,9 +95,10 @@ def _of_hevc(sample: Sample) -> Units:
     mode, unit, size, kind = sample.cu_mode, sample.tu_size, sample.cu_size, sample.tu_kind
     assert mode is not None and unit is not None and size is not None and kind is not None
     assert sample.picture_type is not None
+    assert sample.unit_x is not None and sample.unit_y is not None
     intra = mode >= CuMode.INTRA
     coded = kind != TuKind.NONE
-    side = torch.where(unit > 0, unit, size).long()
+    side = torch.where(unit > 0, unit, size).long().clamp(2, 6)
     return Units(
         skip=skipped(sample),
         intra=intra,
@@ -97,4 +106,6 @@ def _of_hevc(sample: Sample) -> Units:
         large=coded & (unit > 2),
         silent=~coded & (mode != CuMode.PCM),
         side=torch.ones_like(side) << side,
+        across=4 * sample.unit_x.long(),
+        down=4 * sample.unit_y.long(),
     )

@@ -31,6 +31,7 @@ def encode(
     size: tuple[int, int] = (WIDTH, HEIGHT),
     sound: bool = True,
     codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
     options: dict[str, str] | None = None,
     pts: Callable[[int], int] = lambda k: k,
     container: dict[str, str] | None = None,
@@ -40,7 +41,7 @@ def encode(
     kind = "h264" if path.suffix == ".264" else None
     with av.open(str(path), "w", format=kind, options=container or {}) as out:
         video = out.add_stream(codec, rate=RATE, options=settings | (options or {}))
-        video.width, video.height, video.pix_fmt = *size, "yuv420p"
+        video.width, video.height, video.pix_fmt = *size, pix_fmt
         video.codec_context.time_base = Fraction(1, RATE)
         tone = None
         if sound:

@@ -4,9 +4,11 @@ import dataclasses
 
 import pytest
 import torch
-from davd.data.sample import Planes, Sample
+from davd.data.augment import mirrored
+from davd.data.sample import Planes, Sample, collate
 from davd.data.units import has_units, skips, units_of
 from davd.restore.config import NetworkConfig
+from davd.restore.job.tiles import Box, cut_sample
 from davd.restore.networks.picture import MAPS, channels, input_channels, maps
 from random_hevc import random_arrays as random_hevc
 from random_priors import random_arrays
@@ -31,6 +33,10 @@ def hevc_sample(seed: int) -> Sample:
     names = ("cu_mode", "cu_size", "tu_size", "tu_kind")
     got = {n: torch.from_numpy(arrays[n.replace("_", "/")][None]) for n in names}
     got["qp_y"] = torch.from_numpy(arrays["qp/y"][None])
+    size = torch.where(got["tu_size"] > 0, got["tu_size"], got["cu_size"]).long()
+    cells = 2 ** (size - 2)
+    got["unit_x"] = (torch.arange(size.shape[-1]) % cells).to(torch.uint8)
+    got["unit_y"] = (torch.arange(size.shape[-2])[:, None] % cells).to(torch.uint8)
     got["picture_type"] = torch.from_numpy(arrays["frames/picture_type"])[None, :, None, None]
     groups = {g: planes(arrays, g) for g in ("prediction", "residual")}
     return Sample(decoded=groups["prediction"], **groups, **got)
@@ -111,3 +117,19 @@ def test_without_maps_a_network_that_reads_them_refuses() -> None:
     assert has_units(h264_sample(1)) and has_units(hevc_sample(1)) and not has_units(bare)
     with pytest.raises(ValueError, match="macroblocks or coding units: not in the priors"):
         units_of(bare)
+
+
+def test_a_mirror_image_has_its_edges_where_they_belong() -> None:
+    sample = hevc_sample(2)
+    single = sample.apply(lambda tensor: tensor[0])
+    there = maps(collate([mirrored(single)]), torch.Size((64, 96)))
+    here = maps(sample, torch.Size((64, 96)))
+    assert torch.equal(there[..., :-1, :, :].flip(-1), here[..., :-1, :, :])
+    assert torch.equal(-there[..., -1, :, :].flip(-1), here[..., -1, :, :])  # first is then last
+
+
+def test_a_cut_has_the_edges_of_the_whole() -> None:
+    sample = hevc_sample(7)
+    whole = maps(sample, torch.Size((64, 96)))
+    part = cut_sample(sample, Box(16, 48, 32, 32))
+    assert torch.equal(maps(part, torch.Size((32, 32))), whole[..., 16:48, 48:80])

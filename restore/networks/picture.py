@@ -173,12 +173,12 @@ def _maps(sample: Sample, size: torch.Size) -> Tensor:
     made = [spread(plane.float(), size) for plane in blocks]
     # Transform edges: 1 in the first row or column of a unit, -1 in its last one.
     side = spread(units.side, size)
+    begins = spread(units.down, size), spread(units.across, size)
     scale = sample.decoded.y.shape[-1] // size[1]
     for axis in (0, 1):
-        place = torch.arange(size[axis], device=side.device) * scale
-        place = place[:, None] if axis == 0 else place[None, :]
-        first = place % side == 0
-        last = place % side == side - scale
+        inside = torch.arange(size[axis], device=side.device) * scale % 4
+        place = begins[axis] + (inside[:, None] if axis == 0 else inside)
+        first, last = place == 0, place == side - scale
         made.append(first.float() - last.float())
     return torch.stack(made, dim=-3)
 
