@@ -55,7 +55,7 @@ $(VENV)/.davd-env: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.davd-built: $(VENV)/.davd-env setup.py $(CORE)
-	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e ".[data,dask,train,dev]"
+	$(BIN)/pip install -q -c constraints.txt --no-build-isolation -e ".[data,train,dev]"
 	touch $@
 
 demo: setup  ## extract, inspect and restore the bundled clip (VIDEO=my.mp4: yours) into demo-out/

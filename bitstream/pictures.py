@@ -91,7 +91,7 @@ class PicturesVideo(Priors):
         if first is None:
             raise VideoError(f"{self.path} holds no picture that can be decoded")
         usual = usual_step(stamps, max(1, round(1 / (rate * self._unit))))
-        self._pts = increasing(stamps, usual)
+        self._pts = increasing(stamps, usual, self._unit)
         self._pixels = first.format.name.replace("yuvj", "yuv")
         self._pixels = self._pixels if self._pixels in _PIXELS else "yuv420p"
         self.attrs = self._attributes(first, rate)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -9,7 +10,7 @@ import av.error
 import numpy as np
 
 from .demux import Source, open_container, read_packets
-from .stamps import increasing, usual_step
+from .stamps import TICK, increasing, usual_step
 
 SAMPLE_RATE = 16000  # Hz
 _JITTER = 0.02  # seconds that time stamps may be off before samples are put in or left out
@@ -112,14 +113,17 @@ def steady(path: Path, index: int) -> Iterator[av.Packet]:
     They are gone through twice: the rule of `stamps.py` looks ahead.
     """
     with open_container(path) as container:
-        found = [
+        stream = container.streams[index]
+        ticks = Fraction(stream.time_base or 1) / TICK
+        stamps = [
             packet.dts if packet.pts is None else packet.pts
-            for packet in read_packets(container, container.streams[index])
+            for packet in read_packets(container, stream)
             if packet.size
         ]
-    times = iter(increasing(found, usual_step(found, 1)))
+    found = [None if stamp is None else round(stamp * ticks) for stamp in stamps]
+    times = iter(increasing(found, usual_step(found, 1), TICK))
     with open_container(path) as container:
         for packet in read_packets(container, container.streams[index]):
             if packet.size:
-                packet.pts = packet.dts = next(times)
+                packet.pts = packet.dts = round(next(times) / ticks)
             yield packet

@@ -10,11 +10,21 @@
 5. Of equal stamps the first is kept. What has no stamp lies evenly between its neighbours, and
    before the first and after the last a usual step from it; a stamp that leaves no room for that
    is dropped too.
+6. A step of more than 13 hours - half of what the clock of a transport stream counts, so that one
+   set back looks like one set forward - becomes a usual one.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from statistics import median_low
+
+TICK = Fraction(1, 1_000_000)
+"""Seconds that a stamp of sound is counted in: codecs with short packets have more of them than
+some containers have stamps, and would else be stretched."""
+
+LONGEST_PAUSE = Fraction(1 << 32, 90_000)
+"""Seconds: half of what a clock of 33 bits counts."""
 
 _NEAR = 32  # stamps looked at on either side; frames are reordered by 16 at most
 _SURE = 4  # stamps on either side that make sure of a clock that was set back, or of one far off
@@ -27,15 +37,19 @@ def usual_step(stamps: Iterable[int | None], otherwise: int) -> int:
     return max(1, median_low(steps) if steps else otherwise)
 
 
-def increasing(stamps: Sequence[int | None], step: int) -> list[int]:
+def increasing(stamps: Sequence[int | None], step: int, unit: Fraction) -> list[int]:
     """Strictly increasing times, by the rule above.
 
     Args:
         stamps: In the order of showing; None where there is none.
         step: From one to the next, usually.
+        unit: Seconds that a stamp counts.
     """
     known = [stamp for stamp in stamps if stamp is not None]
-    if len(known) == len(stamps) and all(a < b for a, b in zip(known, known[1:], strict=False)):
+    longest = max(1, int(LONGEST_PAUSE / unit))
+    step = min(step, longest)
+    steps = [b - a for a, b in zip(known, known[1:], strict=False)]
+    if len(known) == len(stamps) and all(0 < each <= longest for each in steps):
         return known
     times: list[int] = []
     for part in _parts(stamps):
@@ -44,7 +58,16 @@ def increasing(stamps: Sequence[int | None], step: int) -> list[int]:
         mended = min(ways, key=lambda times: _unevenness(times, step))
         move = times[-1] + step - mended[0] if times else 0
         times += [time + move for time in mended]
-    return times
+    return _without_leaps(times, step, longest)
+
+
+def _without_leaps(times: list[int], step: int, longest: int) -> list[int]:
+    move, result = 0, times[:1]
+    for before, time in zip(times, times[1:], strict=False):
+        if time - before > longest:
+            move += time - before - step
+        result.append(time - move)
+    return result
 
 
 def _parts(stamps: Sequence[int | None]) -> list[list[int | None]]:

@@ -261,7 +261,7 @@ def _set_times(timeline: Timeline, stamps: _Stamps) -> None:
     found = stamps.of(timeline.packets)
     by_rate = max(1, round(1 / (timeline.rate * timeline.time_base)))
     timeline.step = usual_step(found, by_rate)
-    timeline.pts.extend(increasing(found, timeline.step))
+    timeline.pts.extend(increasing(found, timeline.step, timeline.time_base))
     timeline.kept = timeline.pts.tolist() == found
     timeline.length = timeline.step
     if len(timeline):

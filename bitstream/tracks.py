@@ -20,18 +20,26 @@ import av
 import av.error
 import numpy as np
 
+from .chapters import add_chapters
 from .demux import MediaName, codec_name, open_container, read_packets
-from .stamps import increasing, usual_step
+from .stamps import TICK, increasing, usual_step
 
 COPIED, ENCODED, AS_TEXT = "copied", "encoded", "as text"
 _TRIED = 64  # packets that a container is tried with
 _JITTER = Fraction(1, 50)  # seconds that stamps may be off before silence is put in
 _TEXT = {"mov_text", "subrip", "ass", "ssa", "webvtt", "text", "srt"}
 _TEXT_IN = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip"}
-_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)  # AAC
+_RATES = (32000, 44100, 48000, 64000, 88200, 96000)  # AAC; of lower ones its blocks are long
 _SPARED = 50
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 _BITS = 96_000  # a second and channel, of encoded sound
+_MACINTOSH = {
+    "bod": "tib", "cym": "wel", "cze": "ces", "deu": "ger", "ell": "gre", "eus": "baq",
+    "fas": "per", "fre": "fra", "hrv": "hr ", "hye": "arm", "isl": "ice", "kat": "geo",
+    "mkd": "mac", "msa": "may", "mya": "bur", "nld": "dut", "rum": "ron", "slo": "slk",
+    "sqi": "alb", "swe": "sve", "zho": "chi",
+}  # fmt: skip
+"""Languages whose number FFmpeg finds in QuickTime's list by another name only."""
 _OF_A_CONTAINER = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 _OF_A_MUXER = _OF_A_CONTAINER | {"handler_name", "vendor_id"}
 
@@ -115,15 +123,16 @@ class Tracks:
         """Packets of a track that are kept, with their times on the video's clock."""
         start, end = self._limits
         with self._open() as container:
-            found = read_packets(container, container.streams[track.index])
-            for stored, packet in zip(track.times, filter(_has_data, found), strict=False):
+            found = _presented(read_packets(container, container.streams[track.index]))
+            for stored, packet in zip(track.times, found, strict=False):
                 time = stored + self._move
                 length = (packet.duration or 0) * packet.time_base
                 if start is not None and time + length <= start:
                     continue
                 if end is not None and time >= end:
                     return
-                packet.pts = packet.dts = round(stored / packet.time_base)
+                packet.duration, packet.time_base = round(length / TICK), TICK
+                packet.pts = packet.dts = round(stored / TICK)
                 yield time, packet
 
     def chapters(self, origin: Fraction) -> list[dict[str, object]]:
@@ -144,8 +153,22 @@ class Tracks:
         return kept
 
 
-def _has_data(packet: av.Packet) -> bool:
-    return packet.size > 0
+def _presented(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
+    """Packets with data, but for those that an edit list hides.
+
+    The hidden one before what is heard stays: decoders begin with it.
+    """
+    hidden: dict[int, av.Packet] = {}
+    for packet in packets:
+        if packet.size == 0:
+            continue
+        if packet.is_discard:
+            hidden[packet.stream_index] = packet
+            continue
+        before = hidden.pop(packet.stream_index, None)
+        if before is not None:
+            yield before
+        yield packet
 
 
 def _exact(seconds: float) -> Fraction:
@@ -160,21 +183,22 @@ def _found(container: "av.container.InputContainer") -> list[Track]:
     streams = [s for s in container.streams if s.type in ("audio", "subtitle")]
     stamps: dict[int, list[int | None]] = {s.index: [] for s in streams}
     locked = set()
-    for packet in read_packets(container, *streams) if streams else ():
-        if _has_data(packet):
-            stamps[packet.stream_index].append(packet.dts if packet.pts is None else packet.pts)
-            if packet.has_sidedata("encryption_info"):
-                locked.add(packet.stream_index)
+    for packet in _presented(read_packets(container, *streams)) if streams else ():
+        stamp = packet.dts if packet.pts is None else packet.pts
+        at = None if stamp is None else round(stamp * packet.time_base / TICK)
+        stamps[packet.stream_index].append(at)
+        if packet.has_sidedata("encryption_info"):
+            locked.add(packet.stream_index)
     tracks = []
     for s in streams:
         found = stamps[s.index]
-        times = increasing(found, usual_step(found, 1))
+        times = increasing(found, usual_step(found, 1), TICK)
         if times:
             metadata = _kept(s.metadata, _OF_A_MUXER)
             tracks.append(
                 Track(
                     s.index, s.type, codec_name(s), metadata, int(s.disposition),
-                    [time * s.time_base for time in times], s.index in locked,
+                    [time * TICK for time in times], s.index in locked,
                 )
             )  # fmt: skip
     return tracks
@@ -224,7 +248,7 @@ def plan(tracks: Tracks, kind: str, *, encode: bool = True) -> Plan:
         relayed |= relay
         if way == ENCODED:
             notes.append(f"{track} is {track.codec}, which {kind} does not hold: encoded as AAC")
-    if relayed and tracks.chapters(Fraction(0)):
+    if relayed and kind != "matroska" and tracks.chapters(Fraction(0)):
         notes.append("chapters are left out beside sound of this kind")
     return Plan(kind, ways, relayed, tuple(notes))
 
@@ -344,6 +368,9 @@ class Lane:
         with tracks._open() as container:
             self.stream = self._add(file, container.streams[track.index])
         self.stream.metadata.update(track.metadata)
+        language = track.metadata.get("language", "")
+        if kind == "mov" and language in _MACINTOSH:
+            self.stream.metadata["language"] = _MACINTOSH[language]
         self.stream.disposition = track.disposition
         self._made: Iterator[tuple[Fraction, av.Packet]] | None = None
         self._held: tuple[Fraction, av.Packet] | None = None
@@ -377,7 +404,7 @@ class Lane:
     def _make(self, origin: Fraction) -> Iterator[tuple[Fraction, av.Packet]]:
         last: int | None = None
         for time, packet in self._tracks.packets(self.track):
-            at = round((time - origin) / packet.time_base)
+            at = round((time - origin) / TICK)
             last = at if last is None else max(at, last + 1)
             packet.pts = packet.dts = last
             yield time, packet
@@ -506,6 +533,7 @@ def copy_tracks(tracks: Tracks, path: Path) -> float | None:
         return None
     with open_output(path, how, {"fflags": "+bitexact"}) as out:
         write_tracks(tracks, how, out, first)
+    end(path, how, tracks, first)
     return float(first)
 
 
@@ -531,3 +559,10 @@ def begin(file: "av.container.OutputContainer", tracks: Tracks | None, origin: F
         if chapters and hasattr(file, "set_chapters"):
             file.set_chapters(chapters)
     file.start_encoding()
+
+
+def end(path: Path, how: Plan, tracks: Tracks | None, origin: Fraction) -> None:
+    """Give a closed file the chapters that were lost on the way."""
+    chapters = tracks.chapters(origin) if tracks and how.relayed else []
+    if chapters and how.kind == "matroska":
+        add_chapters(path, chapters)

@@ -45,15 +45,15 @@ MEANINGS = {
 """The table, in words; docs/commands.md shows it."""
 
 PACKAGES = {
-    "cv2": "opencv-python-headless<5",
-    "dask": "dask[distributed]",
-    "distributed": "dask[distributed]",
-    "ffmpeg": "ffmpeg-python",
+    "cv2": "'opencv-python-headless<5'",
+    "dask": "'dask[distributed]'",
+    "distributed": "'dask[distributed]'",
+    "ffmpeg": "ffmpeg-python imageio-ffmpeg",
     "imageio_ffmpeg": "imageio-ffmpeg",
     "skimage": "scikit-image",
     "torch.utils.tensorboard": "tensorboard",
 }
-"""What brings a module, where the package is not called like it."""
+"""What pip is to install for a module that is not called like its package, as a shell takes it."""
 
 _AGAIN = 0.01  # seconds until a signal that came at a bad time is sent again
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -133,7 +133,7 @@ def explain(error: BaseException) -> str:
     """What a user can do about an error, in one line."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = PACKAGES.get(error.name, error.name.partition(".")[0])
-        return f"this needs {package}, which is not installed: pip install '{package}'"
+        return f"this needs the module {error.name}, which is not installed: pip install {package}"
     if isinstance(error, RuntimeError) and "out of memory" in str(error):
         return "out of memory: give smaller tiles with --tile, or --device cpu"
     if is_full(error):

@@ -103,10 +103,10 @@ class _Opened:
     """The open file of one process."""
 
     def __init__(self, path: Path) -> None:
-        import av
+        from ..bitstream.demux import open_container
 
         self.owner = os.getpid()
-        self.container = av.open(str(path))
+        self.container = open_container(path)
         self.video = self.container.streams.video[0]
         self.video.codec_context.thread_count = 1
         self.rate = Fraction(self.video.average_rate or 0)

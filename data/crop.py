@@ -140,7 +140,7 @@ def _cut(
 
     import ffmpeg
 
-    node = ffmpeg.input(str(source), copyts=None)
+    node = ffmpeg.input(f"file:{source}", copyts=None)
     pictures = faces.on_grid(node.video, seen, fps).filter_multi_output("split", len(shots))
     sounds = node.audio.filter_multi_output("asplit", len(shots)) if seen.sound else None
     with contextlib.ExitStack() as stack:
@@ -163,7 +163,7 @@ def _public(command: str, source: Path, target: Path) -> str:
     import os
 
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    return command.replace(str(part), target.name).replace(str(source), source.name)
+    return command.replace(str(part), target.name).replace(f"file:{source}", source.name)
 
 
 def _picture(
@@ -191,7 +191,9 @@ def _shift_sound(
     import ffmpeg
 
     sound = _sound(
-        ffmpeg.input(str(source), copyts=None).audio, seen.start + delay / 1000, _span(shot, fps)
+        ffmpeg.input(f"file:{source}", copyts=None).audio,
+        seen.start + delay / 1000,
+        _span(shot, fps),
     )
     pictures = ffmpeg.input(str(target)).video
     with complete(target) as part:
@@ -254,8 +256,8 @@ def _in_crop(shot: faces.Shot, width: int) -> faces.Box | None:
 
 def samples_of(path: Path) -> np.ndarray:
     """The sound of a clip, `[S]` int16."""
-    import av
+    from ..bitstream.demux import open_container
 
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         pieces = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
     return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)

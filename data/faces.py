@@ -83,7 +83,7 @@ def grey_frames(
 
     scale = short_side / min(seen.width, seen.height)
     width, height = (max(2, round(n * scale)) for n in (seen.width, seen.height))
-    stream = ffmpeg.input(str(path), copyts=None).video
+    stream = ffmpeg.input(f"file:{path}", copyts=None).video
     stream = on_grid(stream, seen, fps).filter("scale", width, height, flags="area")
     command = stream.output("pipe:", format="rawvideo", pix_fmt="gray", fps_mode="passthrough")
     arguments = [ffmpeg_path(), "-hide_banner", "-nostdin", "-v", "error", *command.get_args()]

@@ -69,7 +69,7 @@ def ffmpeg_path() -> str:
         import imageio_ffmpeg
     except ModuleNotFoundError as error:
         raise FileNotFoundError(
-            "no ffmpeg on PATH and no imageio-ffmpeg wheel; pip install 'davd[data]'"
+            "no ffmpeg on PATH and no imageio-ffmpeg wheel; pip install imageio-ffmpeg"
         ) from error
     return imageio_ffmpeg.get_ffmpeg_exe()
 
@@ -131,13 +131,14 @@ def probe(path: Path) -> Probe:
     Raises:
         ClipError: Not a video, empty, or nothing in it can be decoded.
     """
-    import av
     from av.error import FFmpegError
+
+    from ..bitstream.demux import open_container
 
     if path.stat().st_size == 0:
         raise ClipError("the file is empty")
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             if not container.streams.video:
                 raise ClipError("no video stream")
             return _probe(container)
@@ -204,7 +205,12 @@ def write_frames(
     """
     import av
 
-    with av.open(str(path), "w", format="matroska") as container:
+    from ..bitstream.demux import MediaName
+
+    with (
+        MediaName(path, write=True) as name,
+        av.open(name.url, "w", format="matroska") as container,
+    ):
         video = container.add_stream("ffv1", rate=fps)
         video.pix_fmt, video.codec_context.gop_size = "yuv420p", 1
         sound = None

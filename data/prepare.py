@@ -116,12 +116,13 @@ def psnr_y(coded: Path, clean: Path) -> float:
     Raises:
         ClipError: The two have not the same number of frames, or the coded one does not decode.
     """
-    import av
     from av.error import FFmpegError
+
+    from ..bitstream.demux import open_container
 
     squares, samples, frames = 0.0, 0, 0
     try:
-        with CleanVideo(clean) as reference, av.open(str(coded)) as container:
+        with CleanVideo(clean) as reference, open_container(coded) as container:
             container.streams.video[0].codec_context.thread_count = 1
             for picture in container.decode(video=0):
                 y = reference[frames][0]

@@ -45,7 +45,8 @@ def read_photograph(path: Path) -> np.ndarray:
     Raises:
         ValueError: OpenCV cannot read it.
     """
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    data = np.fromfile(path, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if picture is None:
         raise ValueError(f"{path} is not a picture that OpenCV can read")
     scale = SIDE / max(picture.shape[:2])

@@ -12,7 +12,7 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-EXTRAS = ("data", "dask", "train")
+EXTRAS = ("data", "train")
 HEAD = "# Made by docs/lock.py: the versions that the tests were run with."
 
 

@@ -89,7 +89,7 @@ def test_a_missing_package_is_named_with_its_install_command(
         raise ModuleNotFoundError("No module named 'ffmpeg'", name="ffmpeg")
 
     assert carry_out("davd-prepare", need) == Exit.INPUT
-    assert "pip install 'ffmpeg-python'" in capsys.readouterr().err
+    assert "pip install ffmpeg-python imageio-ffmpeg" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Whatever a recorder writes: what is shown is what FFmpeg shows, with times that increase."""
 
 import itertools
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -132,18 +133,22 @@ def test_times_without_flaw_are_kept(
         ([-30, -20, -10, 0], [-30, -20, -10, 0]),
         ([*range(0, 90, 10), *range(0, 60, 10)], list(range(0, 150, 10))),
         ([0, 10, 20, 6000, 6010], [0, 10, 20, 6000, 6010]),
+        ([0, 10, 20, 1 << 32, (1 << 32) + 10], [0, 10, 20, 1 << 32, (1 << 32) + 10]),
+        ([0, 10, 20, 1 << 33, (1 << 33) + 10], [0, 10, 20, 30, 40]),
+        ([-(1 << 62), 0, 10, 20, 1 << 62], [k * 10 - (1 << 62) for k in range(5)]),
         ([], []),
     ],
 )
 def test_the_rule_of_times(stamps: list[int | None], times: list[int]) -> None:
-    assert increasing(stamps, usual_step(stamps, 10)) == times
+    assert increasing(stamps, usual_step(stamps, 10), Fraction(1, 90000)) == times
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(-(1 << 40), 1 << 40)), max_size=80))
 def test_times_always_increase(stamps: list[int | None]) -> None:
-    times = increasing(stamps, usual_step(stamps, 7))
-    assert len(times) == len(stamps) and all(a < b for a, b in itertools.pairwise(times))
-    if None not in stamps and all(a < b for a, b in itertools.pairwise(stamps)):
+    times = increasing(stamps, usual_step(stamps, 7), Fraction(1, 90000))
+    assert len(times) == len(stamps)
+    assert all(0 < b - a <= 1 << 32 for a, b in itertools.pairwise(times))
+    if None not in stamps and all(0 < b - a <= 1 << 32 for a, b in itertools.pairwise(stamps)):
         assert times == stamps
 
 

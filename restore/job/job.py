@@ -174,7 +174,8 @@ class _Work:
             notes.append(found.text())
         if count := int(priors.column("concealed")[self.frames.start : self.frames.stop].sum()):
             notes.append(f"{count} frames are damaged and partly invented by the decoder")
-        if "audio/samples" in priors and "audio/original" not in priors:
+        unkept = "audio/samples" in priors and "audio/original" not in priors
+        if unkept and is_hdf5(self.request.source):
             notes.append("the priors file keeps no original sound track: written without sound")
         order = str(priors.attrs.get("field_order", "progressive"))
         if order != "progressive":

@@ -31,7 +31,7 @@ def ffmpeg_with_filters() -> str:
         if {"libvmaf", "xpsnr"} <= names:
             return program
     raise FileNotFoundError(
-        "no ffmpeg with libvmaf and xpsnr: pip install 'davd[data]', or name one in DAVD_FFMPEG"
+        "no ffmpeg with libvmaf and xpsnr: pip install imageio-ffmpeg, or name one in DAVD_FFMPEG"
     )
 
 

@@ -15,7 +15,7 @@ import torch
 from ...bitstream.demux import MediaName
 from ...bitstream.priors.schema import COLOR_MATRICES
 from ...bitstream.stamps import usual_step
-from ...bitstream.tracks import Lane, Plan, Tracks, begin, open_lanes, open_output, plan
+from ...bitstream.tracks import Lane, Plan, Tracks, begin, end, open_lanes, open_output, plan
 from .pieces import LENGTH, Pieces
 from .video import VideoFormat, VideoWriter
 
@@ -171,6 +171,7 @@ class MovieWriter(VideoWriter):
                 packet.stream, packet.time_base = video, base
                 file.mux(packet)
             self._copy(file, lanes, None)
+        end(self._path, self._plan, self._tracks, self._origin * base)
         self._pieces.remove()
 
     def close(self) -> None:

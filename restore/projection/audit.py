@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...bitstream import PriorsFile
+from ...bitstream.demux import open_container
 from .cells import CELLS, Cells, CellTable, make_cells
 from .project import outside, project
 from .units import FREQUENCIES, MODES, PLANES, PriorsTensors
@@ -240,9 +241,7 @@ def source_frames(path: str | Path) -> Iterator[tuple[Tensor, ...]]:
     Raises:
         ValueError: A pixel format that is not planar YCbCr, or that has alpha.
     """
-    import av
-
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         for frame in container.decode(video=0):
             layout = frame.format
             if (
