@@ -70,9 +70,11 @@ class Sound:
         """Resampled blocks with the time of their first sample."""
         resampler = _resampler()
         begin, taken, given = 0.0, 0.0, 0  # seconds taken in and samples given out since `begin`
+        kind: tuple[object, ...] = ()
         for frame in self._frames():
             time = begin + taken if frame.time is None else frame.time
-            if taken == 0.0 or abs(time - begin - taken) > _JITTER:
+            was, kind = kind, (frame.format.name, frame.layout.name, frame.sample_rate)
+            if kind != was or abs(time - begin - taken) > _JITTER:
                 for block in _resampled(resampler, None):
                     yield begin + given / SAMPLE_RATE, block
                     given += len(block)

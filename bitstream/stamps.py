@@ -10,8 +10,8 @@
 5. Of equal stamps the first is kept. What has no stamp lies evenly between its neighbours, and
    before the first and after the last a usual step from it; a stamp that leaves no room for that
    is dropped too.
-6. A step of more than 13 hours - half of what the clock of a transport stream counts, so that one
-   set back looks like one set forward - becomes a usual one.
+6. A step of more than six hours - nobody waits that long, but a transport stream whose clock was
+   set back looks so, and hostile files do - becomes a usual one.
 """
 
 from bisect import bisect_left, bisect_right
@@ -23,8 +23,8 @@ TICK = Fraction(1, 1_000_000)
 """Seconds that a stamp of sound is counted in: codecs with short packets have more of them than
 some containers have stamps, and would else be stretched."""
 
-LONGEST_PAUSE = Fraction(1 << 32, 90_000)
-"""Seconds: half of what a clock of 33 bits counts."""
+LONGEST_PAUSE = Fraction(6 * 3600)
+"""Seconds; MP4 holds no more than 2^31 samples of sound between two packets."""
 
 _NEAR = 32  # stamps looked at on either side; frames are reordered by 16 at most
 _SURE = 4  # stamps on either side that make sure of a clock that was set back, or of one far off

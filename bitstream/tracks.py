@@ -426,19 +426,32 @@ class EncodedLane(Lane):
         return stream
 
     def _make(self, origin: Fraction) -> Iterator[tuple[Fraction, av.Packet]]:
-        rate, count, begin = self.stream.rate, 0, Fraction(0)
-        resampler = av.AudioResampler("fltp", self.stream.layout, rate, frame_size=1024)
+        begin: Fraction | None = None
+        count = 0
+        for time, frame in self._resampled():
+            begin = time if begin is None else begin
+            yield from self._encode(frame, begin, count, origin)
+            count += frame.samples
+        if begin is not None:
+            last = begin
+            yield from ((last, packet) for packet in self.stream.encode(None))
+
+    def _resampled(self) -> Iterator[tuple[Fraction, av.AudioFrame]]:
+        """Frames as the encoder takes them, whatever rate and channels each had."""
+        resampler: av.AudioResampler | None = None
+        kind: tuple[object, ...] = ()
+        time = Fraction(0)
         for time, frame in self._continuous():
-            begin = time if count == 0 else begin
+            was, kind = kind, (frame.format.name, frame.layout.name, frame.sample_rate)
+            if kind != was:
+                yield from ((time, out) for out in resampler.resample(None)) if resampler else ()
+                layout, rate = self.stream.layout, self.stream.rate
+                resampler = av.AudioResampler("fltp", layout, rate, frame_size=1024)
+            assert resampler is not None
             frame.pts = None
-            for out in resampler.resample(frame):
-                yield from self._encode(out, begin, count, origin)
-                count += out.samples
-        if count:
-            for out in resampler.resample(None):
-                yield from self._encode(out, begin, count, origin)
-                count += out.samples
-            yield from ((begin, packet) for packet in self.stream.encode(None))
+            yield from ((time, out) for out in resampler.resample(frame))
+        if resampler is not None:
+            yield from ((time, out) for out in resampler.resample(None))
 
     def _encode(
         self, frame: av.AudioFrame, begin: Fraction, count: int, origin: Fraction

@@ -97,6 +97,11 @@ def carry_out(
     except MemoryError as error:
         _say(program, str(error) or "out of memory")
         return Exit.INPUT
+    except Exception as error:
+        if not _is_ffmpegs(error):
+            raise
+        _say(program, explain(error))
+        return Exit.INPUT
 
 
 def _say(program: str, text: str) -> None:
@@ -155,6 +160,11 @@ def is_full(error: BaseException) -> bool:
     return _number(error) in _FULL or any(
         words in text for words in ("No space left", *(f"errno = {n}," for n in _FULL))
     )
+
+
+def _is_ffmpegs(error: Exception) -> bool:
+    """Whether FFmpeg raised it; some of its errors are no builtin ones."""
+    return "av.error" in sys.modules and isinstance(error, sys.modules["av.error"].FFmpegError)
 
 
 def _number(error: BaseException) -> int | None:

@@ -6,6 +6,7 @@ ffmpeg's own timestamps, so that offsets between the streams, edit lists, variab
 gaps in the sound are undone; the sound has exactly the samples of the frames.
 """
 
+import os
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
@@ -43,6 +44,10 @@ def crop_clip(source: Path, work: Path, name: str, settings: Settings) -> dict:
         OSError: The disk is full or the like, which is not the clip's fault.
     """
     folder = work / "clips"
+    try:
+        os.fspath(source).encode()
+    except UnicodeEncodeError:  # ffmpeg-python has no such names; the link to it has one
+        source = work / "source" / name
     return step(folder / f"{name}.json", lambda: _crop(source, folder, name, settings))
 
 
@@ -160,8 +165,6 @@ def _cut(
 
 def _public(command: str, source: Path, target: Path) -> str:
     """Name the files of a command by their last part, so that results do not depend on folders."""
-    import os
-
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     return command.replace(str(part), target.name).replace(f"file:{source}", source.name)
 

@@ -8,6 +8,7 @@ go on where it stopped. All workers must see the work folder and the videos unde
 import contextlib
 import hashlib
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -123,7 +124,7 @@ def spread(
         def submit(name: str) -> Future:
             # The key makes a task one, however often it is asked for.
             words = "-".join(map(str, tasks[name]))
-            key = f"{function.__name__}-{hashlib.sha256(words.encode()).hexdigest()}"
+            key = f"{function.__name__}-{hashlib.sha256(os.fsencode(words)).hexdigest()}"
             return client.submit(function, *tasks[name], key=key, retries=retries)
 
         waiting, names = iter(tasks), {}

@@ -180,7 +180,7 @@ def load_sources(work: Path) -> list[Source]:
 
 def _chance(text: str) -> float:
     """A number in [0, 1) that depends on the text alone."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+    return int.from_bytes(hashlib.sha256(os.fsencode(text)).digest()[:8], "big") / 2**64
 
 
 def split_of(key: str) -> str:

@@ -7,6 +7,7 @@ or what ran beside it: the same clip gives the same bytes.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -87,7 +88,7 @@ def safe_name(relative: Path) -> str:
     safe = re.sub(r"[^A-Za-z0-9_/-]", "_", plain)
     if safe == plain:
         return safe
-    return f"{safe}_{hashlib.sha256(plain.encode()).hexdigest()[:6]}"
+    return f"{safe}_{hashlib.sha256(os.fsencode(plain)).hexdigest()[:6]}"
 
 
 def adopt(path: Path, text: str, work: Path) -> tuple[str, Path]:

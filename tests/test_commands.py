@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from av.error import PatchWelcomeError
 from clips import encode
 from davd.bitstream import (
     CodecError,
@@ -60,6 +61,7 @@ def test_the_table_is_documented() -> None:
         (OSError("file write failed: errno = 122, error message = ..."), Exit.OUTPUT),
         (OutputError("no is not a folder"), Exit.OUTPUT),
         (PermissionError(errno.EROFS, "Read-only file system", "a.h5"), Exit.OUTPUT),
+        (PatchWelcomeError(1, "Not yet implemented in FFmpeg"), Exit.INPUT),
         (KeyboardInterrupt(), Exit.INTERRUPTED),
         (Terminated(), Exit.TERMINATED),
     ],

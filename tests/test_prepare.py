@@ -19,6 +19,7 @@ pytest.importorskip("skimage")
 from davd.bitstream import PriorsFile  # noqa: E402
 from davd.cli.prepare import main  # noqa: E402
 from davd.data.clean import CleanVideo  # noqa: E402
+from davd.data.crop import crop_clip  # noqa: E402
 from davd.data.dataset import PriorsDataset, open_segments  # noqa: E402
 from davd.data.index import load_index  # noqa: E402
 from davd.data.media import ffmpeg_path  # noqa: E402
@@ -279,6 +280,21 @@ def test_bad_files_are_reported_and_the_rest_is_done(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "other.mkv", raw / "empty.mp4")
     assert make(raw, work, "CROP=face").returncode == 0
     assert "empty" in {c.name for c in load_index(work).clips}
+
+
+def test_any_name_is_cropped(tmp_path: Path) -> None:
+    raw, work = tmp_path / "raw", tmp_path / "work"
+    raw.mkdir()
+    write_video(tmp_path / "v.mkv", synthesise(1, 1.2, size=64, face="drawn"))
+    for name in ("12:30:00.mkv", "-dash b.mkv", os.fsdecode(b"\xe9t\xe9.mkv")):
+        try:
+            shutil.copy(tmp_path / "v.mkv", raw / name)
+        except OSError:  # the file system has no such names
+            continue
+    settings = Settings(size=64, crop="none")
+    for source in scan(raw, work, settings):
+        done = crop_clip(raw / source.path, work, source.name, settings)
+        assert done["status"] == "done", done["reason"]
 
 
 def test_coded_file_that_is_damaged_is_reported(tmp_path: Path) -> None:

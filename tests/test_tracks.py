@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from clips import encode
 from davd.bitstream import PriorsFile, extract
 from davd.bitstream.chapters import add_chapters
 from davd.bitstream.demux import codec_name, open_source
+from davd.bitstream.priors.record import cropped
 from davd.bitstream.sound import Sound
 from davd.bitstream.tracks import (
     AS_TEXT,
@@ -395,6 +397,54 @@ def test_the_last_frame_after_a_pause_is_as_long_as_others(tmp_path: Path) -> No
     with av.open(str(out)) as file:
         video = file.streams.video[0]
         assert float(video.duration * video.time_base) == pytest.approx(60.48, abs=0.01)
+
+
+@pytest.mark.parametrize("unit", [Fraction(1, 10**9), Fraction(1, 10**6)])
+def test_a_pause_that_mp4_cannot_count_in_the_units_of_the_source(
+    tmp_path: Path, unit: Fraction
+) -> None:
+    """MP4 has 31 bits for the time between two pictures."""
+    one = round(Fraction(1, 25) / unit)
+    pause = (1 << 31) + 12345
+    pts = [one * k + (pause if k > 4 else 0) for k in range(9)]
+    picture = encode(tmp_path / "p.mp4", frames=1, sound=False)
+    extract(picture, tmp_path / "p.h5", planes=("decoded",))
+    with PriorsFile(tmp_path / "p.h5") as file:
+        format = replace(VideoFormat.of(file), time_base=unit)
+        planes = cropped(file[0].decoded or (), file)
+    for suffix, kind in SUFFIXES.items():
+        out = tmp_path / f"a{suffix}"
+        with MovieWriter(out, kind, format) as writer:
+            for at in pts:
+                writer.write(planes, at)
+        with av.open(str(out)) as file:
+            times = sorted(p.pts * p.time_base for p in file.demux(video=0) if p.size)
+        told = [float(time - times[0]) for time in times]
+        assert told == pytest.approx([float(at * unit) for at in pts], abs=0.001)
+
+
+def test_sound_whose_rate_and_channels_change_is_heard_on(tmp_path: Path) -> None:
+    """A transport stream goes on after a cut with other sound, as broadcast does."""
+    parts = []
+    for rate, layout, at in ((48000, "mono", 0), (32000, "stereo", 90000)):
+        path = tmp_path / f"{rate}.ts"
+        with av.open(str(path), "w") as out:
+            stream = out.add_stream("mp2", rate=rate, layout=layout)
+            count = rate * len(stream.layout.channels)
+            samples = np.full((1, count), 9999, np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, "s16", layout)
+            frame.rate, frame.time_base, frame.pts = rate, Fraction(1, rate), at * rate // 90000
+            for packet in (*stream.encode(frame), *stream.encode(None)):
+                out.mux(packet)
+        parts.append(path.read_bytes())
+    path = tmp_path / "a.ts"
+    path.write_bytes(b"".join(parts))
+    sound = Sound(replace(open_source(encode(tmp_path / "v.mp4", frames=2)), path=path, sound=0))
+    assert sum(len(block) for block in sound.blocks()) / 16000 == pytest.approx(2.0, abs=0.1)
+    tracks, how = Tracks(path), Plan("mp4", {0: ENCODED})
+    with open_output(tmp_path / "a.mp4", how) as file:
+        write_tracks(tracks, how, file, Fraction(0))
+    assert heard(tmp_path / "a.mp4") == pytest.approx(2.0, abs=0.15)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from av.error import FFmpegError
+
 from ...data.media import complete
 from ...data.schedule import spread
 from ...data.sources import SUFFIXES
@@ -24,6 +26,10 @@ from .request import Outcome, ProgressListener, Request
 
 _OF_ALL = ("checkpoint", "cell", "crf", "lossless", "start", "end", "compare", "face_only",
            "audio_shift", "strength", "speed", "format")  # fmt: skip
+
+
+_OF_ONE = (ArithmeticError, FFmpegError, LookupError, OSError, RuntimeError, ValueError)
+"""Errors that are one video's, and do not end the others."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,7 @@ def restore_all(
         for name, own in asked.items():
             try:
                 yield by_output[name], restore_item(own, threads, progress)
-            except (ArithmeticError, LookupError, OSError, RuntimeError, ValueError) as error:
+            except _OF_ONE as error:
                 yield by_output[name], error
         return
     share = threads or (0 if scheduler else max(1, (os.cpu_count() or 1) // jobs))

@@ -22,6 +22,7 @@ from .video import VideoFormat, VideoWriter
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AVFieldOrder
 EXACT = {"fflags": "+bitexact"}  # no random numbers in the file: it is the same whenever made
+_LONGEST = 1 << 30  # units between two pictures in MP4, which counts to 2^31 between any two times
 _PRIMING = Fraction(1, 10)  # seconds of a codec's priming, at most
 CRF = 16.0  # default of the output: no visible loss, so that what is seen is the network's work
 
@@ -162,7 +163,7 @@ class MovieWriter(VideoWriter):
             open_output(self._path, self._plan, index | EXACT) as file,
         ):
             video = file.add_stream_from_template(first.streams.video[0])
-            video.time_base = base
+            video.time_base = self._clock(base)
             self._turn(video)
             lanes = open_lanes(self._tracks, self._plan, file) if self._tracks else []
             begin(file, self._tracks, self._origin * base)
@@ -183,6 +184,13 @@ class MovieWriter(VideoWriter):
 
     def _by_rate(self) -> int:
         return max(round(1 / (self._format.rate * self._format.time_base)), 1)
+
+    def _clock(self, base: Fraction) -> Fraction:
+        """Seconds that the file counts: MP4 has 31 bits for the time between pictures."""
+        longest = max((b - a for a, b in zip(self._pts, self._pts[1:], strict=False)), default=0)
+        if self._kind == "matroska" or longest <= _LONGEST:
+            return base
+        return Fraction(1, max(1, int(_LONGEST / (longest * base))))
 
     def _turn(self, video: "av.VideoStream") -> None:
         turned = self._format.turned
