@@ -101,6 +101,7 @@ def in_mkv(
     packets: Sequence[tuple[bytes, int]],
     *,
     also: bytes = b"",
+    start: int = 0,
     **entries: int,
 ) -> Path:
     """A Matroska file of blocks with times in milliseconds.
@@ -110,6 +111,7 @@ def in_mkv(
         sets: the avcC record, or empty.
         packets: data and times.
         also: elements of the track.
+        start: of the cluster; times count from it.
         entries: of its picture.
     """
     width, height = entries.pop("width", 32), entries.pop("height", 32)
@@ -125,7 +127,7 @@ def in_mkv(
         block = b"\x81" + struct.pack(">h", time) + (b"\x80" if k == 0 else b"\0") + data
         blocks += element(0xA3, block)
     segment = element(0x1549A966, info) + element(0x1654AE6B, element(0xAE, track))
-    segment += element(0x1F43B675, element(0xE7, b"\0") + blocks)
+    segment += element(0x1F43B675, element(0xE7, _number(start)) + blocks)
     head = element(0x4282, b"matroska") + element(0x4287, b"\4") + element(0x4285, b"\2")
     path.write_bytes(element(0x1A45DFA3, head) + element(0x18538067, segment))
     return path

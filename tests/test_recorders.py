@@ -35,16 +35,24 @@ def with_sets(record: bytes, unit: Unit) -> bytes:
     return (b"".join(H264_NALS.sets_of(record)) if unit.key else b"") + unit.data
 
 
-def written(kind: str, path: Path, record: bytes, found: list[Unit], missing: set[int]) -> Path:
-    """A file of a kind; a transport stream may lack the times of some packets."""
+def written(
+    kind: str, path: Path, record: bytes, found: list[Unit], missing: set[int], offset: int = 0
+) -> Path:
+    """A file of a kind, moved in time; a transport stream may lack the times of some packets.
+
+    AVI has no times that could be moved.
+    """
     if kind == "ts":
+        found = [u._replace(pts=u.pts + offset, dts=u.dts + offset) for u in found]
         stamps = [(None, None) if k in missing else (u.pts, u.dts) for k, u in enumerate(found)]
         return in_ts(path, [(with_sets(record, u), *s) for u, s in zip(found, stamps, strict=True)])
     if kind == "mkv":
-        return in_mkv(path, record, [(lengths(u.data), max(u.pts, 0) // 90) for u in found])
+        blocks = [(lengths(u.data), u.pts // 90) for u in found]
+        return in_mkv(path, record, blocks, start=max(offset // 90, -min(t for _, t in blocks), 0))
     if kind == "avi":
         return in_avi(path, [with_sets(record, u) for u in found])
-    return in_mp4(path, [record], [(lengths(u.data), u.pts, u.dts) for u in found])
+    moved = offset % (1 << 30)  # which 32 bits hold
+    return in_mp4(path, [record], [(lengths(u.data), u.pts + moved, u.dts) for u in found])
 
 
 def held_to_ffmpeg(path: Path, *, jobs: int = 1) -> Timeline:
@@ -102,10 +110,7 @@ def test_any_times_in_any_container(
             del found[k]
         elif change == "missing":
             missing.add(k)
-    if kind == "ts":
-        found = [u._replace(pts=u.pts + offset, dts=u.dts + offset) for u in found]
-    path = written(kind, tmp_path / f"a.{kind}", record, found, missing)
-    held_to_ffmpeg(path)
+    held_to_ffmpeg(written(kind, tmp_path / f"a.{kind}", record, found, missing, offset))
 
 
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "ts", "avi"])
@@ -425,6 +430,23 @@ def test_a_stream_that_appears_on_the_way(stream: tuple[bytes, list[Unit]], tmp_
     data[188 * (packets - 2) + 2] ^= 4  # another PID
     path.write_bytes(data)
     assert len(list(iterate(path))) >= len(found) - 2
+
+
+@pytest.mark.parametrize("lost", [5, 16])
+def test_what_follows_a_lost_picture_is_shown(tmp_path: Path, lost: int) -> None:
+    """Also where frame_num begins anew with the lost one, picture order following it (8.2.1.3).
+
+    FFmpeg then takes all that follows for older than what it showed, up to the next IDR picture.
+    """
+    record, found = units(tmp_path / "s.mp4", frames=24, options={"g": "40", "bf": "0"})
+    del found[lost]
+    path = written("ts", tmp_path / "a.ts", record, found, set())
+    frames = list(iterate(path))
+    assert len(frames) == len(found) >= len(shown(path)[0])
+    assert [frame.concealed for frame, _ in frames].count(True) > 0
+    lumas, _ = shown(path)
+    for (frame, info), luma in zip(frames[:lost], lumas, strict=False):
+        np.testing.assert_array_equal(frame.decoded[0][info.crop], luma)  # type: ignore[index]
 
 
 def test_one_of_several_video_streams(tmp_path: Path) -> None:
