@@ -204,6 +204,9 @@ def _request(arguments: argparse.Namespace) -> "Request":
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    source = arguments.priors or arguments.video[0]
+    if not source.exists():  # before torch is loaded
+        raise FileNotFoundError(f"{source}: no such file")
     share_processors()
     import torch
 

@@ -258,6 +258,9 @@ def test_a_verdict_counts_what_came_closer() -> None:
     assert found.headline == "Closer to the original than before"
     assert "fell by 50\N{NO-BREAK SPACE}%, and 45 of 50 pictures" in found.points[1][1]
     assert "For 93\N{NO-BREAK SPACE}% of the picture" in found.points[2][1]
+    for sound in (True, False):
+        told = verdict(Measures(50, qp=44, sound=sound)).points[0][1]
+        assert ("The sound track is the original one." in told) == sound
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)

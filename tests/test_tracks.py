@@ -202,6 +202,7 @@ def test_sound_is_as_long_as_it_was(
     way = next(iter(how.ways.values()))
     assert name == ("aac" if way == ENCODED else tracks.all[0].codec)
     assert bool(how.notes) == (way == ENCODED) and bool(writer.notes) == (way == ENCODED)
+    assert writer.copies == (way == COPIED)
 
 
 def test_what_is_encoded_is_said_with_its_name(tmp_path: Path, sounds: ModuleType) -> None:

@@ -315,6 +315,8 @@ class _Work:
 
             if isinstance(writer, MovieWriter):
                 self.outcome.notes += writer.notes
+                if self.report:
+                    self.report.sound_copied = writer.copies
             yield take, kept
 
     def _pieces(self) -> Pieces:

@@ -15,7 +15,17 @@ import torch
 from ...bitstream.demux import MediaName
 from ...bitstream.priors.schema import COLOR_MATRICES
 from ...bitstream.stamps import usual_step
-from ...bitstream.tracks import Lane, Plan, Tracks, begin, end, open_lanes, open_output, plan
+from ...bitstream.tracks import (
+    ENCODED,
+    Lane,
+    Plan,
+    Tracks,
+    begin,
+    end,
+    open_lanes,
+    open_output,
+    plan,
+)
 from .pieces import LENGTH, Pieces
 from .video import VideoFormat, VideoWriter
 
@@ -45,6 +55,7 @@ class MovieWriter(VideoWriter):
 
     Attributes:
         notes: What a user would not expect of the tracks.
+        copies: All sound is the original's, packet by packet.
     """
 
     def __init__(
@@ -75,6 +86,7 @@ class MovieWriter(VideoWriter):
         self._path, self._kind, self._format, self._tracks = path, kind, format, tracks
         self._plan = plan(tracks, kind) if tracks else Plan(kind)
         self.notes = self._plan.notes
+        self.copies = ENCODED not in self._plan.ways.values()
         options = {"qp": "0"} if lossless else {"crf": f"{crf:g}"}
         self._fields = _FieldMarker(format) if format.interlaced else None
         self._options = {"slicecrc": "1"}

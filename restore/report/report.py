@@ -58,6 +58,7 @@ class Report:
 
     Attributes:
         faces: Where faces are, told before the first frame.
+        sound_copied: The video's sound is the original one, packet by packet.
         wants_level: Frames have to be read with levels, for the share of contradicted coefficients.
     """
 
@@ -73,6 +74,7 @@ class Report:
     ) -> None:
         """Begin without frames."""
         self._preview, self.faces = preview, list[FaceBox]()
+        self.sound_copied = True
         self._view = Upright.of(priors)
         self._priors, self._hearing, self._frames = priors, hearing, frames
         self.wants_level = all(g in priors for g in ("prediction", "residual", "level"))
@@ -249,7 +251,7 @@ class Report:
             contradicted=self._mean("wrong_restored"),
             contradicted_before=self._mean("wrong_decoded"),
             damaged=int(self._priors.column("concealed")[chosen].sum()),
-            sound=self._preview is not None and self._preview.has_sound,
+            sound=self.sound_copied and self._preview is not None and self._preview.has_sound,
         )  # fmt: skip
 
     def _cards(

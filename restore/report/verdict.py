@@ -141,8 +141,8 @@ def _guessed(m: Measures) -> str:
         parts.append(
             "Nothing shown contradicts what the video holds."
             if m.contradicted < 1e-5
-            else f"{_share(m.contradicted)} of it goes against what the video holds "
-            f"(before the repair {_share(m.contradicted_before)})."
+            else f"In {_share(m.contradicted)} of it the result goes against what the video holds "
+            f"(before the repair in {_share(m.contradicted_before)})."
         )
     if m.damaged:
         parts.append(
