@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -143,22 +144,27 @@ def spread(
 @contextlib.contextmanager
 def _cluster(workers: int) -> Iterator[Any]:
     """Worker processes of this machine, which leave Ctrl-C to the process that started them."""
+    import dask
     from distributed import LocalCluster
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None  # what they inherit
-    try:
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, before)
-    try:
-        yield cluster
-    finally:
-        cluster.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="davd-", ignore_cleanup_errors=True) as folder,
+        dask.config.set({"temporary-directory": folder}),
+    ):
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None  # what they inherit
+        try:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+        finally:
+            if main:
+                signal.signal(signal.SIGINT, before)
+        try:
+            yield cluster
+        finally:
+            cluster.close()

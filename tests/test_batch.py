@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,9 +122,12 @@ def test_what_does_not_go_with_many(arguments: list[str]) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_jobs_side_by_side_do_the_same(
-    tmp_path: Path, calls: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, calls: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("distributed")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     for jobs in ("1", "2"):
         arguments = [str(calls), "-o", str(tmp_path / jobs), "--jobs", jobs, "-q"]
         status = command.main([*arguments, "--checkpoint", str(weights), "--threads", "1"])
@@ -131,6 +135,7 @@ def test_jobs_side_by_side_do_the_same(
     for name in ("anna/one.mp4", "two.mp4"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
     assert (tmp_path / "2" / "failed.csv").is_file()
+    assert not list(temporary.iterdir())
 
 
 def test_a_folder_killed_twice_is_as_one_run(tmp_path: Path, weights: Path, video: Path) -> None:
