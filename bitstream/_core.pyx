@@ -376,8 +376,14 @@ cdef void _fill_optional_maps(Frame frame, const h264_frame *f, Copies *c):
         frame.intra_chroma = _plane(c, f.intra_chroma, cnp.NPY_INT8, h, w, 0)
 
 
+include "packets.pxi"
+
+if (OK, AGAIN, END, CORRUPT) != (H264_OK, H264_AGAIN, H264_END, H264_CORRUPT):
+    raise ImportError("the core has other return codes")
+
+
 @cython.final
-cdef class Decoder:
+cdef class Decoder(PacketQueue):
     """Decoder of one H.264 stream. Not thread-safe; releases the GIL while decoding.
 
     Args:
@@ -398,11 +404,10 @@ cdef class Decoder:
     """
 
     cdef h264_decoder *_dec
-    cdef object _waiting  # packets (or None for a flush) that came while frames had not been taken
+    cdef h264_frame _frame  # the one taken last
     cdef h264_stream_info _info
     cdef object _stream, _text
     cdef bint _decoded  # hand out decoded samples
-    cdef bint _failed  # receive() has raised for good
 
     def __cinit__(
         self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
@@ -438,83 +443,17 @@ cdef class Decoder:
             return 0
         raise _ERRORS.get(rc, DavdError)(h264_error_text(self._dec).decode("utf-8", "replace"))
 
-    cdef int _send(self, object packet, object pts) except? -100:
-        """One packet, or a flush when it is None; the code of h264_send()."""
-        cdef int64_t when = INT64_MIN if pts is None else pts
-        cdef const uint8_t[::1] data
-        cdef const uint8_t *start = NULL
-        cdef size_t size = 0
-        cdef int rc
-        if packet is None:
-            with nogil:
-                rc = h264_flush(self._dec)
-            return rc
-        data = packet
-        size = <size_t>data.shape[0]
-        if size > 0:
-            start = &data[0]
-        with nogil:
-            rc = h264_send(self._dec, start, size, when)
-        return rc
+    cdef int _put(self, const uint8_t *data, size_t size, int64_t pts) noexcept nogil:
+        return h264_send(self._dec, data, size, pts)
 
-    def send(self, data, pts=None):
-        """Decode one packet: an access unit, or any piece of an Annex B stream cut at NAL units.
+    cdef int _end(self) noexcept nogil:
+        return h264_flush(self._dec)
 
-        Packets sent before the frames of the one before were taken are kept until they are.
+    cdef int _take(self) noexcept nogil:
+        return h264_receive(self._dec, &self._frame)
 
-        Args:
-            data: bytes or another contiguous buffer.
-            pts: what the frame whose first slice is in here shall carry.
-
-        Raises:
-            CorruptStreamError: no usable NAL unit in it; the next packet may be sent.
-            UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further. Frames
-                before the trouble can be had first: for the packet that brings it, `receive` raises.
-        """
-        if data is None:
-            raise TypeError("data must be bytes")
-        if self._waiting:
-            self._waiting.append((bytes(data), pts))
-            return
-        cdef int rc = self._send(data, pts)
-        if rc == H264_AGAIN:
-            self._waiting.append((bytes(data), pts))
-        elif rc == H264_CORRUPT or self._failed:
-            self._check(rc)
-
-    def flush(self):
-        """End of stream: all frames become available. Another stream may be sent afterwards."""
-        if self._waiting:
-            self._waiting.append((None, None))
-        else:
-            self._send(None, None)
-
-    def receive(self, *, bint skip=False):
-        """Next frame in output order; None: it takes more input.
-
-        Args:
-            skip: return the frame without arrays.
-
-        Raises:
-            UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further.
-        """
-        cdef h264_frame f
-        cdef int rc
-        while True:
-            with nogil:
-                rc = h264_receive(self._dec, &f)
-            if rc == H264_OK:
-                return self._frame(&f, skip)
-            if rc != H264_AGAIN and rc != H264_END:
-                self._waiting.clear()
-                self._failed = True
-                self._check(rc)
-            if not self._waiting:
-                return None
-            packet, pts = self._waiting.popleft()
-            self._send(packet, pts)
-
-    cdef Frame _frame(self, const h264_frame *f, bint skip):
+    cdef object _taken(self, bint skip):
+        cdef const h264_frame *f = &self._frame
         cdef Frame frame = Frame.__new__(Frame)
         cdef Copies copies
         copies.n = 0

@@ -46,6 +46,7 @@ class HevcFrame:
     keyframe: bool
     concealed: bool
     concealed_ctus: int
+    hash: int
     pts: int | None
     stream: StreamInfo
 

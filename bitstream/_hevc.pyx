@@ -92,7 +92,7 @@ cdef extern from "hevc.h" nogil:
         const uint16_t *ctu_tile
         const int16_t *ctu_sao
         int32_t decode_order, poc
-        int picture_type, keyframe, concealed_ctus
+        int picture_type, keyframe, concealed_ctus, hash
         uint32_t bits, bytes
         int64_t pts
     int hevc_open(hevc_decoder **out, const hevc_settings *settings)
@@ -192,6 +192,7 @@ cdef class HevcFrame:
         bits, bytes: of the slice data; of the NAL units of the access unit.
         decode_order: place in decoding order; poc: PicOrderCntVal; picture_type: I 0, P 1, B 2.
         keyframe: IRAP; concealed_ctus: coding tree units that had to be invented; concealed: any.
+        hash: what the decoded picture hash SEI says: none 0, right 1, wrong 2.
         pts: as given to `HevcDecoder.send`; stream: StreamInfo of its sequence.
     """
 
@@ -201,7 +202,7 @@ cdef class HevcFrame:
     cdef readonly object scaling4x4, scaling8x8, scaling_dc
     cdef readonly object qp_y, qp_cb, qp_cr, intra_luma, intra_chroma, mv, ref, ref_poc
     cdef readonly object ctu_bits, ctu_slice, ctu_tile, ctu_sao, ctu_concealed
-    cdef readonly int decode_order, poc, picture_type, concealed_ctus
+    cdef readonly int decode_order, poc, picture_type, concealed_ctus, hash
     cdef readonly unsigned int bits, bytes
     cdef readonly bint keyframe, concealed
     cdef readonly object pts, stream
@@ -225,6 +226,7 @@ cdef void _fill_facts(HevcFrame frame, const hevc_frame *f, object stream):
     frame.poc = f.poc
     frame.picture_type = f.picture_type
     frame.concealed_ctus = f.concealed_ctus
+    frame.hash = f.hash
     frame.bits = f.bits
     frame.bytes = f.bytes
     frame.concealed = f.concealed_ctus > 0
@@ -288,8 +290,14 @@ cdef void _fill_maps(HevcFrame frame, const hevc_frame *f, bint motion, bint mod
             frame.intra_chroma = _array(f.intra_chroma, cnp.NPY_INT8, map, 0)
 
 
+include "packets.pxi"
+
+if (OK, AGAIN, END, CORRUPT) != (HEVC_OK, HEVC_AGAIN, HEVC_END, HEVC_CORRUPT):
+    raise ImportError("the core has other return codes")
+
+
 @cython.final
-cdef class HevcDecoder:
+cdef class HevcDecoder(PacketQueue):
     """Decoder of one HEVC stream. Not thread-safe; releases the GIL while decoding.
 
     Args:
@@ -309,11 +317,10 @@ cdef class HevcDecoder:
     """
 
     cdef hevc_decoder *_dec
-    cdef object _waiting  # packets (or None for a flush) that came while frames had not been taken
+    cdef hevc_frame _frame  # the one taken last
     cdef hevc_stream_info _info
     cdef object _stream, _text
     cdef bint _decoded, _motion, _modes
-    cdef bint _failed  # receive() has raised for good
 
     def __cinit__(
         self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
@@ -348,83 +355,17 @@ cdef class HevcDecoder:
             return 0
         raise _ERRORS.get(rc, DavdError)(hevc_error_text(self._dec).decode("utf-8", "replace"))
 
-    cdef int _send(self, object packet, object pts) except? -100:
-        """One packet, or a flush when it is None; the code of hevc_send()."""
-        cdef int64_t when = INT64_MIN if pts is None else pts
-        cdef const uint8_t[::1] data
-        cdef const uint8_t *start = NULL
-        cdef size_t size = 0
-        cdef int rc
-        if packet is None:
-            with nogil:
-                rc = hevc_flush(self._dec)
-            return rc
-        data = packet
-        size = <size_t>data.shape[0]
-        if size > 0:
-            start = &data[0]
-        with nogil:
-            rc = hevc_send(self._dec, start, size, when)
-        return rc
+    cdef int _put(self, const uint8_t *data, size_t size, int64_t pts) noexcept nogil:
+        return hevc_send(self._dec, data, size, pts)
 
-    def send(self, data, pts=None):
-        """Decode one packet: an access unit, or any piece of an Annex B stream cut at NAL units.
+    cdef int _end(self) noexcept nogil:
+        return hevc_flush(self._dec)
 
-        Packets sent before the frames of the one before were taken are kept until they are.
+    cdef int _take(self) noexcept nogil:
+        return hevc_receive(self._dec, &self._frame)
 
-        Args:
-            data: bytes or another contiguous buffer.
-            pts: what the frame whose first slice is in here shall carry.
-
-        Raises:
-            CorruptStreamError: no usable NAL unit in it; the next packet may be sent.
-            UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further. Frames
-                before the trouble can be had first: for the packet that brings it, `receive` raises.
-        """
-        if data is None:
-            raise TypeError("data must be bytes")
-        if self._waiting:
-            self._waiting.append((bytes(data), pts))
-            return
-        cdef int rc = self._send(data, pts)
-        if rc == HEVC_AGAIN:
-            self._waiting.append((bytes(data), pts))
-        elif rc == HEVC_CORRUPT or self._failed:
-            self._check(rc)
-
-    def flush(self):
-        """End of stream: all frames become available. Another stream may be sent afterwards."""
-        if self._waiting:
-            self._waiting.append((None, None))
-        else:
-            self._send(None, None)
-
-    def receive(self, *, bint skip=False):
-        """Next frame in output order; None: it takes more input.
-
-        Args:
-            skip: return the frame without arrays.
-
-        Raises:
-            UnsupportedStreamError, StreamMemoryError: the stream cannot be decoded further.
-        """
-        cdef hevc_frame f
-        cdef int rc
-        while True:
-            with nogil:
-                rc = hevc_receive(self._dec, &f)
-            if rc == HEVC_OK:
-                return self._frame(&f, skip)
-            if rc != HEVC_AGAIN and rc != HEVC_END:
-                self._waiting.clear()
-                self._failed = True
-                self._check(rc)
-            if not self._waiting:
-                return None
-            packet, pts = self._waiting.popleft()
-            self._send(packet, pts)
-
-    cdef HevcFrame _frame(self, const hevc_frame *f, bint skip):
+    cdef object _taken(self, bint skip):
+        cdef const hevc_frame *f = &self._frame
         cdef HevcFrame frame = HevcFrame.__new__(HevcFrame)
         _fill_facts(frame, f, self._stream_of(f))
         if not skip:

@@ -162,7 +162,7 @@ static void plane_digest(const plane *const p, const int type, uint8_t digest[16
         digest[i] = (uint8_t)(v >> 8 * (bytes - 1 - i));
 }
 
-void hevc_check_hash(hevc_decoder *const dec, const picture *const pic) {
+void hevc_check_hash(hevc_decoder *const dec, picture *const pic) {
     static const size_t bytes[3] = {16, 2, 4};
     if (!dec->hash.present || pic->concealed_ctus > 0)
         return;
@@ -174,5 +174,6 @@ void hevc_check_hash(hevc_decoder *const dec, const picture *const pic) {
         plane_digest(&p, dec->hash.type, digest);
         right &= memcmp(digest, dec->hash.digest[c], bytes[dec->hash.type]) == 0;
     }
+    pic->hash = right ? HEVC_HASH_RIGHT : HEVC_HASH_WRONG;
     dec->warnings[HEVC_WARN_WRONG_HASH] += !right;
 }

@@ -77,6 +77,13 @@ enum {
     HEVC_NRX2N
 };
 
+/* frame.hash: what the decoded picture hash SEI says of decoded[], before cropping */
+enum {
+    HEVC_HASH_NONE, /* there is none, or the picture was concealed, or has no samples */
+    HEVC_HASH_RIGHT,
+    HEVC_HASH_WRONG
+};
+
 /* Counted oddities of a stream that was decoded all the same. */
 enum {
     HEVC_WARN_CONCEALED_CTU,     /* coding tree units that had to be invented */
@@ -157,6 +164,7 @@ typedef struct hevc_frame {
     int picture_type; /* 0 I, 1 P, 2 B: the most general slice type */
     int keyframe;     /* IRAP picture */
     int concealed_ctus;
+    int hash;       /* HEVC_HASH_* */
     uint32_t bits;  /* slice data */
     uint32_t bytes; /* NAL units of the access unit, without start codes or lengths */
     int64_t pts;    /* as given to hevc_send() with the first slice; INT64_MIN when none */

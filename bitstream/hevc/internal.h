@@ -290,7 +290,7 @@ typedef struct picture {
     marking reference;
     bool needed_for_output, in_dpb, current, queued, locked, keyframe;
     int latency; // pictures that followed it in decoding order
-    int picture_type, concealed_ctus;
+    int picture_type, concealed_ctus, hash;
     uint64_t cost; // of its slice data, 1/256 bit
     uint32_t bytes;
     uint32_t geometry;
@@ -521,7 +521,7 @@ extern const motion hevc_no_motion; // of intra blocks
 
 // sei.c
 void hevc_parse_sei(hevc_decoder *dec, bits *b, bool suffix);
-void hevc_check_hash(hevc_decoder *dec, const picture *pic);
+void hevc_check_hash(hevc_decoder *dec, picture *pic);
 
 // slice.c, 7.3.6: HEVC_OK, HEVC_CORRUPT
 int hevc_parse_slice_header(hevc_decoder *dec, const nal_unit *nal, bits *b, slice_header *h,

@@ -359,5 +359,6 @@ void hevc_frame_fill(const picture *const pic, hevc_frame *const f) {
     f->picture_type = pic->picture_type;
     f->keyframe = pic->keyframe;
     f->concealed_ctus = pic->concealed_ctus;
+    f->hash = pic->hash;
     f->pts = pic->pts;
 }

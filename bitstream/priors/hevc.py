@@ -47,6 +47,15 @@ class TuKind(IntEnum):
 KIND = 7  # `tu_kind & KIND` is the transform alone
 PLANAR, DC, HORIZONTAL, VERTICAL = 0, 1, 10, 26  # of `intra/luma`, `intra/chroma`; 2 to 34: angles
 
+class Hash(IntEnum):
+    """`frames/hash`."""
+
+    NONE = 0
+    RIGHT = 1
+    WRONG = 2
+
+
+HASHES = values(Hash)
 CU_MODES, PART_MODES = values(CuMode), values(PartMode)
 TU_KINDS = {kind.name.lower(): int(kind) for kind in list(TuKind)[:5]} | {
     "_".join(filter(None, (kind.name.lower(), rdpcm, turned))): int(kind) + accumulated + rotated
@@ -113,6 +122,16 @@ FIELDS = by_path(
             poc="PicOrderCntVal",
             keyframe="IRAP picture",
             concealed="some coding tree unit was invented, or a reference picture never came",
+        ),
+        Field(
+            "frames/hash",
+            "u1",
+            ("N",),
+            "what the decoded picture hash SEI says of the picture; none: it has none, or was "
+            "concealed, or samples were not made",
+            "",
+            "hash",
+            HASHES,
         ),
         *plane_fields(_PLANE_MEANING),
         Field("cu/size", "u1", _MAP, "coding block", "log2 of its side", "cu_size"),

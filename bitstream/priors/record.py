@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         decode_order: int
         poc: int
         picture_type: int
+        hash: int
         keyframe: bool
         concealed: bool
         decoded: tuple[np.ndarray, ...] | None
