@@ -1,4 +1,4 @@
-"""H.264 video in, exact frame records and priors files out; HEVC pictures with their inside."""
+"""H.264 or HEVC video in, exact frame records and priors files out."""
 
 from ._core import (
     CorruptStreamError,

@@ -39,6 +39,7 @@ class Codec:
         nals: Its NAL units.
         suffixes: Of files that hold a bare stream.
         frame: Class of its frames.
+        costs: Whether it is recorded what bits were spent on.
         decoder: Opens a decoder: extradata, `units` (every packet is an access unit), `patient`,
             `headers`, `pixels` and what to record, as `_core.Decoder` has them.
     """
@@ -49,6 +50,7 @@ class Codec:
     suffixes: frozenset[str]
     frame: type[AnyFrame]
     decoder: Callable[..., Decoder]
+    costs: bool
 
 
 def _hevc_decoder(*, units: bool = False, bits: bool = False, **options: object) -> Decoder:
@@ -63,6 +65,7 @@ H264 = Codec(
     frozenset({".264", ".h264", ".avc", ".jsv", ".26l", ".jvt", ".annexb"}),
     Frame,
     H264Decoder,
+    costs=True,
 )
 HEVC = Codec(
     "hevc",
@@ -71,6 +74,7 @@ HEVC = Codec(
     frozenset({".265", ".h265", ".hevc", ".bit", ".bin"}),
     HevcFrame,
     _hevc_decoder,
+    costs=False,
 )
 CODECS = {codec.name: codec for codec in (H264, HEVC)}
 TITLES = " or ".join(codec.title for codec in CODECS.values())

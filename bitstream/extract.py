@@ -43,6 +43,7 @@ class Summary:
         bytes: Size of the files.
         elapsed: Seconds it took.
         choice: Which of several video streams it was, in words.
+        compared: What was compared with FFmpeg's besides frames, in words.
     """
 
     outputs: list[Path] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Summary:
     bytes: int = 0
     elapsed: float = 0.0
     choice: str = ""
+    compared: str = ""
 
     @property
     def missing(self) -> int:
@@ -83,7 +85,7 @@ class Summary:
         if self.choice:
             parts.append(self.choice)
         if self.verified:
-            parts.append("every frame and QP equal to FFmpeg's")
+            parts.append(f"every frame{self.compared} equal to FFmpeg's")
         if self.sound:
             parts.append(f"{self.sound:.2f} s of sound")
         if self.missing:
@@ -200,6 +202,11 @@ def extract(
             "verify and md5 compare decoded samples, and none are recorded: ask for the decoded "
             "planes (--planes decoded)"
         )
+    if bits and not source.codec.costs:
+        raise ValueError(
+            f"{source.codec.title} has no detailed bits (--bits): those of coding units are always "
+            "stored"
+        )
     timeline = look_through(source)
     selection = timeline.select(timeline.span(start=start, end=end, frames=frames))
     if not split:
@@ -247,6 +254,7 @@ def extract(
         if verifier:
             verifier.finish()
             summary.verified = True
+            summary.compared = " and QP" if source.codec.name == "h264" else ""
         files.finish(summary.verified)
         summary.outputs, summary.bytes = files.paths, sum(p.stat().st_size for p in files.paths)
         summary.duration, summary.sound = files.duration, files.sound

@@ -10,6 +10,7 @@ from av.sidedata.encparams import VideoEncParams
 
 from ._core import StreamInfo
 from .demux import open_container, read_packets
+from .priors.hevc import Hash
 from .priors.record import FrameRecord, cropped
 from .priors.schema import MbType
 from .timeline import Timeline, exactly
@@ -20,7 +21,7 @@ class VerificationError(ValueError):
 
 
 class Verifier:
-    """FFmpeg decodes the same video alongside; every frame, its time and every QP must be equal.
+    """FFmpeg decodes the same video alongside; every frame and its time must be equal, and of H.264 every QP.
 
     Which frames they are is found from what was asked for, by FFmpeg's own count of frames and
     FFmpeg's times: a range that was cut wrongly does not agree. Where FFmpeg's times do not
@@ -116,9 +117,10 @@ class Verifier:
             if not np.array_equal(ours, theirs):
                 count = np.count_nonzero(ours != theirs)
                 row, column = np.argwhere(ours != theirs)[0]
+                sure = "; the encoder's hash of the picture says that ours is right"
                 raise VerificationError(
                     f"{where} differs from FFmpeg's in {count} samples of {name}, the first at row "
-                    f"{row}, column {column}"
+                    f"{row}, column {column}{sure if record.hash == Hash.RIGHT else ''}"
                 )
         self._check_qp(record, info, frame, where)
         self._checked += 1

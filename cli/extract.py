@@ -1,4 +1,4 @@
-"""davd-extract: an H.264 video in, its priors file out."""
+"""davd-extract: an H.264 or HEVC video in, its priors file out."""
 
 import argparse
 import json
@@ -47,13 +47,13 @@ def get_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="davd-extract",
-        description="Write what an H.264 decoder knows inside - prediction, residual, levels, "
-        "transform sizes, QP, macroblock types - of every frame of a video into one HDF5 file.",
+        description="Write what an H.264 or HEVC decoder knows inside - prediction, residual, "
+        "levels, transform sizes, QP, types of blocks - of every frame of a video into one HDF5 file.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "video", help="any file with H.264 video: MP4, MKV, TS, AVI, FLV, bare stream ..."
+        "video", help="any file with H.264 or HEVC video: MP4, MKV, TS, AVI, FLV, bare stream ..."
     )
     parser.add_argument(
         "-o",
@@ -101,7 +101,7 @@ def get_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--bits",
         choices=("detailed",),
-        help="detailed: what the bits of each macroblock were spent on (their sum always is)",
+        help="detailed: what the bits of each macroblock were spent on, H.264 only (their sum always is)",
     )
     what.add_argument("--no-audio", action="store_true", help="leave out the sound")
     what.add_argument(
@@ -121,7 +121,7 @@ def get_parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--verify",
         action="store_true",
-        help="compare every frame and QP with FFmpeg's; an error if one differs",
+        help="compare every frame (H.264: and QP) with FFmpeg's; an error if one differs",
     )
     how.add_argument(
         "--strict", action="store_true", help="damage is an error; else it is concealed and counted"

@@ -25,7 +25,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="davd-inspect",
         description="Show what is in a priors file written by davd-extract, or in a video with "
-        "H.264 in it.",
+        "H.264 or HEVC in it.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -98,23 +98,26 @@ def describe(priors: "Priors") -> str:
 
     attrs, counts = priors.attrs, histograms(priors)
     times, last = priors.column("time"), 1 / float(priors.frame_rate)
-    profile = {66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High 10"}
-    names = profile | {122: "High 4:2:2", 244: "High 4:4:4 Predictive"}
+    hevc = attrs["codec"] == "hevc"
+    names = _HEVC_PROFILES if hevc else _H264_PROFILES
     kind = names.get(int(attrs["profile_idc"]), f"profile {attrs['profile_idc']}")
+    level = int(attrs["level_idc"]) / (30 if hevc else 10)
     checked = "verified against FFmpeg" if attrs["verified"] else "not verified"
     lines = [
         f"{priors.path}: priors of {attrs['source']} (schema {attrs['schema_version']}, "
         f"davd {attrs['davd_version']}, {checked})",
         "",
-        f"video     H.264 {kind}, level {int(attrs['level_idc']) / 10:g}, {attrs['width']}x"
+        f"video     {'HEVC' if hevc else 'H.264'} {kind}, level {level:g}, {attrs['width']}x"
         f"{attrs['height']} of {priors.coded_size[1]}x{priors.coded_size[0]} coded, "
         f"{attrs['chroma_format']}, {attrs['bit_depth_luma']} bit",
         f"frames    {len(priors)}, {times[0]:.3f} to {times[-1] + last:.3f} s, "
         f"{attrs['frame_rate']} a second{' (invented)' if attrs['time_invented'] else ''}, "
-        f"{int(priors.column('keyframe').sum())} IDR, "
+        f"{int(priors.column('keyframe').sum())} {'IRAP' if hevc else 'IDR'}, "
         f"{int(priors.column('concealed').sum())} concealed",
         f"colour    matrix {attrs['color_matrix']}, {attrs['color_range']} range",
     ]
+    if hevc:
+        lines.append(_hashes(priors))
     sound = priors.audio()
     if sound is None:
         lines.append("sound     none")
@@ -139,11 +142,44 @@ def describe(priors: "Priors") -> str:
             ratio = f"{what['ratio']}:1" if what["ratio"] else "empty"
             stored = f"{what['bytes']:13,}{ratio:>9}"
         lines.append(f"{path:21}{what['dtype']:8}{shape:24}{stored}".rstrip())
-    titles = {"picture_type": "picture types", "mb_type": "macroblock types"}
-    titles |= {"tu": "transforms (4x4 luma blocks)", "qp": "QP of the macroblocks"}
-    for name, title in titles.items():
-        lines += ["", title, *_bars(counts[name])]
+    for name, count in counts.items():
+        title = "QP of the macroblocks" if name == "qp" and not hevc else _TITLES[name]
+        lines += ["", title, *_bars(count)]
     return "\n".join(lines)
+
+
+_H264_PROFILES = {
+    66: "Baseline",
+    77: "Main",
+    88: "Extended",
+    100: "High",
+    110: "High 10",
+    122: "High 4:2:2",
+    244: "High 4:4:4 Predictive",
+}
+_HEVC_PROFILES = {1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Range Extensions"}
+_TITLES = {
+    "picture_type": "picture types",
+    "mb_type": "macroblock types",
+    "tu": "transforms (4x4 luma blocks)",
+    "cu_mode": "modes of coding units (share of the picture)",
+    "cu_size": "sizes of coding blocks (log2 of the side)",
+    "cu_part": "partitions of coding units",
+    "tu_kind": "transforms (share of luma)",
+    "tu_size": "sizes of transform blocks (log2 of the side, 0 none)",
+    "qp": "QP (share of the picture)",
+}
+
+
+def _hashes(priors: "Priors") -> str:
+    """What the hashes that the encoder wrote say of the pictures."""
+    found = priors.column("hash")
+    right, wrong = int((found == 1).sum()), int((found == 2).sum())
+    if not right and not wrong:
+        return "hashes    none in the stream" + (
+            "" if priors.attrs["pixels"] else ", or not checked"
+        )
+    return f"hashes    {right} of {len(found)} pictures as the encoder had them, {wrong} not"
 
 
 def _bars(counts: dict[str, int]) -> list[str]:

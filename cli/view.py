@@ -28,13 +28,13 @@ def get_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="davd-view",
-        description="Look inside an H.264 video or a priors file in the browser: planes, "
-        "macroblock types, partitions, transforms, QP, vectors, modes; and compare it with "
+        description="Look inside an H.264 or HEVC video or a priors file in the browser: planes, "
+        "types of blocks, partitions, transforms, QP, vectors, modes; and compare it with "
         "another file.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, help="an H.264 video, or a priors file")
+    parser.add_argument("file", type=Path, help="an H.264 or HEVC video, or a priors file")
     parser.add_argument(
         "other", type=Path, nargs="?", help="a file to compare it with: any video, priors, or .h5 "
         "of davd-restore"

@@ -77,8 +77,8 @@ def test_rgb_is_what_was_encoded(priors: Path) -> None:
 def test_unit_edges() -> None:
     tu = np.zeros((4, 8), np.uint8)
     tu[0:2, 2:4], tu[2, 5] = 2, 1
-    assert unit_edges(tu, 2, 2).tolist() == [[[8, 8], [8, 0], [16, 0]]]
-    assert unit_edges(tu, 1, 1).tolist() == [[[20, 12], [20, 8], [24, 8]]]
+    assert unit_edges(tu == 2, 2).tolist() == [[[8, 8], [8, 0], [16, 0]]]
+    assert unit_edges(tu == 1, 1).tolist() == [[[20, 12], [20, 8], [24, 8]]]
 
 
 def test_yuview(priors: Path) -> None:

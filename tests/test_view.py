@@ -179,7 +179,7 @@ def test_a_file_with_impossible_sizes_is_refused(folder: Path, priors: Path) -> 
     path.write_bytes(priors.read_bytes())
     with h5py.File(path, "r+") as file:
         vast(file, "mb/type", (FRAMES, 40000, 40000))
-    with pytest.raises(PriorsError, match="more than H.264 allows"):
+    with pytest.raises(PriorsError, match="more than H.264 and HEVC allow"):
         open_material(path)
 
 

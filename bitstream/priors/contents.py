@@ -7,9 +7,20 @@ import numpy as np
 
 from .reader import PriorsFile
 from .reading import Priors
-from .schema import MB_TYPES, PICTURE_TYPES, TU_TYPES, MbType
+from .schema import PICTURE_TYPES, MbType
 
 _BATCH = 64  # frames whose maps are held at a time
+_COUNTED = {  # name and dataset of what `histograms` counts; QP last
+    "h264": {"mb_type": "mb/type", "tu": "tu/y", "qp": "mb/qp_y"},
+    "hevc": {
+        "cu_mode": "cu/mode",
+        "cu_size": "cu/size",
+        "cu_part": "cu/part",
+        "tu_kind": "tu/kind",
+        "tu_size": "tu/size",
+        "qp": "qp/y",
+    },
+}
 
 
 def sizes(priors: Priors) -> dict[str, dict[str, object]]:
@@ -35,24 +46,24 @@ def sizes(priors: Priors) -> dict[str, dict[str, object]]:
 
 
 def histograms(priors: Priors) -> dict[str, dict[str, int]]:
-    """How often each picture type, macroblock type, transform (per 4x4 block) and QP occurs."""
+    """How often the values of the maps occur, per block of theirs, and picture types.
+
+    Of H.264 macroblock types, transforms and QP (without I_PCM); of HEVC modes, sizes and
+    partitions of coding units, kinds and sizes of transform blocks and QP, all per 4x4 samples.
+    """
     pictures = Counter(priors.column("picture_type").tolist())
-    qp, types, units = Counter[int](), Counter[int](), Counter[int]()
+    paths = _COUNTED[str(priors.attrs["codec"])]
+    counts = {name: Counter[int]() for name in paths}
     for first in range(0, len(priors), _BATCH):
         part = slice(first, first + _BATCH)
-        kinds = priors.read("mb/type", part)
-        for counter, values in (
-            (types, kinds),
-            (units, priors.read("tu/y", part)),
-            (qp, priors.read("mb/qp_y", part)[kinds != MbType.I_PCM]),
-        ):
+        read = {name: priors.read(path, part) for name, path in paths.items()}
+        if "mb_type" in read:
+            read["qp"] = read["qp"][read["mb_type"] != MbType.I_PCM]
+        for name, values in read.items():
             found, count = np.unique(values, return_counts=True)
-            counter.update(dict(zip(found.tolist(), count.tolist(), strict=True)))
-    return {
-        "picture_type": _named(pictures, PICTURE_TYPES),
-        "mb_type": _named(types, MB_TYPES),
-        "tu": _named(units, TU_TYPES),
-        "qp": {str(value): qp[value] for value in sorted(qp)},
+            counts[name].update(dict(zip(found.tolist(), count.tolist(), strict=True)))
+    return {"picture_type": _named(pictures, PICTURE_TYPES)} | {
+        name: _named(counts[name], priors.fields[path].values) for name, path in paths.items()
     }
 
 
@@ -69,5 +80,7 @@ def spent(priors: Priors) -> dict[str, int]:
     return found
 
 
-def _named(counts: Counter[int], names: dict[str, int]) -> dict[str, int]:
+def _named(counts: Counter[int], names: dict[str, int] | None) -> dict[str, int]:
+    if names is None:
+        return {str(value): counts[value] for value in sorted(counts)}
     return {name: counts[value] for name, value in names.items() if counts[value]}

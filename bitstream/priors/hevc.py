@@ -47,6 +47,7 @@ class TuKind(IntEnum):
 KIND = 7  # `tu_kind & KIND` is the transform alone
 PLANAR, DC, HORIZONTAL, VERTICAL = 0, 1, 10, 26  # of `intra/luma`, `intra/chroma`; 2 to 34: angles
 
+
 class Hash(IntEnum):
     """`frames/hash`."""
 

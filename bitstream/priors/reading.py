@@ -222,9 +222,17 @@ class Priors(ABC):
 
     @property
     def grid(self) -> Grid:
-        """How its pictures are cut up."""
-        chroma = CHROMA_FORMATS.index(str(self.attrs["chroma_format"]))
-        return Grid(self.coded_size, chroma, int(self.attrs.get("ctu_size", 16)))
+        """How its pictures are cut up.
+
+        Raises:
+            ValueError: The attributes say what there is not.
+        """
+        chroma, side = str(self.attrs["chroma_format"]), int(self.attrs.get("ctu_size", 16))
+        if chroma not in CHROMA_FORMATS or side < 8:
+            raise ValueError(
+                f"{self.path} has chroma format {chroma!r} and units of {side} samples"
+            )
+        return Grid(self.coded_size, CHROMA_FORMATS.index(chroma), side)
 
     @property
     def crop(self) -> tuple[slice, slice]:

@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from ..open import open as open_priors
+from ..priors.hevc import CuMode
 from ..priors.reading import Priors
 from ..priors.record import record_arrays
-from ..priors.schema import MB_TYPES
+from ..priors.schema import LAST_INTRA, MbType
 from ..video import PriorsVideo
 
 _BATCH = 16  # frames read at a time
-_INTRA = max(v for n, v in MB_TYPES.items() if n.startswith("I_"))
-_SKIP = [v for n, v in MB_TYPES.items() if n.endswith("_Skip")]
 NAMES = ("qp", "qp_low", "qp_high", "intra", "skip", "concealed", "bits")
-_READ = ("mb/type", "mb/qp_y", "frames/concealed", "frames/bits")
+MAPS = {"h264": ("mb/type", "mb/qp_y"), "hevc": ("cu/mode", "qp/y")}
+"""Datasets of kinds of blocks and of QP, by codec."""
+_FACTS = ("frames/concealed", "frames/bits")
 
 
 class Course:
-    """Per frame QP (mean, least, greatest), shares of intra and skipped macroblocks, concealment.
+    """Per frame QP (mean, least, greatest), shares of intra and skipped blocks, concealment.
 
     Args:
         path: A priors file or a video; it is opened once more, for a thread of its own.
@@ -56,35 +57,41 @@ class Course:
             for batch in _batches(priors):
                 if self._stop.is_set():
                     return
-                part = slice(first, first + len(batch["mb/type"]))
+                part = slice(first, first + len(next(iter(batch.values()))))
                 figures(self._values, part, batch)
                 self._done = first = part.stop
 
 
 def _batches(priors: Priors) -> Iterator[dict[str, np.ndarray]]:
-    """Maps of macroblock types and QP, and whether frames are concealed, some frames at a time."""
+    """Maps of kinds of blocks and QP, and whether frames are concealed, some frames at a time."""
+    wanted = (*MAPS[str(priors.attrs["codec"])], *_FACTS)
     if not isinstance(priors, PriorsVideo):
         for first in range(0, len(priors), _BATCH):
             part = slice(first, min(first + _BATCH, len(priors)))
-            yield {path: priors.read(path, part) for path in _READ if path in priors}
+            yield {path: priors.read(path, part) for path in wanted if path in priors}
         return
     for record in priors:  # a video is decoded as it comes
         maps = record_arrays(record)
         facts = {f"frames/{name}": getattr(record, name, None) for name in ("concealed", "bits")}
         row = maps | {path: value for path, value in facts.items() if value is not None}
-        yield {path: np.asarray(row[path])[None] for path in _READ if path in row}
+        yield {path: np.asarray(row[path])[None] for path in wanted if path in row}
 
 
 def figures(values: dict[str, np.ndarray], part: slice, read: dict[str, np.ndarray]) -> None:
-    """Fill in some frames from what `_READ` names; PCM has no QP."""
-    kinds, qp = read["mb/type"], read["mb/qp_y"]
+    """Fill in some frames from the maps of `MAPS` and facts; I_PCM has no QP."""
+    hevc = "cu/mode" in read
+    kinds, qp = (read[path] for path in MAPS["hevc" if hevc else "h264"])
     flat = kinds.reshape(len(kinds), -1)
-    coded = np.where(flat == MB_TYPES["I_PCM"], np.nan, qp.reshape(flat.shape).astype(np.float32))
-    coded[np.isnan(coded).all(1)] = 0
+    coded = qp.reshape(flat.shape).astype(np.float32)
+    if hevc:
+        intra, skip = flat >= CuMode.INTRA, flat == CuMode.SKIP
+    else:
+        intra, skip = flat <= LAST_INTRA, np.isin(flat, (MbType.P_Skip, MbType.B_Skip))
+        coded[flat == MbType.I_PCM] = np.nan
+        coded[np.isnan(coded).all(1)] = 0
     values["qp"][part] = np.nanmean(coded, 1)
     values["qp_low"][part], values["qp_high"][part] = np.nanmin(coded, 1), np.nanmax(coded, 1)
-    values["intra"][part] = (flat <= _INTRA).mean(1)
-    values["skip"][part] = np.isin(flat, _SKIP).mean(1)
+    values["intra"][part], values["skip"][part] = intra.mean(1), skip.mean(1)
     for name in ("concealed", "bits"):
         if f"frames/{name}" in read:
             values[name][part] = read[f"frames/{name}"]

@@ -12,21 +12,32 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ..priors.blocks import blocks
 from ..priors.reading import Priors
 from ..priors.record import FrameRecord
-from ..priors.schema import TU_KIND, MbType, PictureType, TuType
+from ..priors.schema import TU_KIND, PictureType, TuType
 from .colour import to_rgb
 
 Box = tuple[int, int, int, int]  # left, right, bottom, top of what is shown, luma samples
 
 _INK, _FAINT = "#1f2430", "#767c8c"
-# Transform unit -> side in 4x4 blocks, colour, name. The order is the drawing order.
+# Side in 4x4 blocks, colour, name and, of H.264, value of transform units, in the order of drawing.
+_BARE = "no residual"
 _UNITS = {
-    TuType.NONE: (4, "#ffffff", "no residual"),
-    TuType.INTRA16X16: (4, "#ffd23f", "Intra16x16"),
-    TuType.TU_8X8: (2, "#3bceac", "8x8"),
-    TuType.TU_4X4: (1, "#ff5d8f", "4x4"),
-    TuType.PCM: (4, "#7c3aed", "PCM"),
+    "h264": [
+        (4, "#ffffff", _BARE, TuType.NONE),
+        (4, "#ffd23f", "Intra16x16", TuType.INTRA16X16),
+        (2, "#3bceac", "8x8", TuType.TU_8X8),
+        (1, "#ff5d8f", "4x4", TuType.TU_4X4),
+        (4, "#7c3aed", "PCM", TuType.PCM),
+    ],
+    "hevc": [
+        *((side, "#ffffff", _BARE, None) for side in (16, 8, 4, 2, 1)),
+        (8, "#4aa3f0", "32x32", None),
+        (4, "#ffd23f", "16x16", None),
+        (2, "#3bceac", "8x8", None),
+        (1, "#ff5d8f", "4x4", None),
+    ],
 }
 
 
@@ -61,22 +72,33 @@ def macroblock_rows(plane: np.ndarray, field: np.ndarray) -> np.ndarray:
     return np.where(mask, parted, plane)
 
 
-def unit_edges(tu: np.ndarray, kind: int, side: int) -> np.ndarray:
-    """Outlines of the transform units of one kind.
+def unit_edges(where: np.ndarray, side: int) -> np.ndarray:
+    """Outlines of square units of one size, which lie at multiples of it.
 
     Args:
-        tu: The map, `[H/4, W/4]`.
-        kind: Its value.
+        where: `[H/4, W/4]`, the blocks that they cover.
         side: Side of such a unit in 4x4 blocks.
 
     Returns:
         Corners of one open polygon (top and left side) per unit, luma samples, `[units, 3, 2]`.
     """
-    rows, columns = np.nonzero((tu & TU_KIND)[::side, ::side] == kind)
+    rows, columns = np.nonzero(where[::side, ::side])
     y, x, length = rows * 4 * side, columns * 4 * side, 4 * side
     return np.stack(
         [np.stack([x, y + length], -1), np.stack([x, y], -1), np.stack([x + length, y], -1)], axis=1
     )
+
+
+def _unit_kinds(record: FrameRecord) -> list[tuple[int, str, str, np.ndarray]]:
+    """Side, colour and name of the kinds of transform units, and the 4x4 blocks they cover."""
+    table = _UNITS[record.codec]
+    if record.codec == "h264":
+        return [(*rest, (record.tu & TU_KIND) == kind) for *rest, kind in table]  # type: ignore[misc]
+    side, coded = blocks(record).side // 4, record.tu_kind > 0
+    return [
+        (size, colour, name, (side == size) & (coded != (name == _BARE)))
+        for size, colour, name, _ in table
+    ]
 
 
 def _panel(figure: Figure, place: int, title: str, note: str = "") -> Axes:
@@ -128,7 +150,7 @@ def frame_figure(priors: Priors, index: int) -> Figure:
     _pictures(figure, priors, record, box)
     _qp_panel(figure, record, box)
     _signed_panel(figure, 5, "Residual", record.residual, box, "luma, before clipping")
-    if "mb/bits" in priors:
+    if record.mb_bits is not None or record.cu_bits is not None:
         _bits_panel(figure, record, box)
     else:
         _level_panel(figure, record, box)
@@ -136,12 +158,14 @@ def frame_figure(priors: Priors, index: int) -> Figure:
 
 
 def _heading(figure: Figure, priors: Priors, record: FrameRecord) -> None:
-    kind = PictureType(record.picture_type).name + (" (IDR)" if record.keyframe else "")
-    skipped = np.isin(record.mb_type, (MbType.P_Skip, MbType.B_Skip)).mean()
+    hevc = record.codec == "hevc"
+    key = " (IRAP)" if hevc else " (IDR)"
+    kind = PictureType(record.picture_type).name + (key if record.keyframe else "")
+    skipped, of = blocks(record).skip.mean(), "picture" if hevc else "macroblocks"
     text = (
         f"frame {record.index} at {record.time:.3f} s    {kind} picture    "
         f"QP {record.qp_y.min()} to {record.qp_y.max()}, mean {record.qp_y.mean():.1f}    "
-        f"{skipped:.0%} of the macroblocks skipped"
+        f"{skipped:.0%} of the {of} skipped"
     )
     y = 1 - 0.32 / figure.get_figheight()
     name = f"{priors.attrs['source']}"
@@ -156,27 +180,30 @@ def _pictures(figure: Figure, priors: Priors, record: FrameRecord, box: Box) -> 
         axes.imshow(shown_rgb(record.decoded, priors), extent=box, interpolation="nearest")
     else:
         _missing(axes, "decoded")
-    fields = bool(record.field.any())
+    fields = record.field is not None and bool(record.field.any())
     axes = _panel(
         figure, 2, "Transform units", "fields apart, as coded" if fields else "over the picture"
     )
     if shown is not None:
-        rows = tuple(macroblock_rows(plane, record.field) for plane in shown)
+        rows = shown
+        if fields:
+            rows = tuple(macroblock_rows(plane, record.field) for plane in shown)
         grey = shown_rgb(rows, priors).mean(axis=-1) / 255
         axes.imshow(0.12 + 0.55 * grey, extent=box, cmap="gray", vmin=0, vmax=1)
     handles = []
     width = float(np.clip(300 / (box[1] - box[0]), 0.12, 0.9))  # lines of large pictures are thin
-    for kind, (side, colour, name) in _UNITS.items():
-        edges = unit_edges(record.tu, kind, side)
+    for side, colour, name, where in _unit_kinds(record):
+        edges = unit_edges(where, side)
         if not len(edges):
             continue
-        if kind != TuType.NONE:
-            _tint(axes, (record.tu & TU_KIND) == kind, colour)
+        if name != _BARE:
+            _tint(axes, where, colour)
         lines = LineCollection(list(edges), colors=colour, linewidths=width, alpha=0.9)
-        if kind == TuType.NONE:
+        if name == _BARE:
             lines.set(linewidths=width / 2, alpha=0.35)
         axes.add_collection(lines)
-        handles.append(Line2D([], [], color=colour, lw=2.4, label=name))
+        if name not in [handle.get_label() for handle in handles]:
+            handles.append(Line2D([], [], color=colour, lw=2.4, label=name))
     axes.set_xlim(box[0], box[1])
     axes.set_ylim(box[2], box[3])
     axes.set_aspect("equal")
@@ -208,19 +235,22 @@ def _tint(axes: Axes, where: np.ndarray, colour: str) -> None:
 
 
 def _qp_panel(figure: Figure, record: FrameRecord, box: Box) -> None:
-    axes = _panel(figure, 3, "Quantisation", "QP of each macroblock")
-    qp = record.qp_y.astype(int)
+    hevc = record.codec == "hevc"
+    axes = _panel(
+        figure, 3, "Quantisation", f"QP of each {'coding unit' if hevc else 'macroblock'}"
+    )
+    qp, step = record.qp_y.astype(int), 4 if hevc else 16
     low, high = int(qp.min()), int(qp.max())
     low, high = (low - 2, high + 2) if high - low < 4 else (low, high)
     image = axes.imshow(
         qp,
-        extent=(0, qp.shape[1] * 16, qp.shape[0] * 16, 0),
+        extent=(0, qp.shape[1] * step, qp.shape[0] * step, 0),
         cmap="magma",
         vmin=low,
         vmax=high,
         interpolation="nearest",
     )
-    if qp.shape[1] <= 24:
+    if qp.shape[1] <= 24 and not hevc:
         middle = (low + high) / 2
         for (row, column), value in np.ndenumerate(qp):
             colour = "#ffffff" if value < middle + (high - low) * 0.2 else "#1f2430"
@@ -267,12 +297,14 @@ def _signed_panel(
 
 
 def _bits_panel(figure: Figure, record: FrameRecord, box: Box) -> None:
-    """Where the bits went, on a scale of doublings: skipped macroblocks cost less than one."""
-    bits = record.mb_bits / 256
-    axes = _panel(figure, 6, "Bits", f"of each macroblock, {record.bits:,} in all")
+    """Where the bits went, on a scale of doublings: skipped blocks cost less than one."""
+    hevc = record.codec == "hevc"
+    bits = (record.cu_bits if hevc else record.mb_bits) / 256
+    step, unit = (8, "coding unit") if hevc else (16, "macroblock")
+    axes = _panel(figure, 6, "Bits", f"of each {unit}, {record.bits:,} in all")
     image = axes.imshow(
         np.log2(1 + bits),
-        extent=(0, bits.shape[1] * 16, bits.shape[0] * 16, 0),
+        extent=(0, bits.shape[1] * step, bits.shape[0] * step, 0),
         cmap="inferno",
         vmin=0,
         vmax=max(4.0, float(np.log2(1 + bits.max()))),

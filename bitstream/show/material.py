@@ -25,7 +25,7 @@ from ..open import open as open_priors
 from ..priors.reader import PriorsError, PriorsFile
 from ..priors.reading import Priors
 from ..priors.record import FrameRecord, record_arrays
-from ..priors.schema import FIELDS, PLANE_GROUPS, PLANES
+from ..priors.schema import PLANE_GROUPS, PLANES, Field
 from ..video import PriorsVideo
 from .colour import coefficients
 
@@ -87,7 +87,7 @@ def open_material(path: str | os.PathLike[str], *, plain: bool = False) -> Mater
 
 
 class PriorsMaterial:
-    """Everything that the bitstream says, from a priors file or from the H.264 video itself.
+    """Everything that the bitstream says, from a priors file or from the video itself.
 
     Args:
         path: The file.
@@ -98,7 +98,7 @@ class PriorsMaterial:
         self.path, self.name = path, path.name
         self._priors = open_priors(path)
         if isinstance(self._priors, PriorsFile):
-            _check_chunks(path, [self._priors.dataset(p) for p in FIELDS if p in self._priors])
+            _check_chunks(path, [self._priors.dataset(p) for p in self.fields if p in self._priors])
         self._lock = threading.Lock()
         self.count = len(self._priors)
         self._shapes = {}
@@ -106,12 +106,20 @@ class PriorsMaterial:
         _check_size(path, self.count, height, width)
         self._last = -1
         self._behind = max(1, min(8, _BEHIND // (9 * height * width)))  # 9 bytes a luma sample
-        sizes = _plane_shapes(str(self._priors.attrs["chroma_format"]), height, width)
-        for p, f in FIELDS.items():
-            if f.per_frame and len(f.shape) > 1 and p in self._priors:
-                plane = p.split("/")[1] if p.split("/")[0] in PLANE_GROUPS else "y"
-                self._shapes[p] = tuple(_side(n, sizes.get(plane, (0, 0)), sizes["y"])
-                                        for n in f.shape[1:])  # fmt: skip
+        grid = self._priors.grid
+        for p, f in self.fields.items():
+            if (
+                f.per_frame
+                and len(f.shape) > 1
+                and p in self._priors
+                and grid.chroma_format_idc in f.formats
+            ):
+                self._shapes[p] = f.row(grid)
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """The datasets that its codec has."""
+        return self._priors.fields
 
     @property
     def priors(self) -> Priors:
@@ -134,7 +142,7 @@ class PriorsMaterial:
         """See `Material`; of a video without those for which all of it has to be decoded."""
         decoded = isinstance(self._priors, PriorsVideo)
         found = {}
-        for path, f in FIELDS.items():
+        for path, f in self.fields.items():
             name = path.partition("/")[2]
             if not (f.per_frame and len(f.shape) == 1 and path in self._priors and f.record):
                 continue
@@ -155,7 +163,7 @@ class PriorsMaterial:
         return {p: rows[p] for p in paths if p in rows and rows[p].shape == self._shapes[p]}
 
     def _decoded(self, video: PriorsVideo, index: int) -> FrameRecord:
-        """A frame; on the way back some before it too, in one go from their IDR picture on."""
+        """A frame; on the way back some before it too, in one go from an IDR or IRAP picture on."""
         if index == self._last - 1:
             for k in range(index - index % self._behind, index):
                 video[k]
@@ -362,15 +370,6 @@ def _group(path: str) -> str:
     return folder if folder in PLANE_GROUPS else "maps"
 
 
-def _side(axis: str | int, plane: tuple[int, ...], luma: tuple[int, ...]) -> int:
-    """Length of an axis as the schema writes it: a number, `Hc`, `W/16` ..."""
-    if isinstance(axis, int):
-        return axis
-    name, _, part = axis.partition("/")
-    size = plane if name.endswith("c") else luma
-    return size[0 if name[0] == "H" else 1] // int(part or 1)
-
-
 def _check_size(path: Path, count: int, height: int, width: int) -> None:
     """Refuse what no video has.
 
@@ -380,7 +379,7 @@ def _check_size(path: Path, count: int, height: int, width: int) -> None:
     if not (0 < count <= MOST_FRAMES and height > 0 and width > 0):
         raise PriorsError(f"{path} has {count} frames of {width}x{height}: nothing can be shown")
     if height * width > MOST_SAMPLES:
-        raise PriorsError(f"{path} has frames of {width}x{height}: more than H.264 allows")
+        raise PriorsError(f"{path} has frames of {width}x{height}: more than H.264 and HEVC allow")
 
 
 def _check_chunks(path: Path, datasets: Iterable[h5py.Dataset]) -> None:

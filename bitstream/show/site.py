@@ -13,7 +13,7 @@ import numpy as np
 
 from ... import __version__
 from ..priors.schema import FIELDS, PLANE_GROUPS
-from .course import NAMES, figures
+from .course import MAPS, NAMES, figures
 from .material import Material, PriorsMaterial
 from .pack import pack
 
@@ -39,8 +39,10 @@ def read_file(name: str) -> bytes:
 
 def about(materials: Sequence[Material]) -> dict[str, object]:
     """What the page is told first: the files, and the names of all values."""
-    enums = {path: {v: k for k, v in f.values.items()} for path, f in FIELDS.items() if f.values}
-    texts = {path: [f.description, f.units] for path, f in FIELDS.items()}
+    own = {path: f for fields in reversed(FIELDS.values()) for path, f in fields.items()}
+    own |= getattr(materials[0], "fields", {})
+    enums = {path: {v: k for k, v in f.values.items()} for path, f in own.items() if f.values}
+    texts = {path: [f.description, f.units] for path, f in own.items()}
     return {
         "version": __version__, "files": [m.about() for m in materials], "enums": enums,
         "fields": texts,
@@ -99,8 +101,9 @@ def _pieces(
         for group in GROUPS:
             arrays = materials[0].arrays(index, group)
             yield f"frame-0-{index}-{group}", pack(arrays, index=index)
-            if group == "maps" and "mb/type" in arrays:
-                row = {path: arrays[path][None] for path in ("mb/type", "mb/qp_y")}
+            paths = next((p for p in MAPS.values() if p[0] in arrays), ())
+            if group == "maps" and paths:
+                row = {path: arrays[path][None] for path in paths}
                 figures(values, slice(index, index + 1), row)
         progress(1)
     if isinstance(materials[0], PriorsMaterial):
