@@ -21,7 +21,7 @@ class VerificationError(ValueError):
 
 
 class Verifier:
-    """FFmpeg decodes the same video alongside; every frame and its time must be equal, and of H.264 every QP.
+    """FFmpeg decodes the same video alongside; every frame, its time and QP (H.264) must be equal.
 
     Which frames they are is found from what was asked for, by FFmpeg's own count of frames and
     FFmpeg's times: a range that was cut wrongly does not agree. Where FFmpeg's times do not

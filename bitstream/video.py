@@ -32,6 +32,7 @@ from .tracks import Tracks, copy_tracks, plan
 _MOST_THREADS = 4
 _SMALL = 32  # frames in a row that one decoder decodes, even over those
 _BY_HEADERS = frozenset({"poc", "picture_type", "keyframe", "scaling", "bytes"})  # columns
+_BY_SAMPLES = frozenset({"hash"})
 _numbers = itertools.count()
 
 
@@ -156,7 +157,7 @@ class PriorsVideo(Priors):
             if name in ("pts", "time", "decode_order"):
                 self._read_timeline()
             else:
-                self._read_facts(headers=name in _BY_HEADERS)
+                self._read_facts(_BY_HEADERS if name in _BY_HEADERS else {name} & _BY_SAMPLES)
         return self._columns[name]
 
     def _read_timeline(self) -> None:
@@ -171,16 +172,18 @@ class PriorsVideo(Priors):
             "decode_order": order,
         }
 
-    def _read_facts(self, *, headers: bool) -> None:
-        """What takes decoding all frames, or all slice headers."""
+    def _read_facts(self, only: frozenset[str]) -> None:
+        """What takes decoding all slice headers, all samples, or (nothing named) all syntax."""
         names = [
             f.record or "scaling" for f in self.fields.values() if f.per_frame and len(f.shape) == 1
         ]
-        names = [n for n in names if n not in self._columns and (n in _BY_HEADERS or not headers)]
+        taken = only or set(names) - _BY_SAMPLES
+        names = [name for name in names if name not in self._columns and name in taken]
         found: dict[str, list[object]] = {name: [] for name in names}
         scaling = SCALING[str(self.attrs["codec"])]
         lists: dict[tuple[bytes, ...], int] = {}
-        taps = Taps((), headers=headers)
+        samples = ("decoded",) if only == _BY_SAMPLES and self._all.pixels else ()
+        taps = Taps(samples, headers=only == _BY_HEADERS)
         for record, _ in one_by_one(self._timeline, taps, self._selection, {}):
             key = tuple(getattr(record, name).tobytes() for name in scaling)
             row = lists.setdefault(key, len(lists))

@@ -34,7 +34,8 @@ MEANINGS = {
     Exit.DONE: "done",
     Exit.INPUT: "the input cannot be used: missing, no video, incomplete, or not what is needed",
     Exit.USAGE: "the command line is wrong",
-    Exit.UNSUPPORTED: "the video needs what davd does not do: another codec, another kind of H.264 or HEVC",
+    Exit.UNSUPPORTED: "the video needs what davd does not do: another codec, or another kind of "
+    "H.264 or HEVC",
     Exit.DAMAGED: "the video is damaged, and --strict asks for a whole one",
     Exit.EXISTS: "the output exists; -f replaces it",
     Exit.OUTPUT: "the output cannot be written: no space, no such folder, no permission",

@@ -48,7 +48,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="davd-extract",
         description="Write what an H.264 or HEVC decoder knows inside - prediction, residual, "
-        "levels, transform sizes, QP, types of blocks - of every frame of a video into one HDF5 file.",
+        "levels, transform sizes, QP, types of blocks - of every frame of a video into one HDF5 "
+        "file.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -101,7 +102,8 @@ def get_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--bits",
         choices=("detailed",),
-        help="detailed: what the bits of each macroblock were spent on, H.264 only (their sum always is)",
+        help="detailed: what the bits of each macroblock were spent on, H.264 only (their sum "
+        "always is)",
     )
     what.add_argument("--no-audio", action="store_true", help="leave out the sound")
     what.add_argument(

@@ -38,7 +38,7 @@ def encode(
 ) -> Path:
     """Encode a clip; the suffix of `path` says into which container."""
     settings = {"preset": "veryfast", "crf": "30", "g": "20", "bf": "3", "threads": "1"}
-    kind = "h264" if path.suffix == ".264" else None
+    kind = {".264": "h264", ".hevc": "hevc"}.get(path.suffix)
     with av.open(str(path), "w", format=kind, options=container or {}) as out:
         video = out.add_stream(codec, rate=RATE, options=settings | (options or {}))
         video.width, video.height, video.pix_fmt = *size, pix_fmt

@@ -23,6 +23,8 @@ static void decode_packet(hevc_decoder *const dec, const uint8_t *const data, co
         if (dec->cur != NULL) { // units before a picture are of the access unit that it begins
             dec->cur->bytes += dec->pending_bytes;
             dec->pending_bytes = 0;
+        } else if (rc == HEVC_OK && nal.nal_unit_type < NAL_VPS) {
+            dec->pending_bytes = 0; // a slice of a picture that is discarded
         }
         *usable += rc == HEVC_OK;
         if (rc == HEVC_UNSUPPORTED || rc == HEVC_NOMEM) {
@@ -117,6 +119,7 @@ int hevc_set_extradata(hevc_decoder *const dec, const uint8_t *const data, const
     size_t pos = 0, usable = 0;
     if (size > 0)
         decode_packet(dec, data, size, &pos, &usable);
+    dec->pending_bytes = 0; // they are of no access unit
     if (dec->failure != 0)
         return dec->failure;
     return usable > 0 || size == 0

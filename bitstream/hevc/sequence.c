@@ -214,6 +214,13 @@ int hevc_decode_slice_nal(hevc_decoder *const dec, nal_unit *const nal) {
     return decode_slice(dec, &nal->rbsp);
 }
 
+/* 7.4.2.4.4: after the last slice of a picture these are of the next access unit. */
+static bool begins_access_unit(const int nal_unit_type) {
+    return (nal_unit_type >= NAL_VPS && nal_unit_type <= NAL_AUD) ||
+           nal_unit_type == NAL_PREFIX_SEI || (nal_unit_type >= 41 && nal_unit_type <= 44) ||
+           (nal_unit_type >= 48 && nal_unit_type <= 55);
+}
+
 int hevc_decode_nal(hevc_decoder *const dec, nal_unit *const nal) {
     dec->nal_unit_type = nal->nal_unit_type;
     if (nal->nuh_layer_id > 0) {
@@ -223,21 +230,19 @@ int hevc_decode_nal(hevc_decoder *const dec, nal_unit *const nal) {
     if (nal->nal_unit_type <= NAL_RASL_R ||
         (nal->nal_unit_type >= NAL_BLA_W_LP && nal->nal_unit_type <= NAL_CRA))
         return hevc_decode_slice_nal(dec, nal);
-    switch (nal->nal_unit_type) {
-    case NAL_SPS: hevc_finish_picture(dec); return hevc_parse_sps(dec, &nal->rbsp);
-    case NAL_PPS: hevc_finish_picture(dec); return hevc_parse_pps(dec, &nal->rbsp);
-    case NAL_PREFIX_SEI:
+    if (begins_access_unit(nal->nal_unit_type))
         hevc_finish_picture(dec);
-        hevc_parse_sei(dec, &nal->rbsp, false);
-        break;
+    switch (nal->nal_unit_type) {
+    case NAL_SPS: return hevc_parse_sps(dec, &nal->rbsp);
+    case NAL_PPS: return hevc_parse_pps(dec, &nal->rbsp);
+    case NAL_PREFIX_SEI: hevc_parse_sei(dec, &nal->rbsp, false); break;
     case NAL_SUFFIX_SEI: hevc_parse_sei(dec, &nal->rbsp, true); break;
-    case NAL_AUD: hevc_finish_picture(dec); break;
     case NAL_EOS:
     case NAL_EOB:
         hevc_finish_picture(dec);
         dec->after_eos = true;
         break;
-    default: break; // VPS, filler, reserved, unspecified
+    default: break; // VPS, AUD, filler, reserved, unspecified
     }
     return HEVC_OK;
 }

@@ -19,7 +19,7 @@ from .pack import pack
 
 SCRIPTS = (
     "data.js", "names.js", "colour.js", "planes.js", "blocks.js", "fills.js", "lines.js",
-    "panel.js", "strip.js", "export.js", "stage.js", "tools.js", "keys.js", "main.js",
+    "hevc.js", "panel.js", "strip.js", "export.js", "stage.js", "tools.js", "keys.js", "main.js",
 )  # fmt: skip
 FILES = {"": "text/html; charset=utf-8", "view.css": "text/css; charset=utf-8"}
 FILES |= dict.fromkeys(SCRIPTS, "text/javascript; charset=utf-8")

@@ -45,6 +45,69 @@ class Blocks {
     return (this.enums[path] && this.enums[path][value]) ?? `${value}`;
   }
 
+  /** Canvas cells of a fill: how many, and the map's entry of each; with fields, of every row. */
+  cells({ map, from, list }) {
+    const [rows, columns] = from.startsWith("motion/") ? map.shape.slice(1) : map.shape;
+    const height = this.fields ? this.file.coded[0] : rows,
+      side = this.file.coded[0] / rows,
+      across = this.file.coded[1] / columns;
+    const place = (y, x) => {
+      const row = this.fields ? Math.floor(this.row(x * across, y) / side) : y;
+      return (list * rows + row) * columns + x;
+    };
+    return { height, width: columns, place };
+  }
+
+  /** The block at a sample in a few words. */
+  tip(x, y) {
+    const type = this.type(x, y);
+    return [
+      type,
+      type !== "I_PCM" && `QP ${this.at("mb/qp_y", x, y)}`,
+      this.named("tu/y", this.at("tu/y", x, y)),
+    ];
+  }
+
+  /** Side of the transform block at a sample, its first column, and its first row in map order. */
+  unit(x, y) {
+    const kind = this.named("tu/y", this.at("tu/y", x, y));
+    const side = kind.startsWith("8x8") ? 8 : 4;
+    return {
+      side,
+      left: Math.floor(x / side) * side,
+      row: Math.floor(this.row(x, y) / side) * side,
+    };
+  }
+
+  /** Displayed rectangle of the macroblock at a sample: left, top, width, height. */
+  outline(x, y) {
+    const [row, column] = this.macroblock(x, y);
+    this.column = column;
+    const [top, height] = this.span(row, 0, 16);
+    return [column * 16, top, 16, height];
+  }
+
+  /** The same of the transform block. */
+  unitOutline(x, y) {
+    const [row, column] = this.macroblock(x, y),
+      { side, left, row: first } = this.unit(x, y);
+    this.column = column;
+    const [top, height] = this.span(row, first - row * 16, side);
+    return [left, top, side, height];
+  }
+
+  syntax(x, y) {
+    return syntaxOf(this, x, y);
+  }
+
+  histograms() {
+    return histograms(this);
+  }
+
+  rowsOf(box) {
+    return macroblockRows(this, box);
+  }
+
   type(x, y) {
     return this.named("mb/type", this.at("mb/type", x, y));
   }

@@ -27,7 +27,7 @@ function csv(rows) {
 }
 
 /** The macroblocks in sight with all that is known of each. */
-function blockRows(blocks, box) {
+function macroblockRows(blocks, box) {
   const paths = Object.keys(blocks.maps).filter(
     (path) => blocks.maps[path].data.length === blocks.rows * blocks.columns,
   );

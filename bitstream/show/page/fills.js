@@ -6,23 +6,25 @@ function fillOf(name, blocks, options) {
   const { from } = FILLS[name];
   const map = blocks.maps[from];
   if (name === "none" || !map) return null;
-  const make = {
-    type: typeFill,
-    tu: unitFill,
-    qp: qpFill,
-    delta: changeFill,
-    bits: bitsFill,
-    kinds: kindFill,
-    ref0: referenceFill,
-    ref1: referenceFill,
-    intra: intraFill,
-    skip: skipFill,
-    slice: sliceFill,
-    field: flagFill,
-    concealed: flagFill,
-  }[name];
-  return { map, from, list: name === "ref1" ? 1 : 0, ...make(blocks, map, options, name) };
+  const make = blocks.hevc ? HEVC_MAKE : H264_MAKE;
+  return { map, from, list: name === "ref1" ? 1 : 0, ...make[name](blocks, map, options, name) };
 }
+
+const H264_MAKE = {
+  type: typeFill,
+  tu: unitFill,
+  qp: qpFill,
+  delta: changeFill,
+  bits: bitsFill,
+  kinds: kindFill,
+  ref0: referenceFill,
+  ref1: referenceFill,
+  intra: intraFill,
+  skip: skipFill,
+  slice: sliceFill,
+  field: flagFill,
+  concealed: flagFill,
+};
 
 function coded(colours, names) {
   const pixels = {};
@@ -148,12 +150,12 @@ function skipFill(blocks, map) {
   return { colour: (k) => (skipped.has(map.data[k]) ? on : 0), legend: [["skipped", "#8b93a7"]] };
 }
 
-function sliceFill(blocks, map) {
+function sliceFill(blocks, map, options, name) {
   const pixels = SERIES.map((c) => pixel(rgba(c)));
   const found = [...new Set(map.data)].sort((a, b) => a - b);
   return {
     colour: (k) => pixels[map.data[k] & 7],
-    legend: found.slice(0, 12).map((v) => [`slice ${v}`, SERIES[v & 7]]),
+    legend: found.slice(0, 12).map((v) => [`${name} ${v}`, SERIES[v & 7]]),
   };
 }
 
@@ -172,21 +174,13 @@ function flagFill(blocks, map, options, name) {
 
 /** A canvas with one pixel per block; with fields, one row per displayed row. */
 function fillCanvas(fill, blocks) {
-  const { map, list } = fill;
-  const [rows, columns] = fill.from.startsWith("motion/") ? map.shape.slice(1) : map.shape;
-  const height = blocks.fields ? blocks.file.coded[0] : rows;
-  const side = blocks.file.coded[0] / rows,
-    across = blocks.file.coded[1] / columns;
-  const out = new Uint32Array(height * columns);
-  for (let y = 0, k = 0; y < height; y++) {
-    for (let x = 0; x < columns; x++, k++) {
-      const row = blocks.fields ? Math.floor(blocks.row(x * across, y) / side) : y;
-      out[k] = fill.colour((list * rows + row) * columns + x);
-    }
-  }
-  const canvas = make("canvas", { width: columns, height });
+  const { height, width, place } = blocks.cells(fill);
+  const out = new Uint32Array(height * width);
+  for (let y = 0, k = 0; y < height; y++)
+    for (let x = 0; x < width; x++, k++) out[k] = fill.colour(place(y, x));
+  const canvas = make("canvas", { width, height });
   canvas
     .getContext("2d")
-    .putImageData(new ImageData(new Uint8ClampedArray(out.buffer), columns, height), 0, 0);
+    .putImageData(new ImageData(new Uint8ClampedArray(out.buffer), width, height), 0, 0);
   return canvas;
 }

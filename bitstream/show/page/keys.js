@@ -5,7 +5,7 @@ function helpText() {
   const rows = [
     ["\u2190 \u2192", "a frame back or on; with Shift ten"],
     ["Home End", "first and last frame"],
-    ["PgUp PgDn", "IDR picture before and after"],
+    ["PgUp PgDn", "IDR or IRAP picture before and after"],
     ["Space", "play and stop"],
     ...Object.values(VIEWS).map((v) => [v.key, `${v.title.toLowerCase()}: ${v.text}`]),
     ...Object.values(FILLS).map((f) => [
@@ -129,16 +129,7 @@ function showTip(app, at) {
     values = shown ? valuesAt(shown, at.x, at.y) : [];
   const lines = [`${at.x}, ${at.y}   ${values.map(([n, v]) => `${n} ${v}`).join("  ")}`];
   if (app.blocks) {
-    const type = app.blocks.type(at.x, at.y);
-    lines.push(
-      [
-        type,
-        type !== "I_PCM" && `QP ${app.blocks.at("mb/qp_y", at.x, at.y)}`,
-        app.blocks.named("tu/y", app.blocks.at("tu/y", at.x, at.y)),
-      ]
-        .filter(Boolean)
-        .join("  "),
-    );
+    lines.push(app.blocks.tip(at.x, at.y).filter(Boolean).join("  "));
   }
   tip.replaceChildren(...lines.map((text) => make("div", {}, text)));
   const { clientWidth } = $("stage");

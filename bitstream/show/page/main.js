@@ -39,9 +39,11 @@ class App {
   async start() {
     this.about = await this.store.about();
     this.files = this.about.files;
+    this.codec = this.files[0].attrs.codec === "hevc" ? "hevc" : "h264";
+    chooseCodec(this.codec);
     const [from, to] = this.about.range || [0, this.files[0].count];
     Object.assign(this, { from, to });
-    const units = this.about.fields["mb/bits"]?.[1] || "";
+    const units = this.about.fields[FILLS.bits.from]?.[1] || "";
     this.bitUnit = units.includes("1/256") ? 256 : 1;
     this.columns = (await this.store.read("columns/0")).arrays;
     this.otherColumns = this.files[1] ? (await this.store.read("columns/1")).arrays : {};
@@ -180,14 +182,9 @@ class App {
   adopt(index, groups) {
     this.groups = groups;
     this.maps = groups["0/maps"] || {};
-    this.blocks = this.maps["mb/type"]
-      ? new Blocks(index, this.files[0], this.maps, this.about.enums)
-      : null;
-    const other = groups["1/maps"];
-    this.otherBlocks =
-      other && other["mb/type"]
-        ? new Blocks(this.otherIndex(index), this.files[1], other, this.about.enums)
-        : null;
+    const { enums } = this.about;
+    this.blocks = blocksOf(index, this.files[0], this.maps, enums);
+    this.otherBlocks = blocksOf(this.otherIndex(index), this.files[1], groups["1/maps"], enums);
     this.views = {};
     this.pictures = {};
     for (const view of Object.keys(VIEWS)) {

@@ -46,31 +46,69 @@ const VIEWS = {
   },
 };
 
-// Fill: a colour per block. `from` names the map, `cell` the luma samples of one value of it.
+// Fill: a colour per block. `from` names the map, for both codecs or by codec.
 const FILLS = {
   none: { key: "0", title: "None" },
-  type: { key: "t", title: "Type", from: "mb/type", cell: 16 },
-  tu: { key: "u", title: "Transform", from: "tu/y", cell: 4 },
-  qp: { key: "q", title: "QP", from: "mb/qp_y", cell: 16 },
-  delta: { key: "d", title: "QP change", from: "mb/qp_y", cell: 16 },
-  bits: { key: "b", title: "Bits", from: "mb/bits", cell: 16 },
-  kinds: { key: "y", title: "Bits by kind", from: "bits/luma", cell: 16 },
-  ref0: { key: "r", title: "Reference 0", from: "motion/ref", cell: 8 },
-  ref1: { key: "R", title: "Reference 1", from: "motion/ref", cell: 8 },
-  intra: { key: "i", title: "Intra mode", from: "intra/luma", cell: 4 },
-  skip: { key: "k", title: "Skip", from: "mb/type", cell: 16 },
-  slice: { key: "s", title: "Slice", from: "mb/slice", cell: 16 },
-  field: { key: "f", title: "Field", from: "mb/field", cell: 16 },
-  concealed: { key: "c", title: "Concealed", from: "mb/concealed", cell: 16 },
+  type: {
+    key: "t",
+    title: { h264: "Type", hevc: "Mode" },
+    from: { h264: "mb/type", hevc: "cu/mode" },
+  },
+  size: { key: "h", title: "Size", from: { hevc: "cu/size" } },
+  part: { key: "y", title: "Partition", from: { hevc: "cu/part" } },
+  tu: { key: "u", title: "Transform", from: { h264: "tu/y", hevc: "tu/kind" } },
+  tusize: { key: "j", title: "Transform size", from: { hevc: "tu/size" } },
+  qp: { key: "q", title: "QP", from: { h264: "mb/qp_y", hevc: "qp/y" } },
+  delta: { key: "d", title: "QP change", from: { h264: "mb/qp_y" } },
+  bits: { key: "b", title: "Bits", from: { h264: "mb/bits", hevc: "cu/bits" } },
+  kinds: { key: "y", title: "Bits by kind", from: { h264: "bits/luma" } },
+  ref0: { key: "r", title: "Reference 0", from: "motion/ref" },
+  ref1: { key: "R", title: "Reference 1", from: "motion/ref" },
+  intra: { key: "i", title: "Intra mode", from: "intra/luma" },
+  skip: {
+    key: "k",
+    title: { h264: "Skip", hevc: "Skip, merge" },
+    from: { h264: "mb/type", hevc: "pu/merge" },
+  },
+  sao: { key: "a", title: "SAO", from: { hevc: "ctu/sao" } },
+  slice: { key: "s", title: "Slice", from: { h264: "mb/slice", hevc: "ctu/slice" } },
+  tile: { key: "f", title: "Tile", from: { hevc: "ctu/tile" } },
+  field: { key: "f", title: "Field", from: { h264: "mb/field" } },
+  concealed: {
+    key: "c",
+    title: "Concealed",
+    from: { h264: "mb/concealed", hevc: "ctu/concealed" },
+  },
 };
 const LINES = {
-  grid: { key: "x", title: "Macroblocks", from: "mb/type" },
-  parts: { key: "p", title: "Partitions", from: "mb/type" },
-  units: { key: "U", title: "Transform units", from: "tu/y" },
+  grid: {
+    key: "x",
+    title: { h264: "Macroblocks", hevc: "Coding tree" },
+    from: { h264: "mb/type", hevc: "ctu/bits" },
+  },
+  parts: {
+    key: "p",
+    title: { h264: "Partitions", hevc: "Coding units" },
+    from: { h264: "mb/type", hevc: "cu/size" },
+  },
+  units: { key: "U", title: "Transform units", from: { h264: "tu/y", hevc: "tu/size" } },
   mv0: { key: "v", title: "Vectors 0", from: "motion/mv" },
   mv1: { key: "V", title: "Vectors 1", from: "motion/mv" },
   modes: { key: "I", title: "Intra directions", from: "intra/luma" },
 };
+
+/** Leave in the tables what a codec has. */
+function chooseCodec(codec) {
+  for (const entries of [FILLS, LINES]) {
+    for (const [name, entry] of Object.entries(entries)) {
+      if (entry.title[codec]) entry.title = entry.title[codec];
+      if (typeof entry.from !== "object") continue;
+      if (entry.from[codec]) entry.from = entry.from[codec];
+      else delete entries[name];
+    }
+  }
+}
+
 const BIT_KINDS = {
   "bits/type": "type",
   "bits/motion": "motion",

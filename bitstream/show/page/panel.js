@@ -99,17 +99,6 @@ function bitRows(blocks, x, y) {
   return rows;
 }
 
-/** Side of the transform block at a sample, and its first sample in display rows. */
-function unitAt(blocks, x, y) {
-  const kind = blocks.named("tu/y", blocks.at("tu/y", x, y));
-  const side = kind.startsWith("8x8") ? 8 : 4;
-  return {
-    side,
-    left: Math.floor(x / side) * side,
-    row: Math.floor(blocks.row(x, y) / side) * side,
-  };
-}
-
 /** Displayed row of a row in macroblock order, in the column of macroblocks of `x`. */
 function displayedRow(blocks, x, row) {
   const mb = Math.floor(row / 16),
@@ -141,7 +130,8 @@ function numbers(title, plane, blocks, { side, left, row }, tone) {
 
 /** The block in numbers: levels, prediction + residual = before deblocking, decoded. */
 function blockNumbers(blocks, x, y, views) {
-  const unit = unitAt(blocks, x, y);
+  const whole = blocks.unit(x, y).side,
+    unit = whole > 8 ? blocks.square(x, y, 3) : blocks.unit(x, y);
   const one = (title, view, tone) => {
     const plane = views[view]?.planes[0];
     return plane
@@ -155,8 +145,9 @@ function blockNumbers(blocks, x, y, views) {
     one("= sum, clipped", "before"),
   );
   const rest = make("div", { className: `sum side${unit.side}` });
-  rest.append(one(`Levels, ${unit.side}x${unit.side}`, "level", true), one("Decoded", "decoded"));
-  return [make("h3", {}, `Luma of the ${unit.side}x${unit.side} block`), sum, rest];
+  rest.append(one(`Levels, ${whole}x${whole}`, "level", true), one("Decoded", "decoded"));
+  const part = whole > 8 ? "8x8 samples of " : "";
+  return [make("h3", {}, `Luma of ${part}the ${whole}x${whole} block`), sum, rest];
 }
 
 function bars(title, entries, colour) {
@@ -261,7 +252,7 @@ function showPanel(app) {
       make("p", { className: "soft" }, "Pictures alone: this file says nothing of blocks."),
     );
   if (tab === "frame")
-    return panel.replaceChildren(table(frameFacts(app)), ...histograms(app.blocks));
+    return panel.replaceChildren(table(frameFacts(app)), ...app.blocks.histograms());
   const lock = lockOf(app),
     at = lock || app.hover;
   if (!at)
@@ -272,7 +263,7 @@ function showPanel(app) {
         "Point at a block to see its syntax; click to lock it and see its numbers.",
       ),
     );
-  const parts = [table(syntaxOf(app.blocks, at.x, at.y))];
+  const parts = [table(app.blocks.syntax(at.x, at.y))];
   if (lock) {
     const button = make("button", { className: "wide" }, "Unlock this block (Esc)");
     button.addEventListener("click", () => app.set({ lock: "" }));
@@ -292,8 +283,10 @@ function frameFacts(app) {
     ["Decoded as", value("decode_order")],
     ["Time", `${value("time")?.toFixed(3)} s`],
     ["PicOrderCnt", value("poc")],
-    ["IDR picture", value("keyframe") ? "yes" : "no"],
+    [app.codec === "hevc" ? "IRAP picture" : "IDR picture", value("keyframe") ? "yes" : "no"],
   ];
+  const hash = app.about.enums["frames/hash"]?.[value("hash")];
+  if (hash) rows.push(["Picture hash", hash.toLowerCase()]);
   for (const name of ["bytes", "bits"])
     rows.push([
       name[0].toUpperCase() + name.slice(1),

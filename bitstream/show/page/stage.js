@@ -105,7 +105,7 @@ function drawOverlays(app, context, blocks, box, scale) {
     .split(",")
     .filter((n) => Object.hasOwn(LINES, n) && blocks.has(LINES[n].from))) {
     context.lineWidth = Math.max(1, Math.min(2, scale / 6)) / scale;
-    DRAW[name](context, blocks, box);
+    (blocks.hevc ? HEVC_DRAW : DRAW)[name](context, blocks, box);
   }
 }
 
@@ -161,17 +161,12 @@ function lockOf(app) {
 function drawLock(app, context, scale) {
   const lock = lockOf(app);
   if (!lock || !app.blocks) return;
-  const [row, column] = app.blocks.macroblock(lock.x, lock.y);
-  app.blocks.column = column;
-  const [top, height] = app.blocks.span(row, 0, 16);
   context.lineWidth = 2.5 / scale;
   context.strokeStyle = "#ff2d78";
-  context.strokeRect(column * 16, top, 16, height);
-  const unit = unitAt(app.blocks, lock.x, lock.y);
-  const [unitTop, unitHeight] = app.blocks.span(row, unit.row - row * 16, unit.side);
+  context.strokeRect(...app.blocks.outline(lock.x, lock.y));
   context.lineWidth = 1.5 / scale;
   context.strokeStyle = "#fff";
-  context.strokeRect(unit.left, unitTop, unit.side, unitHeight);
+  context.strokeRect(...app.blocks.unitOutline(lock.x, lock.y));
 }
 
 function showTags(app, missing) {

@@ -190,7 +190,7 @@ function saveTable(app) {
       fileName(`${pane.view}.csv`),
       csv(sampleRows(plane, pane.box, shown.at, shown.file.coded)),
     );
-  } else if (app.blocks) save(fileName("blocks.csv"), csv(blockRows(app.blocks, pane.box)));
+  } else if (app.blocks) save(fileName("blocks.csv"), csv(app.blocks.rowsOf(pane.box)));
   else save(fileName("frames.csv"), csv(frameRows()));
 }
 
