@@ -7,6 +7,13 @@ enum {
     DEFAULT_MAX_PIXELS = 35651584 // MaxLumaPs of level 6.2
 };
 
+// Units before a picture are of the access unit that it begins; those of a discarded one of none.
+static void count_bytes(hevc_decoder *const dec) {
+    if (dec->cur != NULL)
+        dec->cur->bytes += dec->pending_bytes;
+    dec->pending_bytes = 0;
+}
+
 /* Decodes NAL units from *pos on until a frame is ready or the packet ends. *usable counts those
  * that were any good. */
 static void decode_packet(hevc_decoder *const dec, const uint8_t *const data, const size_t size,
@@ -17,15 +24,13 @@ static void decode_packet(hevc_decoder *const dec, const uint8_t *const data, co
            hevc_nal_next(dec, data, size, pos, &unit, &unit_size)) {
         nal_unit nal;
         int rc = hevc_nal_parse(dec, unit, unit_size, &nal);
+        dec->pending_bytes += (uint32_t)unit_size;
+        if (rc == HEVC_OK && hevc_ends_access_unit(nal.nal_unit_type))
+            count_bytes(dec); // now: it may end the picture
         if (rc == HEVC_OK)
             rc = hevc_decode_nal(dec, &nal);
-        dec->pending_bytes += (uint32_t)unit_size;
-        if (dec->cur != NULL) { // units before a picture are of the access unit that it begins
-            dec->cur->bytes += dec->pending_bytes;
-            dec->pending_bytes = 0;
-        } else if (rc == HEVC_OK && nal.nal_unit_type < NAL_VPS) {
-            dec->pending_bytes = 0; // a slice of a picture that is discarded
-        }
+        if (dec->cur != NULL || (rc == HEVC_OK && nal.nal_unit_type < NAL_VPS))
+            count_bytes(dec);
         *usable += rc == HEVC_OK;
         if (rc == HEVC_UNSUPPORTED || rc == HEVC_NOMEM) {
             dec->failure = rc;

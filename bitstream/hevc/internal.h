@@ -551,6 +551,7 @@ int hevc_decode_slice_nal(hevc_decoder *dec, nal_unit *nal);
 void hevc_finish_picture(hevc_decoder *dec);
 void hevc_end_sequence(hevc_decoder *dec);
 int hevc_decode_nal(hevc_decoder *dec, nal_unit *nal);
+bool hevc_ends_access_unit(int nal_unit_type); // 7.4.2.4.4: it comes after the slices of its own
 
 // contexts.c, 9.3
 void hevc_contexts_init(contexts *c, int initType, int SliceQpY);

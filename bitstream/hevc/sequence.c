@@ -221,6 +221,10 @@ static bool begins_access_unit(const int nal_unit_type) {
            (nal_unit_type >= 48 && nal_unit_type <= 55);
 }
 
+bool hevc_ends_access_unit(const int nal_unit_type) {
+    return nal_unit_type >= NAL_VPS && !begins_access_unit(nal_unit_type);
+}
+
 int hevc_decode_nal(hevc_decoder *const dec, nal_unit *const nal) {
     dec->nal_unit_type = nal->nal_unit_type;
     if (nal->nuh_layer_id > 0) {
