@@ -90,6 +90,11 @@ an MBAFF frame, is one frame. `decoded`, `prediction` and `residual` are in disp
 `tu` and `mb/*` are in macroblock order: a field macroblock belongs to a pair, its top-field
 macroblock in map row 2k, its bottom-field macroblock in row 2k+1, and `mb/field` says which pairs
 are so.
+
+A field whose second never comes is a frame too. The standard puts it out alone (C.4) and says
+nothing of the other rows; here each of them repeats the row beside it, `mb/concealed` marks their
+macroblocks, and the warning `unpaired_fields` counts them. FFmpeg leaves such a field out, so
+`--verify` disagrees there. No stream of the conformance suites that were at hand has one.
 """
 
 
