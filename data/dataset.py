@@ -6,7 +6,7 @@ lets it be resumed at any step.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +24,49 @@ SHIFT = 1.0  # seconds by which "shifted" sound is late
 
 
 @dataclasses.dataclass(frozen=True)
-class Segment:
-    """A clip at one CRF, and the frames `start` to `stop` of it that belong to a split."""
+class Stretch:
+    """Frames `start` to `stop` of what a reader reads."""
 
     reader: ClipReader | FlatClip
-    clip: Clip
-    crf: int
     start: int
     stop: int
+
+    def __str__(self) -> str:
+        """As in messages."""
+        return self.reader.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment(Stretch):
+    """Those frames of a clip of a work folder, at one CRF, that belong to a split."""
+
+    clip: Clip
+    crf: int
+
+    def __str__(self) -> str:
+        """As in messages."""
+        return f"{self.reader.name} at CRF {self.crf}"
+
+
+def open_videos(
+    paths: Iterable[str | Path], *, listen: bool = False, level: bool = False, motion: bool = False
+) -> list[Stretch]:
+    """Open coded videos, or their priors files, that have no clean ones beside them.
+
+    Samples of them have no `clean`; videos are decoded as they are read.
+
+    Args:
+        paths: Of the files.
+        listen: Read the sound, as the network hears it.
+        level: Read what projection needs.
+        motion: Read motion, where it is stored.
+
+    Raises:
+        FileNotFoundError: A file that is not there.
+        ValueError: One that is neither, or without levels where they are asked for.
+    """
+    readers = [ClipReader(Path(path), listen=listen, level=level, motion=motion) for path in paths]
+    return [Stretch(reader, 0, len(reader)) for reader in readers]
 
 
 def open_segments(
@@ -124,7 +159,7 @@ def _open_clip(
         late += (clip.audio.delay_ms or 0.0) / 1000
     if (flat := _flat_path(clip, crf, root)).exists():
         return [
-            Segment(_flat_clip(flat, clip, root, listen=listen, delay=late), clip, crf, *part)
+            Segment(_flat_clip(flat, clip, root, listen=listen, delay=late), *part, clip, crf)
             for part in parts
         ]
     reader = ClipReader(
@@ -132,7 +167,7 @@ def _open_clip(
         face=clip.face, mouth=clip.mouth, cache=root / "cache" if cache else None,
         name=clip.name,
     )  # fmt: skip
-    return [Segment(reader, clip, crf, start, stop) for start, stop in parts]
+    return [Segment(reader, start, stop, clip, crf) for start, stop in parts]
 
 
 def _flat_path(clip: Clip, crf: int, root: Path) -> Path:
@@ -166,7 +201,7 @@ class PriorsDataset(Dataset[Sample]):
     Item `k` is the same whenever and wherever it is asked for.
 
     Args:
-        segments: From `open_segments`.
+        segments: From `open_segments` or `open_videos`.
         length: Number of items.
         crop: Side of the crop, a multiple of 16; smaller frames give all they have.
         frames: Frames per sample.
@@ -176,7 +211,7 @@ class PriorsDataset(Dataset[Sample]):
 
     def __init__(
         self,
-        segments: Sequence[Segment],
+        segments: Sequence[Stretch],
         *,
         length: int,
         crop: int,
@@ -196,7 +231,7 @@ class PriorsDataset(Dataset[Sample]):
         if not self._segments:
             raise ValueError(f"no segment has {frames} frames in a row")
         for part in self._segments:
-            if not part.reader.has_clean:
+            if isinstance(part, Segment) and not part.reader.has_clean:
                 raise ValueError(f"{part.reader.name} has no source to learn from")
             if crop % max(part.reader.grid):
                 raise ValueError(
@@ -236,8 +271,7 @@ class PriorsDataset(Dataset[Sample]):
                 start, start + self._frames, (top, left, self._crop, self._crop)
             )
         except Exception as error:  # libraries have errors of their own for damaged data
-            where = f"{part.reader.name} at CRF {part.crf}, frame {start}"
-            raise RuntimeError(f"cannot read {where}: {error}") from error
+            raise RuntimeError(f"cannot read {part}, frame {start}: {error}") from error
         return self._augment(sample, random) if self._augment else sample
 
 

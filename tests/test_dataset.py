@@ -14,7 +14,7 @@ from davd.bitstream import extract
 from davd.bitstream.priors.reader import PriorsFile
 from davd.data.augment import Augment, contrasted, lit, mirrored
 from davd.data.clean import CleanVideo
-from davd.data.dataset import PriorsDataset, _exchange_sound, open_segments
+from davd.data.dataset import PriorsDataset, _exchange_sound, open_segments, open_videos
 from davd.data.hearing import Track
 from davd.data.reader import ClipReader
 from davd.data.sample import Planes, Sample, collate
@@ -321,6 +321,20 @@ def test_a_damaged_file_is_named(work: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(RuntimeError, match="clip0 at CRF 42, frame 0"):
         items[0]
+
+
+def test_videos_alone_are_samples_without_clean_ones(tmp_path: Path) -> None:
+    paths = [encode(tmp_path / f"{k}.mp4", frames=7, size=(64, 48)) for k in range(2)]
+    stretches = open_videos(map(str, paths), listen=True)
+    assert [(s.start, s.stop) for s in stretches] == [(0, 7), (0, 7)]
+    items = PriorsDataset(stretches, length=6, crop=32, frames=3)
+    assert {items[k].name for k in range(6)} == {"0", "1"}
+    for k, batch in enumerate(DataLoader(items, batch_size=2)):
+        assert batch.clean is None and batch.sound is not None
+        for place in (0, 1):
+            assert torch.equal(batch.decoded.y[place], items[2 * k + place].decoded.y)
+    with pytest.raises(FileNotFoundError):
+        open_videos([tmp_path / "none.mp4"])
 
 
 def test_collate_keeps_what_is_there() -> None:

@@ -29,6 +29,7 @@ def test_the_page_runs(work: Path, tmp_path: Path) -> None:
     sys.modules["blocks"] = tool
     spec.loader.exec_module(tool)
     (tmp_path / "work").symlink_to(work)
+    (tmp_path / "demo").symlink_to(ROOT / "demo")
     paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": paths, "OMP_NUM_THREADS": "1"}
     printed = ""
