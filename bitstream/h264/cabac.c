@@ -1,6 +1,8 @@
 /* 9.3 CABAC: initialisation of the context variables, residual_block_cabac()
  * (7.3.5.3.3). In: slice data at a byte boundary. Out: levels of one block in mb_ctx. The other
  * syntax elements: cabac_syntax.c. */
+#include <string.h>
+
 #include "cabac.h"
 #include "cabac_tables.h"
 
@@ -23,17 +25,33 @@ static const uint8_t table_9_43_last[63] = {
     3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 8, 8, 8,
 };
 
+static void first_states(uint8_t *const state, const int column, const int qp) {
+    for (int i = 0; i < 1024; i++) {
+        const int8_t *const mn = table_9_12_context_init[i][column];
+        const int preCtxState = iclip(((mn[0] * qp) >> 4) + mn[1], 1, 126);
+        state[i] =
+            (uint8_t)(preCtxState <= 63 ? (63 - preCtxState) << 1 : (preCtxState - 64) << 1 | 1);
+    }
+}
+
+enum {
+    N_KNOWN = sizeof((cabac *)0)->known / sizeof((cabac *)0)->known[0]
+};
+
 // 9.3.1.1
 void h264_cabac_init_states(cabac *const c, const int slice_type, const int cabac_init_idc,
                             const int SliceQPY) {
     const int column = slice_type == SLICE_I || slice_type == SLICE_SI ? 0 : 1 + cabac_init_idc;
-    const int qp = iclip(SliceQPY, 0, 51);
-    for (int i = 0; i < 1024; i++) {
-        const int8_t *const mn = table_9_12_context_init[i][column];
-        const int preCtxState = iclip(((mn[0] * qp) >> 4) + mn[1], 1, 126);
-        c->state[i] =
-            (uint8_t)(preCtxState <= 63 ? (63 - preCtxState) << 1 : (preCtxState - 64) << 1 | 1);
+    const int qp = iclip(SliceQPY, 0, 51), begin = 52 * column + qp + 1;
+    unsigned k = 0;
+    while (k < N_KNOWN && c->known[k].begin != begin)
+        k++;
+    if (k == N_KNOWN) {
+        k = c->next_known++ % N_KNOWN;
+        c->known[k].begin = begin;
+        first_states(c->known[k].state, column, qp);
     }
+    memcpy(c->state, c->known[k].state, sizeof c->state);
 }
 
 // 9.3.1.2: nine bits make codIOffset

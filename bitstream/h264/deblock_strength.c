@@ -187,11 +187,6 @@ static unsigned transposed(unsigned m) {
     return m ^ t ^ t << 6;
 }
 
-// One motion for the whole macroblock?
-static bool moves_as_one(const mb_info *const mb) {
-    return mb->type == H264_P_SKIP || mb->type == H264_P_16X16 || mb->type == H264_B_16X16;
-}
-
 // The same references and vectors in the same lists: the commonest case where nothing differs
 static bool same_motion(const mb_motion *const a, const mb_motion *const b) {
     bool same = true;
@@ -209,8 +204,8 @@ H264_INLINE unsigned direction_mask(const h264_decoder *const dec, const int dir
     const mb_motion *const own = &dec->cur->motion[addr];
     const mb_motion *const other = neighbour < 0 ? own : &dec->cur->motion[neighbour];
     const unsigned wanted = neighbour < 0 ? 0xffff ^ first : 0xffff;
-    if (moves_as_one(&dec->mb[addr]) &&
-        (neighbour < 0 || (moves_as_one(&dec->mb[neighbour]) && same_motion(own, other))))
+    if (dec->mb[addr].moves_as_one &&
+        (neighbour < 0 || (dec->mb[neighbour].moves_as_one && same_motion(own, other))))
         return 0;
     if (uses_list1(own) || uses_list1(other))
         return motion_mask(dir, own, other, field, true) & wanted;

@@ -331,6 +331,7 @@ typedef struct mb_info {
     bool is_SI;           // mb_type SI; its type is H264_I_4X4
     bool residual_lost;   // it was in a partition that did not come
     bool conceal;         // invented: not decoded, or predicted from a missing picture
+    bool moves_as_one;    // inter: all of it was predicted with the same references and vectors
     uint8_t direct;       // bit per 8x8 quarter predicted in direct mode (B_Skip, B_Direct, direct
                           // sub-macroblock)
     int8_t QPY;           // QP_Y in force; 0 for I_PCM (as the deblocking filter takes it, 8.7.2.2)
@@ -426,6 +427,13 @@ typedef struct cabac {
     int shift;
     const uint8_t *next, *end;
     uint8_t state[1024]; // pStateIdx << 1 | valMPS
+    // What slices began with: in small pictures a table costs as much as many macroblocks, and
+    // there are few quantisers in a stream
+    struct {
+        int begin; // of what: 52 * column of the tables + qp + 1; 0: nothing yet
+        uint8_t state[1024];
+    } known[8];
+    unsigned next_known;
 } cabac;
 
 typedef struct implicit_weights {

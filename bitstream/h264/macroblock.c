@@ -55,6 +55,7 @@ H264_INLINE void reset(slice_ctx *const s, const bool is_intra) {
     mb->conceal = false;
     mb->transform_size_8x8_flag = false;
     mb->direct = 0;
+    mb->moves_as_one = false;
     mb->cbp = 0;
     mb->intra_chroma_pred_mode = 0;
     mb->coded_dc = 0;

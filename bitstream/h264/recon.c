@@ -504,10 +504,30 @@ static bool same_references(const mb_motion *const motion) {
     return true;
 }
 
+// Do all blocks? Two vectors at a time
+static bool all_move_alike(const mb_motion *const motion) {
+    uint64_t differences = 0;
+    for (int list = 0; list < 2; list++) {
+        uint64_t first, two;
+        memcpy(&first, motion->mv[list][0], sizeof first);
+        for (int i = 0; i < 16; i += 2) {
+            memcpy(&two, motion->mv[list][i], sizeof two);
+            differences |= two ^ first;
+        }
+        differences |= first >> 32 ^ (first & UINT32_MAX);
+    }
+    return differences == 0;
+}
+
+static void predict_whole(h264_decoder *const dec) {
+    dec->slice.mb.mb->moves_as_one = true;
+    predict_part(dec, 0, 0, 16, 16);
+}
+
 static void predict_quarters(h264_decoder *const dec) {
     const mb_motion *const motion = dec->slice.mb.motion;
-    if (same_references(motion) && moves_alike(motion, 0, 4, 4)) {
-        predict_part(dec, 0, 0, 16, 16);
+    if (same_references(motion) && all_move_alike(motion)) {
+        predict_whole(dec);
         return;
     }
     for (int q = 0; q < 4; q++) {
@@ -527,7 +547,7 @@ static void recon_inter(h264_decoder *const dec) {
     switch (m->mb->type) {
     case H264_P_SKIP:
     case H264_P_16X16:
-    case H264_B_16X16: predict_part(dec, 0, 0, 16, 16); break;
+    case H264_B_16X16: predict_whole(dec); break;
     case H264_P_16X8:
     case H264_B_16X8:
         predict_part(dec, 0, 0, 16, 8);
