@@ -27,11 +27,11 @@ export DAVD_SHARED := $(abspath $(SHARED))
 SANITIZE := -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -Ibitstream/h264 -Ibitstream/priors
 HARNESSES := stream unit packets memory
-FUZZERS := $(HARNESSES:%=build/fuzz/fuzz_%)
+FUZZERS := $(HARNESSES:%=build/fuzz/fuzz_%) $(HARNESSES:%=build/fuzz/fuzz_hevc_%)
 FUZZ_FLAGS = -max_total_time=$(SECONDS) -timeout=60 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
 	-artifact_prefix=build/fuzz/
-FUZZED = -g -O2 -std=c11 -fsanitize=address,undefined -fno-sanitize-recover=undefined $(filter -I%,$(SANITIZE)) -Ibuild/fuzz
-FUZZ_OBJECTS := $(patsubst bitstream/%.c,build/fuzz/%.o,$(filter bitstream/h264/%.c bitstream/coding/%.c,$(CORE)))
+FUZZED = -g -O2 -std=c11 -fsanitize=address,undefined -fno-sanitize-recover=undefined -Ibuild/fuzz
+FUZZ_OBJECTS := $(patsubst bitstream/%.c,build/fuzz/%.o,$(filter bitstream/h264/%.c bitstream/hevc/%.c bitstream/coding/%.c,$(CORE)))
 CHECKED := $(patsubst bitstream/%.c,build/checked/%.o,$(filter %.c,$(CORE)))
 
 .DEFAULT_GOAL := help
@@ -77,22 +77,25 @@ damage: build/decode_main  ## every stream of SHARED/vectors under sanitizers, w
 	build/decode_main -p $(SHARED)/vectors/streams/*.*
 	for seed in $(SEEDS); do build/decode_main -s $$seed $(SHARED)/vectors/streams/*.* || exit 1; done
 
-fuzz: setup $(if $(CLANG),$(FUZZERS))  ## libFuzzer over the C core, SECONDS=60 for each of four harnesses, then FFmpeg beside it
+fuzz: setup $(if $(CLANG),$(FUZZERS))  ## libFuzzer over both cores, SECONDS=60 for each of eight harnesses, then FFmpeg beside it
 	@test -n "$(CLANG)" || { echo "make fuzz needs clang with libFuzzer: apt-get install clang-14 libclang-rt-14-dev"; exit 1; }
-	for h in $(HARNESSES); do build/fuzz/fuzz_$$h $(FUZZ_FLAGS) build/fuzz/corpus/$$h || exit 1; done
+	for h in $(HARNESSES) $(HARNESSES:%=hevc_%); do \
+		build/fuzz/fuzz_$$h $(FUZZ_FLAGS) build/fuzz/corpus/$$h || exit 1; done
 	$(BIN)/python tests/fuzz/differential.py --seconds $(SECONDS) build/fuzz/corpus/stream
 
 build/fuzz/sets.h: tests/fuzz/seeds.py tests/bitwriter.py
 	@mkdir -p $(@D)
-	$(BIN)/python tests/fuzz/seeds.py build/fuzz $(wildcard $(SHARED)/vectors)
+	$(BIN)/python tests/fuzz/seeds.py build/fuzz $(SHARED)/vectors $(SHARED)/vectors-hevc
 
 build/fuzz/%.o: bitstream/%.c $(filter %.h,$(CORE))
 	@mkdir -p $(@D)
-	@$(CLANG) $(FUZZED) -fsanitize=fuzzer-no-link -c $< -o $@
+	@$(CLANG) $(FUZZED) -Ibitstream/h264 -fsanitize=fuzzer-no-link -c $< -o $@
 
-build/fuzz/fuzz_%: $(wildcard tests/fuzz/*.c) build/fuzz/sets.h $(FUZZ_OBJECTS)
-	@$(CLANG) $(FUZZED) -fsanitize=fuzzer -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
-		-DHARNESS=HARNESS_$(shell echo $* | tr a-z A-Z) $(filter-out %.h $(if $(filter packets,$*),%/mutate.c),$^) -o $@
+build/fuzz/fuzz_%: $(wildcard tests/fuzz/*.[ch]) build/fuzz/sets.h $(FUZZ_OBJECTS)
+	@$(CLANG) $(FUZZED) $(if $(filter hevc_%,$*),-Ibitstream/hevc -DFUZZ_HEVC,-Ibitstream/h264) \
+		-fsanitize=fuzzer -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
+		-DHARNESS=HARNESS_$(shell echo $(*:hevc_%=%) | tr a-z A-Z) \
+		$(filter-out %.h $(if $(filter %packets,$*),%/mutate.c),$^) -o $@
 
 build/core_test: $(wildcard tests/core*) $(CHECKED)
 	$(CC) $(SANITIZE) $(filter %.c %.o,$^) -o $@

@@ -69,7 +69,13 @@ def sps(
     return nal(SPS, w.trailing())
 
 
-def pps(*, tiles: tuple[int, int] | None = None, qp_delta_depth: int = 0, merge: int = 0) -> bytes:
+def pps(
+    *,
+    tiles: tuple[int, int] | None = None,
+    qp_delta_depth: int = 0,
+    merge: int = 0,
+    cross_component: bool = False,
+) -> bytes:
     """A picture parameter set, its values open."""
     w = BitWriter().ue(0, 0).u(1, 0).u(1, 0).u(3, 0).u(1, 0).u(1, 0).ue(0, 0).se(0).u(1, 0).u(1, 0)
     w.u(1, int(qp_delta_depth > 0))
@@ -78,7 +84,9 @@ def pps(*, tiles: tuple[int, int] | None = None, qp_delta_depth: int = 0, merge:
     w.se(0, 0).u(1, 0).u(1, 0).u(1, 0).u(1, 0).u(1, int(tiles is not None)).u(1, 0)
     if tiles is not None:
         w.ue(tiles[0] - 1, tiles[1] - 1).u(1, 1).u(1, 1)
-    w.u(1, 0).u(1, 0).u(1, 0).u(1, 0).ue(merge).u(1, 0).u(1, 0)
+    w.u(1, 0).u(1, 0).u(1, 0).u(1, 0).ue(merge).u(1, 0).u(1, int(cross_component))
+    if cross_component:
+        w.u(1, 1).u(7, 0).u(1, 1).u(1, 0).ue(0, 0)  # pps_range_extension()
     return nal(PPS, w.trailing())
 
 
@@ -125,10 +133,12 @@ def test_a_sequence_parameter_set_that_does_not_fit_the_slices(changes: dict[str
 
 
 @pytest.mark.parametrize(
-    "changes", [{"tiles": (20, 22)}, {"qp_delta_depth": 3}, {"merge": 4}], ids=str
+    "changes",
+    [{"tiles": (20, 22)}, {"qp_delta_depth": 3}, {"merge": 4}, {"cross_component": True}],
+    ids=str,
 )
 def test_a_picture_parameter_set_that_does_not_fit_its_sequence(changes: dict[str, object]) -> None:
-    """More tiles than units, groups smaller than units, merging over more than a unit."""
+    """More tiles than units, small groups, merging over more than a unit, 4:2:0 as if 4:4:4."""
     frames, odd = decode(sps(size=(64, 64)) + pps(**changes) + b"".join(slices(frames=3)))  # type: ignore[arg-type]
     assert odd or all(frame.decoded[0].shape == (64, 64) for frame in frames)
 

@@ -63,6 +63,7 @@ void hevc_conceal_picture(hevc_decoder *const dec) {
     const sps *const s = &dec->active_sps;
     const picture *const from = latest(dec);
     const int size = 1 << s->CtbLog2SizeY;
+    int invented = 0;
     for (int i = 0; i < s->PicWidthInCtbs * s->PicHeightInCtbs; i++) {
         const int x = i % s->PicWidthInCtbs * size, y = i / s->PicWidthInCtbs * size;
         const int w = imin(size, s->width - x), h = imin(size, s->height - y);
@@ -75,7 +76,9 @@ void hevc_conceal_picture(hevc_decoder *const dec) {
         hevc_tap_unit(dec, i);
         conceal_ctu(dec, from, x, y, w, h);
         memset(&dec->sao[i], 0, sizeof dec->sao[i]);
-        dec->cur->concealed_ctus++;
+        invented++;
         dec->warnings[HEVC_WARN_CONCEALED_CTU]++;
     }
+    // 1 already where a reference is missing
+    dec->cur->concealed_ctus = imax(dec->cur->concealed_ctus, invented);
 }

@@ -47,7 +47,8 @@ static int activate(hevc_decoder *const dec, const sps *const s, const pps *cons
         !changed && dec->lay.memory != NULL && memcmp(&dec->active_pps, p, sizeof *p) == 0;
     dec->active_pps = *p;
     if (p->diff_cu_qp_delta_depth > s->CtbLog2SizeY - s->MinCbLog2SizeY ||
-        p->Log2ParMrgLevel > s->CtbLog2SizeY)
+        p->Log2ParMrgLevel > s->CtbLog2SizeY ||
+        (p->cross_component_prediction_enabled_flag && s->ChromaArrayType != 3)) // 7.4.3.3.2
         return hevc_error(dec, HEVC_CORRUPT, "picture parameter set does not fit the sequence");
     if (same)
         return HEVC_OK;

@@ -1,10 +1,10 @@
-/* libFuzzer harnesses of the decoder: whatever the bytes, it answers with frames or an error code,
- * reads nothing behind its input, and takes no more memory and time than the input justifies.
+/* libFuzzer harnesses of both decoders: whatever the bytes, it answers with frames or an error
+ * code, reads nothing behind its input, and takes no more memory and time than the input justifies.
  *
  * HARNESS chooses what the bytes are:
  *   HARNESS_STREAM   an Annex B stream, sent whole or by NAL unit
  *   HARNESS_UNIT     a byte that chooses parameter sets, and NAL units that follow them
- *   HARNESS_PACKETS  pieces with a length of 16 bits each: an avcC record, and packets
+ *   HARNESS_PACKETS  pieces with a length of 16 bits each: an avcC or hvcC record, and packets
  *   HARNESS_MEMORY   as STREAM, and one allocation fails, or all from one on
  * A run is made by `make fuzz`; a finding is repeated by giving its file to the program. */
 #define _GNU_SOURCE
@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "h264.h"
-#include "sets.h" // made by seeds.py: FUZZ_SETS parameter sets, fuzz_sets[]
+#include "codec.h"
+#include "sets.h" // made by seeds.py: FUZZ_SETS parameter sets of each codec, fuzz_sets[]
 
 enum {
     MAX_PIXELS = 1 << 15,
@@ -117,49 +117,22 @@ static uint32_t hash(const uint8_t *const data, const size_t size) { // FNV-1a
 
 // ----------------------------------------------------------------------------------------- frames
 
-// All of it may be read
-static void touch(const void *const data, const size_t size) {
+void touch(const void *const data, const size_t size) {
     if (data && __asan_region_is_poisoned((void *)(uintptr_t)data, size))
         abort();
 }
 
-static void require(const bool ok, const char *const what) {
+void require(const bool ok, const char *const what) {
     if (!ok) {
         fprintf(stderr, "not so: %s\n", what);
         abort();
     }
 }
 
-// Everything of a frame can be read and is within what h264.h says
-static void check_frame(const h264_frame *const f) {
-    const bool wide = f->info.bit_depth_luma > 8 || f->info.bit_depth_chroma > 8;
-    const size_t size = wide ? 2 : 1;
-    const size_t mbs = (size_t)f->width[0] * (size_t)f->height[0] / 256;
-    require(f->width[0] == f->info.coded_width && f->height[0] == f->info.coded_height, "size");
-    require((size_t)f->concealed_mbs <= mbs, "concealed_mbs");
-    for (int p = 0; p < 3; p++) {
-        const size_t n = (size_t)f->width[p] * (size_t)f->height[p];
-        for (int y = 0; y < f->height[p]; y++)
-            touch((const uint8_t *)f->decoded[p] + y * f->decoded_stride[p],
-                  (size_t)f->width[p] * size);
-        touch(f->prediction[p], n * size);
-        touch(f->residual[p], n * size * 2);
-        touch(f->level[p], n * size * 2);
-        touch(f->qp[p], mbs);
-    }
-    for (size_t i = 0; i < mbs; i++)
-        require(f->mb_type[i] < H264_N_MB_TYPES && f->field[i] <= 1, "mb_type, field");
-    for (size_t i = 0; i < 16 * mbs; i++)
-        require((f->tu[i] & 7) <= H264_TU_PCM && f->tu[i] < 16, "tu");
-    touch(f->intra_luma, 16 * mbs);
-    touch(f->mv, 2 * 16 * 2 * sizeof *f->mv * mbs);
-    touch(f->ref, 2 * 4 * sizeof *f->ref * mbs);
-}
-
-static int take_frames(h264_decoder *const dec) {
-    h264_frame f;
+static int take_frames(CODEC(decoder) *const dec) {
+    CODEC(frame) f;
     int rc;
-    while ((rc = h264_receive(dec, &f)) == H264_OK)
+    while ((rc = CODEC(receive)(dec, &f)) == CODE(OK))
         check_frame(&f);
     return rc;
 }
@@ -169,31 +142,29 @@ static int take_frames(h264_decoder *const dec) {
 // How the bytes are sent, by their hash, so that a file alone repeats its run
 typedef struct manner {
     bool by_unit, lazy; // lazy: frames are taken only when the decoder insists
-    h264_settings settings;
+    CODEC(settings) settings;
 } manner;
 
 static manner manner_of(const uint32_t h) {
-    static const unsigned all =
-        H264_TAP_PREDICTION | H264_TAP_RESIDUAL | H264_TAP_LEVEL | H264_TAP_MOTION | H264_TAP_MODES;
-    const unsigned taps = h >> 4 & 3 ? all : h >> 6 & all;
+    const unsigned taps = h >> 4 & 3 ? ALL_TAPS : h >> 6 & ALL_TAPS;
     return (manner){
         .by_unit = h & 1, .lazy = h & 2, .settings = {.taps = taps, .max_pixels = MAX_PIXELS}};
 }
 
 // False: the decoder will take no more
-static bool send(h264_decoder *const dec, const uint8_t *const data, const size_t size,
+static bool send(CODEC(decoder) *const dec, const uint8_t *const data, const size_t size,
                  const bool lazy) {
     const guarded g = guard(data, size);
-    int rc = h264_send(dec, g.data, size, (int64_t)size);
-    if (rc == H264_AGAIN) {
+    int rc = CODEC(send)(dec, g.data, size, (int64_t)size);
+    if (rc == CODE(AGAIN)) {
         take_frames(dec);
-        rc = h264_send(dec, g.data, size, (int64_t)size);
-        require(rc != H264_AGAIN, "a packet is taken when no frame waits");
+        rc = CODEC(send)(dec, g.data, size, (int64_t)size);
+        require(rc != CODE(AGAIN), "a packet is taken when no frame waits");
     }
     munmap(g.pages, g.bytes);
-    require(rc <= 0 && rc >= H264_UNSUPPORTED && rc != H264_BADARG, "code of h264_send()");
-    const int taken = lazy ? H264_AGAIN : take_frames(dec);
-    return (rc == H264_OK || rc == H264_CORRUPT) && taken == H264_AGAIN;
+    require(rc <= 0 && rc >= CODE(UNSUPPORTED) && rc != CODE(BADARG), "code of send()");
+    const int taken = lazy ? CODE(AGAIN) : take_frames(dec);
+    return (rc == CODE(OK) || rc == CODE(CORRUPT)) && taken == CODE(AGAIN);
 }
 
 static size_t next_unit(const uint8_t *const data, const size_t size, const size_t pos) {
@@ -203,7 +174,7 @@ static size_t next_unit(const uint8_t *const data, const size_t size, const size
     return size;
 }
 
-static void send_stream(h264_decoder *const dec, const uint8_t *const data, const size_t size,
+static void send_stream(CODEC(decoder) *const dec, const uint8_t *const data, const size_t size,
                         const manner *const m) {
     for (size_t pos = 0, end; pos < size; pos = end) {
         end = m->by_unit ? next_unit(data, size, pos) : size;
@@ -212,7 +183,7 @@ static void send_stream(h264_decoder *const dec, const uint8_t *const data, cons
     }
 }
 
-static void send_units(h264_decoder *const dec, const uint8_t *const data, const size_t size,
+static void send_units(CODEC(decoder) *const dec, const uint8_t *const data, const size_t size,
                        const manner *const m) {
     if (!size)
         return;
@@ -221,7 +192,7 @@ static void send_units(h264_decoder *const dec, const uint8_t *const data, const
         send_stream(dec, data + 1, size - 1, m);
 }
 
-static void send_packets(h264_decoder *const dec, const uint8_t *const data, const size_t size,
+static void send_packets(CODEC(decoder) *const dec, const uint8_t *const data, const size_t size,
                          const manner *const m) {
     bool first = true;
     for (size_t pos = 0, n; pos + 2 <= size; pos += n, first = false) {
@@ -233,7 +204,7 @@ static void send_packets(h264_decoder *const dec, const uint8_t *const data, con
         if (!first)
             continue;
         const guarded g = guard(data + pos, n);
-        h264_set_extradata(dec, g.data, n);
+        CODEC(set_extradata)(dec, g.data, n);
         munmap(g.pages, g.bytes);
     }
 }
@@ -249,8 +220,8 @@ enum {
 };
 
 static void run(const uint8_t *const data, const size_t size, const manner *const m) {
-    h264_decoder *dec;
-    if (h264_open(&dec, &m->settings) < 0)
+    CODEC(decoder) * dec;
+    if (CODEC(open)(&dec, &m->settings) < 0)
         return;
     if (HARNESS == HARNESS_UNIT)
         send_units(dec, data, size, m);
@@ -258,10 +229,10 @@ static void run(const uint8_t *const data, const size_t size, const manner *cons
         send_packets(dec, data, size, m);
     else
         send_stream(dec, data, size, m);
-    h264_flush(dec);
+    CODEC(flush)(dec);
     take_frames(dec);
-    touch(h264_error_text(dec), strlen(h264_error_text(dec)));
-    h264_close(dec);
+    touch(CODEC(error_text)(dec), strlen(CODEC(error_text)(dec)));
+    CODEC(close)(dec);
 }
 
 static double cpu_seconds(void) {

@@ -1,31 +1,25 @@
-"""What the fuzzers of the decoder start from.
+"""What the fuzzers of both decoders start from.
 
-    python tests/fuzz/seeds.py build/fuzz [VECTORS]
+    python tests/fuzz/seeds.py build/fuzz [VECTORS [VECTORS_HEVC]]
 
 Writes `sets.h`, the parameter sets of fuzz_unit, and a corpus for each harness: streams that the
-tests write, and the first NAL units of those in a folder of test vectors.
+tests write (H.264) or have encoded (HEVC), and the first NAL units of those in folders of test
+vectors.
 """
 
 import struct
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bitwriter import Picture, Sets, avcc, stream
+from test_hevc import KINDS, PIXELS, encode
 
 LARGEST = 5_000  # bytes of a seed
-BARE = (
-    ".264",
-    ".h264",
-    ".avc",
-    ".jsv",
-    ".jvt",
-    ".26l",
-    ".bit",
-    ".bits",
-)  # streams with no container
-PARAMETER_SETS = (7, 8)  # nal_unit_type
+BARE = ".264 .h264 .avc .jsv .jvt .26l .bit .bits .hevc .h265 .265".split()  # no containers
 
 WRITTEN = {
     "plain": Sets(num_ref_frames=3, gaps=1, reorder=1, buffering=3),
@@ -57,9 +51,57 @@ def all_units(data: bytes) -> list[bytes]:
     return [part.rstrip(b"\0") for part in parts if part.rstrip(b"\0")]
 
 
-def packets(data: bytes) -> bytes:
+def hvcc(data: bytes) -> tuple[bytes, list[bytes]]:
+    """An hvcC record with lengths of four bytes, and the NAL units behind it as packets."""
+    own = [unit for unit in all_units(data) if is_hevc_set(unit)]
+    arrays = b"".join(
+        bytes([unit[0] >> 1 & 63]) + struct.pack(">HH", 1, len(unit)) + unit for unit in own[:255]
+    )
+    record = bytes([1, 1, *[0] * 19, 0xFF, len(own[:255])]) + arrays
+    rest = [unit for unit in all_units(data) if not is_hevc_set(unit)]
+    return record, [struct.pack(">I", len(unit)) + unit for unit in rest]
+
+
+def is_set(unit: bytes) -> bool:
+    """Is it a parameter set of H.264?"""
+    return unit[0] & 31 in (7, 8)
+
+
+def is_hevc_set(unit: bytes) -> bool:
+    """Is it a parameter set of HEVC?"""
+    return unit[0] >> 1 & 63 in (32, 33, 34)
+
+
+def boxed(data: bytes) -> tuple[bytes, list[bytes]]:
+    """An avcC record and packets, of a stream with start codes of either length."""
+    return avcc(b"".join(b"\0\0\0\1" + unit for unit in all_units(data)))
+
+
+def encoded() -> dict[str, bytes]:
+    """Small HEVC streams of every kind that the tests encode."""
+    kinds = {name: encode(params=params, frames=3) for name, params in KINDS.items()}
+    return kinds | {name: encode(pixels=name, frames=3) for name in PIXELS}
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How to make the seeds of a decoder; `prefix` of its harnesses' names."""
+
+    prefix: str
+    streams: Callable[[], dict[str, bytes]]
+    is_set: Callable[[bytes], bool]
+    boxed: Callable[[bytes], tuple[bytes, list[bytes]]]
+
+
+CODECS = (
+    Codec("", lambda: {name: written(s) for name, s in WRITTEN.items()}, is_set, boxed),
+    Codec("hevc_", encoded, is_hevc_set, hvcc),
+)
+
+
+def packets(codec: Codec, data: bytes) -> bytes:
     """The stream as fuzz_packets reads it."""
-    record, pieces = avcc(b"".join(b"\0\0\0\1" + unit for unit in all_units(data)))
+    record, pieces = codec.boxed(data)
     return b"".join(struct.pack(">H", len(p)) + p for p in [record, *pieces] if len(p) < 1 << 16)
 
 
@@ -80,38 +122,50 @@ def vectors(folder: Path) -> dict[str, bytes]:
 
 def sets_header(sets: list[bytes]) -> str:
     """The parameter sets as C."""
-    lines = ["typedef struct fuzz_set {", "    const unsigned char *data;", "    unsigned size;",
-             "} fuzz_set;", f"enum {{ FUZZ_SETS = {len(sets)} }};"]  # fmt: skip
+    lines = [f"enum {{ FUZZ_SETS = {len(sets)} }};"]
     for i, data in enumerate(sets):
         lines.append(
             f"static const unsigned char fuzz_set_{i}[] = {{{', '.join(map(str, data))}}};"
         )
     entries = ", ".join(f"{{fuzz_set_{i}, sizeof fuzz_set_{i}}}" for i in range(len(sets)))
-    return "\n".join([*lines, f"static const fuzz_set fuzz_sets[FUZZ_SETS] = {{{entries}}};", ""])
+    return "\n".join([*lines, f"static const fuzz_set fuzz_sets[FUZZ_SETS] = {{{entries}}};"])
 
 
-def main() -> None:
-    """Write the header and the corpora."""
-    out = Path(sys.argv[1])
-    streams = {name: written(s) for name, s in WRITTEN.items()}
-    if len(sys.argv) > 2:
-        streams |= vectors(Path(sys.argv[2]))
-    folders = {name: out / "corpus" / name for name in ("stream", "unit", "packets", "memory")}
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True)
+def write(codec: Codec, out: Path, folder: Path | None) -> str:
+    """The corpora of one decoder; returns its part of the header."""
+    streams = codec.streams()
+    if folder is not None:
+        streams |= vectors(folder)
+    kinds = ("stream", "unit", "packets", "memory")
+    folders = {name: out / "corpus" / f"{codec.prefix}{name}" for name in kinds}
+    for made in folders.values():
+        made.mkdir(parents=True, exist_ok=True)
     sets: list[bytes] = []
     for name, data in streams.items():
-        own = [nal_ for nal_ in all_units(data) if nal_[0] & 31 in PARAMETER_SETS]
-        rest = [nal_ for nal_ in all_units(data) if nal_[0] & 31 not in PARAMETER_SETS]
+        own = [unit for unit in all_units(data) if codec.is_set(unit)]
+        rest = [unit for unit in all_units(data) if not codec.is_set(unit)]
         headers = b"".join(b"\0\0\0\1" + unit for unit in own[:8])
         if len(sets) < 128 and headers not in sets:
             sets.append(headers)
         if headers in sets:
             following = b"".join(b"\0\0\1" + unit for unit in rest[:4])
             (folders["unit"] / name).write_bytes(bytes([sets.index(headers)]) + following)
-        for kind, seed in (("stream", data), ("memory", data), ("packets", packets(data))):
+        for kind, seed in (("stream", data), ("memory", data), ("packets", packets(codec, data))):
             (folders[kind] / name).write_bytes(seed)
-    (out / "sets.h").write_text(sets_header(sets))
+    return sets_header(sets)
+
+
+def main() -> None:
+    """Write the header and the corpora."""
+    out = Path(sys.argv[1])
+    h264, hevc = (
+        write(codec, out, Path(sys.argv[2 + i]) if len(sys.argv) > 2 + i else None)
+        for i, codec in enumerate(CODECS)
+    )
+    struct_ = (
+        "typedef struct fuzz_set {\n    const unsigned char *data;\n    unsigned size;\n} fuzz_set;"
+    )
+    (out / "sets.h").write_text(f"{struct_}\n#ifdef FUZZ_HEVC\n{hevc}\n#else\n{h264}\n#endif\n")
 
 
 if __name__ == "__main__":
