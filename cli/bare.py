@@ -237,6 +237,10 @@ class _Maps:
     def __init__(self, arrays: dict) -> None:
         self.arrays = arrays
 
+    def __contains__(self, path: str) -> bool:
+        """Whether there is such an array."""
+        return path in self.arrays
+
     def read(self, path: str, frames: Sequence[int]) -> Any:
         """Some frames of an array."""
         return self.arrays[path][list(frames)]

@@ -417,3 +417,58 @@ def test_it_fits_a_telephone(tab: Page, priors: Path) -> None:
         assert tab.run("document.documentElement.scrollWidth") == 390
         assert int(str(tab.run("$('stage').clientHeight"))) > 250
         assert tab.errors == []
+
+
+@pytest.fixture(scope="module")
+def hevc(folder: Path) -> Path:
+    params = "log-level=none:pools=none:bframes=2:amp=1:rect=1"
+    path = encode(folder / "hevc.mp4", codec="libx265", frames=6, sound=False,
+                  options={"x265-params": params})  # fmt: skip
+    extract(path, path.with_suffix(".h5"), motion=True, modes=True)
+    return path.with_suffix(".h5")
+
+
+@needs_browser
+def test_hevc_has_its_own_blocks(tab: Page, folder: Path, hevc: Path) -> None:
+    """Every colour and line of HEVC is drawn, and the panel says what the file says."""
+    with serving(hevc) as server, PriorsFile(hevc) as file:
+        shown(tab, server.address, "frame=0&lock=100,60")
+        names = tab.run("Object.keys(FILLS)")
+        assert "sao" in names and "field" not in names
+        before = tab.run("app.canvas.toDataURL()")
+        for fill in tab.run("Object.keys(FILLS).filter((n) => n !== 'none')"):
+            tab.run(f"app.set({{fill: '{fill}', lines: Object.keys(LINES).join()}})")
+            tab.wait(f"app.state.fill === '{fill}'")
+            assert tab.run("app.canvas.toDataURL()") != before, fill
+            assert tab.errors == [], fill
+        rows = tab.run("app.blocks.syntax(100, 60).map(([n, v]) => [n, v.textContent ?? `${v}`])")
+        facts, record = dict(rows), file[0]
+        at = 60 // 4, 100 // 4
+        side = 1 << int(record.cu_size[at])
+        assert facts["Coding unit"] == f"{side}x{side}" and facts["Mode"] == "INTRA"
+        assert facts["QpY"] == str(record.qp_y[at])
+        assert facts["IntraPredModeY"] == str(record.intra_luma[at])
+        cost = record.cu_bits[60 // 8, 100 // 8] / 256
+        assert float(facts["Bits"]) == pytest.approx(cost, abs=0.051)
+        kinds = tab.run("[...app.blocks.units('cu/size', [0, 0, 999, 999])].length")
+        assert kinds == np.sum(4.0 ** (2 - record.cu_size.astype(float)))
+    out = folder / "hevc.html"
+    command.main([str(hevc), "--html", str(out), "-f"])
+    shown(tab, out.as_uri(), "frame=3&fill=type&lines=mv0,mv1,units&tab=frame")
+    tab.wait("Object.keys(app.course).length > 0")
+    assert tab.errors == []
+
+
+def test_hevc_over_time(hevc: Path) -> None:
+    course = Course(hevc, 6)
+    try:
+        ended = False
+        while not ended:
+            values, ended = course.since(0)
+    finally:
+        course.close()
+    with PriorsFile(hevc) as file:
+        for k, record in enumerate(file):
+            assert values["qp"][k] == pytest.approx(record.qp_y.mean(), abs=1e-3)
+            assert values["skip"][k] == pytest.approx((record.cu_mode == 0).mean(), abs=1e-6)
+            assert values["intra"][k] == pytest.approx((record.cu_mode >= 2).mean(), abs=1e-6)

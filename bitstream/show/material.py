@@ -33,7 +33,7 @@ Arrays = dict[str, np.ndarray]
 
 MOST_SAMPLES = 139264 * 256  # luma samples of a picture: MaxFS of level 6.2, Table A-1
 MOST_FRAMES = 10_000_000
-SLOW = ("concealed", "bits")  # columns that a video has only once it was decoded
+SLOW = ("concealed", "bits", "hash")  # columns that a video has only once it was decoded
 _KEPT = 96 << 20  # bytes of pictures of a plain video that are kept
 _CHUNK = 64 << 20  # bytes of the largest chunk that is read
 _BEHIND = 128 << 20  # bytes of frames that are decoded together on the way back
