@@ -20,14 +20,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video and a folder of videos, as the recipes name them."""
     folder = tmp_path_factory.mktemp("recipes")
     encode(folder / "talk.mp4", frames=26)
+    params = "log-level=none:pools=none:bframes=0:qp=37:ref=4:keyint=-1:scenecut=0"
+    encode(folder / "ldp37.hevc", codec="libx265", frames=9, sound=False,
+           options={"x265-params": params})  # fmt: skip
     (folder / "clips").mkdir()
     for name, crf in (("a", "30"), ("b", "38")):
         encode(folder / "clips" / f"{name}.mp4", frames=15, sound=False, options={"crf": crf})
     return folder
 
 
-def test_there_are_five_recipes() -> None:
-    assert len(RECIPES) == 6  # and what begins the page
+def test_there_are_six_recipes() -> None:
+    assert len(RECIPES) == 7  # and what begins the page
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -43,6 +46,8 @@ def test_recipe(folder: Path, name: str) -> None:
         "The 196": r"\(196, 16, 16\) \d+% of the bits in 8% of the patches",
         "Residual": r"^\[ *[\d.]+",
         "QP of a folder": r"\[\(\d+, \d+\), ",
+        "MFQE's protocol": r"torch.Size\(\[1, 138, 174\]\) torch.Size\(\[5, 36, 44\]\) "
+        r"torch.Size\(\[36, 44, 2\]\) 7 \[\d .* P$",
         "Reading": r"26 25 \['frames/pts'",
     }
     for begin, pattern in says.items():
