@@ -254,6 +254,7 @@ def load_checkpoint(
         if not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"{path} is damaged: weight {key} is not finite")
     network.load_state_dict({key: value.to(wanted[key].dtype) for key, value in weights.items()})
+    network.codec = info.config.data.codec
     table = CellTable.from_tensors(tensors)
     cell = info.config.network.cell
     if cell != "none":

@@ -12,9 +12,12 @@ import torch
 from clips import encode
 from davd.bitstream import extract
 from davd.bitstream import open as open_priors
+from davd.data.reader import ClipReader
+from davd.data.sample import Planes, Sample, collate
 from davd.restore.checkpoint import load_checkpoint
 from davd.restore.job.job import run
 from davd.restore.job.request import Request
+from davd.restore.networks.restorer import KINDER
 from davd.restore.projection import PriorsTensors, consistency, make_cells
 from restoring import FULL, checkpoint
 
@@ -145,3 +148,30 @@ def test_weights_trained_on_hevc_are_not_noted(folder: Path) -> None:
     told, _ = restored(video(folder), weights, "own")
     assert not any("trained on" in note for note in told["notes"])
     json.dumps(told)
+
+
+def test_weights_that_know_h264_are_told_a_kinder_qp(folder: Path) -> None:
+    """The features see it, and what holds back by QP; the projection does not."""
+    network = load_checkpoint(checkpoint(folder / "kind", damp=0.02, mirror=True))
+    assert network.codec == "h264"
+    with open_priors(video(folder)) as priors:
+        sample = collate([ClipReader(priors, level=True, motion=True).read(0, 3)])
+    known = network.as_known(sample)
+    assert sample.qp_y is not None and known.qp_y is not None
+    assert torch.equal(known.qp_y.int(), (sample.qp_y.int() - KINDER).clamp(min=0))
+    assert sample.history is not None and known.history is not None
+    assert torch.equal(known.history[:, :, 1], sample.history[:, :, 1])
+    assert known.level is sample.level and known.qp_cb is sample.qp_cb
+    network.codec = "hevc"
+    assert network.as_known(sample) is sample
+    seen = []
+
+    def projector(planes: Planes, frame: Sample) -> Planes:
+        seen.append(frame.qp_y)
+        return planes
+
+    network.codec, network.projector = "h264", projector
+    stream = network.stream()
+    for k in range(3):
+        stream.push(sample.cut(k, k + 1))
+    assert torch.equal(seen[0], sample.qp_y[:, :1])
