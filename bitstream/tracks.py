@@ -156,16 +156,18 @@ class Tracks:
 def _presented(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
     """Packets with data, but for those that an edit list hides.
 
-    The hidden one before what is heard stays: decoders begin with it.
+    The hidden one before all that is heard stays: decoders begin with it.
     """
-    hidden: dict[int, av.Packet] = {}
+    first: dict[int, av.Packet | None] = {}
     for packet in packets:
         if packet.size == 0:
             continue
+        index = packet.stream_index
         if packet.is_discard:
-            hidden[packet.stream_index] = packet
+            if first.get(index, packet) is not None:
+                first[index] = packet
             continue
-        before = hidden.pop(packet.stream_index, None)
+        before, first[index] = first.get(index), None
         if before is not None:
             yield before
         yield packet

@@ -84,7 +84,10 @@ class Verifier:
             assert isinstance(stream, av.VideoStream)
             # Not by frames: FFmpeg would export the QP of pictures still decoded by another thread
             stream.thread_type = "SLICE"
-            stream.codec_context.options = {"export_side_data": "venc_params"}
+            stream.codec_context.options = {
+                "export_side_data": "venc_params",
+                "flags": "+unaligned",
+            }
             for packet in read_packets(container, stream):
                 try:
                     frames = packet.decode()

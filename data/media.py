@@ -147,6 +147,8 @@ def probe(path: Path) -> Probe:
 
 
 def _probe(container: "InputContainer") -> Probe:
+    from ..bitstream.demux import codec_name
+
     video = container.streams.video[0]
     sound = container.streams.audio[0] if container.streams.audio else None
     times = sorted(
@@ -171,9 +173,9 @@ def _probe(container: "InputContainer") -> Probe:
         width, height = height, width
     name = ""
     if sound is not None:
-        name = f"{sound.codec_context.name} {sound.rate} Hz {sound.channels} ch"
+        name = f"{codec_name(sound)} {sound.rate} Hz {sound.channels} ch"
     return Probe(
-        codec=video.codec_context.name,
+        codec=codec_name(video),
         width=width,
         height=height,
         pix_fmt=first.format.name,

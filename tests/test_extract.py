@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from bitwriter import Picture, Sets, stream
 from clips import FRAMES, HEIGHT, RATE, WIDTH, encode, ffmpeg_frames, same_content
 from davd.bitstream import (
     CorruptStreamError,
@@ -242,6 +243,15 @@ def test_outputs_without_file(clip: Path, tmp_path: Path, capsys: pytest.Capture
         for frame in container.decode(video=0):
             want.update(frame.to_ndarray())
     assert md5 == want.hexdigest()
+
+
+def test_cropping_from_the_left_is_verified(tmp_path: Path) -> None:
+    """FFmpeg by default leaves out what would move its rows off their alignment."""
+    sets = Sets(crop=(3, 1, 2, 1))
+    pictures = [Picture(idr=True, value=90), Picture(frame_num=1, poc=2, value=None)]
+    (tmp_path / "a.264").write_bytes(stream(sets, pictures))
+    summary = extract(tmp_path / "a.264", verify=True)
+    assert (summary.width, summary.height, summary.frames) == (24, 26, 2)
 
 
 def test_verification_sees_one_sample(clip: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import av
 import numpy as np
@@ -26,6 +26,7 @@ from davd.bitstream.tracks import (
     ENCODED,
     Plan,
     Tracks,
+    _presented,
     copy_tracks,
     open_output,
     plan,
@@ -290,6 +291,15 @@ def test_what_an_edit_list_hides_is_not_heard(tmp_path: Path) -> None:
     assert heard(path) == pytest.approx(0.5, abs=0.03)
     copy_tracks(Tracks(path), tmp_path / "a.mka")
     assert heard(tmp_path / "a.mka") == pytest.approx(0.5, abs=0.06)
+
+
+def test_of_hidden_packets_the_one_before_what_is_heard_stays() -> None:
+    hidden = [True, True, False, True, False, True]
+    found = _presented(
+        SimpleNamespace(number=k, size=1, stream_index=1, is_discard=how)  # type: ignore[misc]
+        for k, how in enumerate(hidden)
+    )
+    assert [packet.number for packet in found] == [1, 2, 4]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("language", ["deu", "nld", "swe", "eng", "fra"])
