@@ -159,6 +159,8 @@ class Run:
                 yield frame
         finally:
             for name, count in decoder.warnings.items():
+                if name == "discarded_pictures" and not entry.closed:
+                    continue  # they are shown before the entry, and are not wanted
                 self.warnings[name] = self.warnings.get(name, 0) + count
 
     def _is_shown(self, order: int) -> bool:

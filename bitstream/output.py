@@ -36,7 +36,9 @@ def _format(info: StreamInfo) -> list[object]:
 def _format_text(info: StreamInfo) -> str:
     """The same as in messages."""
     depth = max(info.bit_depth_luma, info.bit_depth_chroma)
-    return f"{info.width}x{info.height} {CHROMA_FORMATS[info.chroma_format_idc]} {depth} bit"
+    text = f"{info.width}x{info.height} {CHROMA_FORMATS[info.chroma_format_idc]} {depth} bit"
+    fields = ", fields" if info.field_seq else ""
+    return text + ("" if info.ctu_size == 16 else f", CTU {info.ctu_size}") + fields
 
 
 class FormatChange(VideoError):

@@ -115,6 +115,8 @@ def test_what_a_file_holds_belongs_together(priors: Path) -> None:
 def test_ranges_are_the_same_frames(bare: Path, priors: Path, first: int, stop: int) -> None:
     """From CRA pictures on, with those before them, and PicOrderCnt as from the beginning."""
     with PriorsFile(priors) as file:
+        summary = extract(bare, None, frames=(first, stop), strict=True)
+        assert not summary.warnings and summary.frames == stop - first
         found = [r for r, _ in iterate(bare, frames=(first, stop), motion=True, modes=True)]
         assert len(found) == stop - first
         for record in found:
