@@ -13,6 +13,7 @@ from .demux import Source, open_container, read_packets
 from .stamps import TICK, increasing, usual_step
 
 SAMPLE_RATE = 16000  # Hz
+_SILENCE = 30 * SAMPLE_RATE  # samples of a block of silence, at most
 _JITTER = 0.02  # seconds that time stamps may be off before samples are put in or left out
 
 
@@ -46,9 +47,10 @@ class Sound:
                 first = time
                 self.start_time = time if self.start is None else max(time, self._on_grid(time))
             skip = round((self.start_time - time) * SAMPLE_RATE) + self.samples
-            if skip < 0:
-                gap = np.zeros(-skip, np.int16)
-                yield from self._limited(gap)
+            while skip < 0:
+                gap = min(-skip, _SILENCE)
+                yield from self._limited(np.zeros(gap, np.int16))
+                skip += gap
             yield from self._limited(block[max(0, skip) :])
             if self.end is not None and time > self.end:
                 return

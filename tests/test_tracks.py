@@ -434,6 +434,17 @@ def test_a_pause_that_mp4_cannot_count_in_the_units_of_the_source(
         assert told == pytest.approx([float(at * unit) for at in pts], abs=0.001)
 
 
+def test_silence_comes_in_blocks_however_long_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tone = np.full(160, 9, np.int16)
+    monkeypatch.setattr(Sound, "_pieces", lambda self: iter([(0.0, tone), (100.0, tone)]))
+    blocks = list(Sound(open_source(encode(tmp_path / "v.mp4", frames=2))).blocks())
+    assert max(map(len, blocks)) <= 30 * 16000
+    whole = np.concatenate(blocks)
+    assert len(whole) == 100 * 16000 + 160 and np.flatnonzero(whole[160:])[0] == 100 * 16000 - 160
+
+
 def test_sound_whose_rate_and_channels_change_is_heard_on(tmp_path: Path) -> None:
     """A transport stream goes on after a cut with other sound, as broadcast does."""
     parts = []
