@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from .priors.packing import PackedFrame, pack_record
 from .priors.record import FrameRecord, cropped
 from .priors.schema import PLANE_GROUPS
 from .timeline import Selection, Timeline, look_through
-from .verify import Verifier
+from .verify import VerificationError, Verifier
 
 _OF_A_CUT = {"missing_packet", "truncated_packet", "demux_error"}  # warnings of a file cut off
 
@@ -236,7 +237,8 @@ def extract(
             if strict and (record.concealed or summary.warnings):
                 raise CorruptStreamError(_damage(source, record, summary))
             if verifier:
-                verifier.check(record, info)
+                with _named_damage(source, record, summary):
+                    verifier.check(record, info)
             if md5:
                 for plane in cropped(record.decoded or (), info):
                     md5.update(np.ascontiguousarray(plane).data)
@@ -286,6 +288,19 @@ def _packed(
         work=work,
         size=lambda packed: packed.size,
     )
+
+
+@contextmanager
+def _named_damage(source: Source, record: FrameRecord, summary: Summary) -> Iterator[None]:
+    """Say of a frame that differs from FFmpeg's what damage came before it."""
+    try:
+        yield
+    except VerificationError as error:
+        if not (record.concealed or set(summary.warnings) - _OF_A_CUT):
+            raise
+        raise VerificationError(
+            f"{error} ({_damage(source, record, summary)}; decoders differ in what they make of it)"
+        ) from None
 
 
 def _damage(source: Source, record: FrameRecord | None, summary: Summary) -> str:

@@ -443,6 +443,9 @@ def test_what_follows_a_lost_picture_is_shown(tmp_path: Path, lost: int) -> None
     path = written("ts", tmp_path / "a.ts", record, found, set())
     frames = list(iterate(path))
     assert len(frames) == len(found) >= len(shown(path)[0])
+    if lost == 16:
+        with pytest.raises(VerificationError, match="damaged: .*decoders differ"):
+            extract(path, verify=True)
     assert [frame.concealed for frame, _ in frames].count(True) > 0
     lumas, _ = shown(path)
     for (frame, info), luma in zip(frames[:lost], lumas, strict=False):
