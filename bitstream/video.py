@@ -8,7 +8,7 @@ far. Frames read in order are decoded once, and so are those of overlapping wind
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -157,7 +157,7 @@ class PriorsVideo(Priors):
             if name in ("pts", "time", "decode_order"):
                 self._read_timeline()
             else:
-                self._read_facts(_BY_HEADERS if name in _BY_HEADERS else {name} & _BY_SAMPLES)
+                self._read_facts(_BY_HEADERS if name in _BY_HEADERS else _BY_SAMPLES & {name})
         return self._columns[name]
 
     def _read_timeline(self) -> None:
@@ -172,7 +172,7 @@ class PriorsVideo(Priors):
             "decode_order": order,
         }
 
-    def _read_facts(self, only: frozenset[str]) -> None:
+    def _read_facts(self, only: Set[str]) -> None:
         """What takes decoding all slice headers, all samples, or (nothing named) all syntax."""
         names = [
             f.record or "scaling" for f in self.fields.values() if f.per_frame and len(f.shape) == 1

@@ -237,7 +237,7 @@ class _Maps:
     def __init__(self, arrays: dict) -> None:
         self.arrays = arrays
 
-    def __contains__(self, path: str) -> bool:
+    def __contains__(self, path: object) -> bool:
         """Whether there is such an array."""
         return path in self.arrays
 

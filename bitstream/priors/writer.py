@@ -311,7 +311,7 @@ class PriorsWriter:
         self._resize(self.frames)
         scaling = [f for f in self._fields.values() if f.path.startswith("scaling/")]
         for i, field in enumerate(scaling):
-            shape = field.shape[1:]
+            shape = [int(axis) for axis in field.shape[1:]]
             lists = [np.frombuffer(key[i], np.uint8).reshape(shape) for key in self._scaling]
             self._describe(self._file.create_dataset(field.path, data=np.stack(lists)))
         for name, value in attributes.items():

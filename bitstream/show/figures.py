@@ -23,7 +23,7 @@ Box = tuple[int, int, int, int]  # left, right, bottom, top of what is shown, lu
 _INK, _FAINT = "#1f2430", "#767c8c"
 # Side in 4x4 blocks, colour, name and, of H.264, value of transform units, in the order of drawing.
 _BARE = "no residual"
-_UNITS = {
+_UNITS: dict[str, list[tuple[int, str, str, TuType | None]]] = {
     "h264": [
         (4, "#ffffff", _BARE, TuType.NONE),
         (4, "#ffd23f", "Intra16x16", TuType.INTRA16X16),
@@ -32,7 +32,7 @@ _UNITS = {
         (4, "#7c3aed", "PCM", TuType.PCM),
     ],
     "hevc": [
-        *((side, "#ffffff", _BARE, None) for side in (16, 8, 4, 2, 1)),
+        *[(side, "#ffffff", _BARE, None) for side in (16, 8, 4, 2, 1)],
         (8, "#4aa3f0", "32x32", None),
         (4, "#ffd23f", "16x16", None),
         (2, "#3bceac", "8x8", None),
@@ -93,11 +93,12 @@ def _unit_kinds(record: FrameRecord) -> list[tuple[int, str, str, np.ndarray]]:
     """Side, colour and name of the kinds of transform units, and the 4x4 blocks they cover."""
     table = _UNITS[record.codec]
     if record.codec == "h264":
-        return [(*rest, (record.tu & TU_KIND) == kind) for *rest, kind in table]  # type: ignore[misc]
-    side, coded = blocks(record).side // 4, record.tu_kind > 0
+        tu = record.tu & TU_KIND
+        return [(side, colour, name, tu == kind) for side, colour, name, kind in table]
+    sides, coded = blocks(record).side // 4, record.tu_kind > 0
     return [
-        (size, colour, name, (side == size) & (coded != (name == _BARE)))
-        for size, colour, name, _ in table
+        (side, colour, name, (sides == side) & (coded != (name == _BARE)))
+        for side, colour, name, _ in table
     ]
 
 
@@ -190,7 +191,7 @@ def _pictures(figure: Figure, priors: Priors, record: FrameRecord, box: Box) -> 
             rows = tuple(macroblock_rows(plane, record.field) for plane in shown)
         grey = shown_rgb(rows, priors).mean(axis=-1) / 255
         axes.imshow(0.12 + 0.55 * grey, extent=box, cmap="gray", vmin=0, vmax=1)
-    handles = []
+    handles: list[Line2D] = []
     width = float(np.clip(300 / (box[1] - box[0]), 0.12, 0.9))  # lines of large pictures are thin
     for side, colour, name, where in _unit_kinds(record):
         edges = unit_edges(where, side)
