@@ -66,7 +66,7 @@ class Rows(Protocol):
     def read(self, path: str, frames: Sequence[int]) -> np.ndarray:
         """Some frames of one dataset."""
 
-    def __contains__(self, path: object) -> bool:
+    def __contains__(self, path: str) -> bool:
         """Whether there is such a dataset."""
 
 

@@ -135,11 +135,11 @@ class Restorer(nn.Module, ABC):
         """
         if self.codec != "h264" or sample.cu_mode is None or sample.qp_y is None:
             return sample
-        changes = {"qp_y": _kinder(sample.qp_y)}
-        if sample.history is not None:
-            qp, age = sample.history.unbind(-3)
-            changes["history"] = torch.stack([_kinder(qp), age], dim=-3)
-        return dataclasses.replace(sample, **changes)
+        history = sample.history
+        if history is not None:
+            qp, age = history.unbind(-3)
+            history = torch.stack([_kinder(qp), age], dim=-3)
+        return dataclasses.replace(sample, qp_y=_kinder(sample.qp_y), history=history)
 
     def damped(self, restored: Planes, middle: Sample) -> Planes:
         """Hold back a share of the correction, by QP, where the configuration says so.

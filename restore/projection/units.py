@@ -13,7 +13,7 @@ it is macroblock order, which differs where a macroblock pair is coded as fields
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
@@ -173,13 +173,13 @@ class PriorsTensors(ABC):
         """
         rows = []
         for record in records:
-            row: dict[str, object] = dict(record_arrays(record))
+            row: dict[str, np.ndarray] = dict(record_arrays(record))
             kind = next(kind for kind in PriorsTensors.KINDS if kind.MARK in row)
             row |= {name: getattr(record, name) for name in kind.LISTS}
-            row["frames/concealed"] = np.bool_(record.concealed)
-            row["frames/picture_type"] = np.uint8(record.picture_type)
+            row["frames/concealed"] = np.asarray(record.concealed, np.bool_)
+            row["frames/picture_type"] = np.asarray(record.picture_type, np.uint8)
             rows.append(row)
-        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}  # type: ignore[misc]
+        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         return PriorsTensors.from_arrays(arrays, bit_depth=bit_depth)
 
     @staticmethod
@@ -208,13 +208,12 @@ class PriorsTensors(ABC):
         needed = [*kind.needed(names), *(f"{g}/{n}" for g in groups for n in names)]
         if missing := [name for name in needed if name not in found]:
             raise ValueError(f"the projection needs {', '.join(missing)}, which is not there")
-        planes = {group: tuple(found[f"{group}/{name}"] for name in names) for group in groups}
-        return kind(
-            **planes,
-            bit_depth=bit_depth,
-            concealed=found.get("frames/concealed"),
-            **kind.maps_of(found, names),
-        )  # type: ignore[arg-type]
+        values: dict[str, Any] = {
+            group: tuple(found[f"{group}/{name}"] for name in names) for group in groups
+        }
+        values |= kind.maps_of(found, names)
+        concealed = found.get("frames/concealed")
+        return kind(bit_depth=bit_depth, concealed=concealed, **values)
 
     @classmethod
     @abstractmethod
