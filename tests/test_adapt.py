@@ -3,6 +3,7 @@
 import csv
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from davd.data.sources import Source
 from davd.data.synthetic import synthesise, write_video
 from davd.restore.checkpoint import build_network, load_checkpoint, read_checkpoint, save_checkpoint
 from davd.restore.config import load_config
+from davd.restore.training import adapt as adapting
 from davd.restore.training.adapt import (
     Adaptation,
     Adapted,
@@ -117,3 +119,28 @@ def test_what_is_said() -> None:
     text = "\n".join(Adapted(4, gain, mouth).in_words())
     assert "+0.60 dB (+0.10)" in text and "+1.20 dB (+0.90)" in text
     assert "silence: +0.20 dB, mouth +0.50" in text and "another clip's sound: +0.30" in text
+
+
+def test_many_held_out_clips_are_measured_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of them, each at all rate factors; of few clips more frames."""
+
+    def measured(count: int) -> tuple[list[tuple[int, int]], set[int]]:
+        parts = [SimpleNamespace(clip=SimpleNamespace(name=str(k)), crf=crf)
+                 for k in range(count) for crf in (42, 45)]  # fmt: skip
+        seen = []
+        limits = set()
+
+        def measure(_: object, part: SimpleNamespace, *, amp: bool, limit: int) -> None:
+            seen.append((int(part.clip.name), part.crf))
+            limits.add(limit)
+
+        monkeypatch.setattr(adapting, "open_segments", lambda *_, **__: parts)
+        monkeypatch.setattr(adapting, "measure_clip", measure)
+        wanted = Adaptation(Path("his"), Path("his.safetensors"), Path("work"))
+        adapting._measured(wanted, build_network(load_config(None, list(TINY)).network), "right")
+        return seen, limits
+
+    assert measured(2) == ([(0, 42), (0, 45), (1, 42), (1, 45)], {adapting.FRAMES})
+    seen, limits = measured(40)
+    assert limits == {adapting.LEAST} and len(seen) == adapting.ALL_FRAMES // adapting.LEAST
+    assert {crf for name, crf in seen if name == 0} == {42, 45} and (38, 42) in seen
