@@ -1,6 +1,7 @@
 """Speeds: what is left out, what stands in for it, and that nothing is lost or out of place."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from davd.bitstream import PriorsFile, extract
 from davd.data.motion import UNIT
 from davd.data.sample import Planes, Sample
 from davd.data.units import skips
+from davd.restore import checkpoint as checkpoints
 from davd.restore.checkpoint import save_checkpoint
 from davd.restore.config import Config, NetworkConfig
 from davd.restore.job.job import run
@@ -19,6 +21,7 @@ from davd.restore.networks.moving import MOST, MovingStream, moved, quiet_share
 from davd.restore.networks.picture import normal
 from davd.restore.networks.restorer import Stream
 
+from tests import restoring
 from tests.test_network import SMALL, make_network, make_sample
 
 CLIP = Path(__file__).resolve().parent.parent / "demo" / "talking-head.mp4"
@@ -158,3 +161,25 @@ def test_tiles_of_different_speed_stay_together(folder: Path) -> None:
         decoded = priors.read("decoded/y").astype(float)
     assert tiled.shape == whole.shape
     assert np.abs(tiled - whole).mean() < np.abs(whole - decoded).mean()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_fast_takes_weights_of_its_own(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Whether it was asked for or the video is long; a checkpoint that is named stays."""
+    shutil.copy(next(folder.glob("davd-tiny-*.safetensors")), tmp_path)
+    mine = next(tmp_path.glob("davd-tiny-*.safetensors"))
+    shipped = {variant: restoring.checkpoint(tmp_path, variant=variant, blocks=blocks)
+               for variant, blocks in (("fast", 2), ("generic", 1))}  # fmt: skip
+    monkeypatch.setattr(checkpoints, "WEIGHTS", tmp_path)
+    if not named:
+        limits = {name: dataclasses.replace(s, most=0) for name, s in SPEEDS.items()}
+        limits["fast"] = SPEEDS["fast"]
+        monkeypatch.setattr("davd.restore.job.speed.SPEEDS", limits)
+    request = Request(folder / "moving.h5", tmp_path / "out.h5", speed="fast" if named else "",
+                      device="cpu", end=0.2, overwrite=True)  # fmt: skip
+    done = run(request)
+    assert (done.speed, done.checkpoint) == ("fast", shipped["fast"].name)
+    assert run(dataclasses.replace(request, speed="balanced")).checkpoint == shipped["generic"].name
+    assert run(dataclasses.replace(request, checkpoint=str(mine))).checkpoint == mine.name

@@ -80,7 +80,7 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
     progress = progress or ProgressListener()
     check_request(request)
     _try_tracks(request)
-    network, path = _network(request)
+    network, path = _network(request, request.speed)
     with contextlib.ExitStack() as stack:
         parts = {
             name: stack.enter_context(PartFile(file, overwrite=request.overwrite))
@@ -100,13 +100,16 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
                 parts["output"].commit()
                 return outcome
             priors, start, end = stack.enter_context(PriorsFile(paths[0])), None, None
-        outcome = Outcome(str(request.output), checkpoint=path.name)
+        outcome = Outcome(str(request.output))
         outcome.notes += filter(None, [priors.choice])
         outcome.device = str(next(network.parameters()).device)
-        outcome.cell = _set_cell(request, network, priors)
         frames = _frames(priors, start, end)
         height, width = priors.coded_size
         outcome.speed = request.speed or usual_speed(outcome.device, len(frames) * height * width)
+        if outcome.speed != request.speed:
+            network, path = _network(request, outcome.speed)
+        outcome.checkpoint = path.name
+        outcome.cell = _set_cell(request, network, priors)
         trained = read_checkpoint(path).config.data
         blind = trained.blind > 0
         names = {"h264": "H.264", "hevc": "HEVC"}
@@ -398,7 +401,8 @@ def _faces(shots: Sequence[Shot], priors: Priors) -> list[FaceBox]:
     ]  # fmt: skip
 
 
-def _network(request: Request) -> tuple[Restorer, Path]:
+def _network(request: Request, speed: str) -> tuple[Restorer, Path]:
+    """The network that is asked for, else the one that came for a speed and the device."""
     device = request.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -408,7 +412,8 @@ def _network(request: Request) -> tuple[Restorer, Path]:
         if not shipped:
             raise CheckpointError("no weights came with this davd: give --checkpoint PATH")
         first = ("generic", "lite") if device == "cuda" else ("lite", "generic")
-        name = next(n for n in (*first, *shipped) if n in shipped)
+        own = ("fast",) if speed == "fast" else ()
+        name = next(n for n in (*own, *first, *shipped) if n in shipped)
     path = find_checkpoint(name)
     return load_checkpoint(path, device=device), path
 
