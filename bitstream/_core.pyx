@@ -290,7 +290,7 @@ cdef class Frame:
         scaling4x4, scaling8x8: `[6, 16]`, `[6, 64]` uint8, lists in force in zig-zag order.
         decode_order: place in decoding order; poc: PicOrderCnt; picture_type: I 0, P 1, B 2.
         keyframe: IDR; concealed_mbs: macroblocks that had to be invented; concealed: any.
-        pts: as given to `Decoder.send`; stream: StreamInfo of its sequence.
+        pts: as given to the decoder's send; stream: StreamInfo of its sequence.
     """
 
     cdef readonly tuple decoded, prediction, residual, level

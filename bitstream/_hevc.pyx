@@ -193,7 +193,7 @@ cdef class HevcFrame:
         decode_order: place in decoding order; poc: PicOrderCntVal; picture_type: I 0, P 1, B 2.
         keyframe: IRAP; concealed_ctus: coding tree units that had to be invented; concealed: any.
         hash: what the decoded picture hash SEI says: none 0, right 1, wrong 2.
-        pts: as given to `HevcDecoder.send`; stream: StreamInfo of its sequence.
+        pts: as given to the decoder's send; stream: StreamInfo of its sequence.
     """
 
     cdef readonly tuple decoded, prediction, residual, level
