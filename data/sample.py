@@ -196,12 +196,34 @@ def blinded(sample: Sample, *, priors: bool) -> Sample:
         changes |= {
             "prediction": sample.decoded,
             "residual": sample.decoded.map(lambda plane: torch.zeros_like(plane, dtype=kind)),
-            "qp_y": zeros(4, torch.int8),
-            "tu": zeros(4, torch.uint8),
-            "mb_type": zeros(4, torch.uint8) + 5,  # P, one vector
-            "cu_mode": None,
         }
+        changes |= _nothing_of_h264(zeros) if sample.cu_mode is None else _nothing_of_hevc(zeros)
     return dataclasses.replace(sample, **changes)  # type: ignore[arg-type]
+
+
+def _nothing_of_h264(zeros: Callable[..., Tensor]) -> dict[str, Tensor]:
+    """Maps of a P picture of H.264 without levels, one vector a macroblock."""
+    return {
+        "qp_y": zeros(16, torch.int8),
+        "tu": zeros(4, torch.uint8),
+        "mb_type": zeros(16, torch.uint8) + 5,  # P, one vector
+    }
+
+
+def _nothing_of_hevc(zeros: Callable[..., Tensor]) -> dict[str, Tensor]:
+    """The same in the maps of HEVC: inter coding units of 16x16."""
+    none = zeros(4, torch.uint8)
+    rows, columns = (torch.arange(n, device=none.device) % 4 for n in none.shape[-2:])
+    return {
+        "qp_y": none.to(torch.int8),
+        "cu_mode": none + 1,  # inter
+        "cu_size": none + 4,
+        "tu_size": none,
+        "tu_kind": none,
+        "unit_x": none + columns.to(none.dtype),
+        "unit_y": none + rows[:, None].to(none.dtype),
+        "picture_type": none[..., :1, :1] + 1,  # P
+    }
 
 
 def _alike(samples: Sequence[Sample]) -> Sequence[Sample]:

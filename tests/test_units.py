@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 from davd.data.augment import mirrored
-from davd.data.sample import Planes, Sample, collate
+from davd.data.sample import Planes, Sample, blinded, collate
 from davd.data.units import has_units, skips, units_of
 from davd.restore.config import NetworkConfig
 from davd.restore.job.tiles import Box, cut_sample
@@ -133,3 +133,25 @@ def test_a_cut_has_the_edges_of_the_whole() -> None:
     whole = maps(sample, torch.Size((64, 96)))
     part = cut_sample(sample, Box(16, 48, 32, 32))
     assert torch.equal(maps(part, torch.Size((32, 32))), whole[..., 16:48, 48:80])
+
+
+@pytest.mark.parametrize("make", [h264_sample, hevc_sample])
+@pytest.mark.parametrize("priors", [True, False])
+def test_a_batch_may_hold_samples_whose_bitstream_says_less(make, priors: bool) -> None:
+    single = make(7).apply(lambda t: t[0])
+    there = dataclasses.replace(single, flow=None, history=None)
+    blind = blinded(there, priors=priors)
+    seeing = dataclasses.replace(there, flow=blind.flow, history=blind.history)
+    both = collate([seeing, blind])
+    names = ("qp_y", "tu", "mb_type", "cu_mode", "cu_size", "tu_size", "tu_kind", "unit_x")
+    for name in names:
+        own, stacked = getattr(single, name), getattr(both, name)
+        assert (own is None) == (stacked is None), name
+        assert own is None or torch.equal(stacked[0], own), name
+
+
+def test_a_blind_sample_of_hevc_looks_like_one_of_h264() -> None:
+    one, other = (blinded(make(7), priors=True) for make in (h264_sample, hevc_sample))
+    height, width = one.decoded.y.shape[-2:]  # the smaller one
+    there = maps(other, other.decoded.y.shape[-2:])[..., :height, :width]
+    assert torch.equal(maps(one, one.decoded.y.shape[-2:]), there)
