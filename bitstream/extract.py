@@ -24,6 +24,7 @@ from .timeline import Selection, Timeline, look_through
 from .verify import VerificationError, Verifier
 
 _OF_A_CUT = {"missing_packet", "truncated_packet", "demux_error"}  # warnings of a file cut off
+_LEFT_OUT = {"slices_of_other_layers_or_views", "units_of_other_layers"}  # of what is not damaged
 
 
 @dataclass
@@ -67,6 +68,16 @@ class Summary:
         """Frames that the container's index promises and that are not in the file."""
         return self.warnings.get("missing_packet", 0)
 
+    @property
+    def damage(self) -> dict[str, int]:
+        """Those of the warnings that say that something is lost or wrong."""
+        return {name: count for name, count in self.warnings.items() if name not in _LEFT_OUT}
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Those of what is sound but not decoded: enhancement layers and further views."""
+        return {name: count for name, count in self.warnings.items() if name in _LEFT_OUT}
+
     def as_dict(self) -> dict[str, object]:
         """As values that JSON can carry."""
         rate = round(self.frames / self.elapsed, 1) if self.elapsed else 0.0
@@ -92,9 +103,10 @@ class Summary:
         if self.missing:
             whole = self.frames + self.missing
             parts.append(f"CUT OFF: {self.frames} of {whole} frames are in the file")
-        if self.concealed or set(self.warnings) - _OF_A_CUT:
-            found = ", ".join(f"{name} {count}" for name, count in sorted(self.warnings.items()))
-            parts.append(f"DAMAGED: {self.concealed} frames concealed ({found})")
+        if self.concealed or set(self.damage) - _OF_A_CUT:
+            parts.append(f"DAMAGED: {self.concealed} frames concealed ({_counted(self.damage)})")
+        if self.left_out:
+            parts.append(f"the base layer alone, left out: {_counted(self.left_out)}")
         for path in self.outputs:
             parts.append(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
         return "\n".join(parts)
@@ -234,7 +246,7 @@ def extract(
     with Output(timeline, selection, settings, output) as files:
         for item, info in items:
             record = item.record if isinstance(item, PackedFrame) else item
-            if strict and (record.concealed or summary.warnings):
+            if strict and (record.concealed or summary.damage):
                 raise CorruptStreamError(_damage(source, record, summary))
             if verifier:
                 with _named_damage(source, record, summary):
@@ -251,7 +263,7 @@ def extract(
                 progress(1)
         if summary.frames == 0:
             raise VideoError(_nothing(source, summary))
-        if strict and summary.warnings:
+        if strict and summary.damage:
             raise CorruptStreamError(_damage(source, None, summary))
         if verifier:
             verifier.finish()
@@ -296,15 +308,19 @@ def _named_damage(source: Source, record: FrameRecord, summary: Summary) -> Iter
     try:
         yield
     except VerificationError as error:
-        if not (record.concealed or set(summary.warnings) - _OF_A_CUT):
+        if not (record.concealed or set(summary.damage) - _OF_A_CUT):
             raise
         raise VerificationError(
             f"{error} ({_damage(source, record, summary)}; decoders differ in what they make of it)"
         ) from None
 
 
+def _counted(warnings: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(warnings.items()))
+
+
 def _damage(source: Source, record: FrameRecord | None, summary: Summary) -> str:
-    found = ", ".join(f"{name} {count}" for name, count in sorted(summary.warnings.items()))
+    found = _counted(summary.damage)
     where = ""
     if record is not None and record.concealed:
         where = f"frame {record.index} ({record.time:.3f} s) had to be concealed"
@@ -312,7 +328,7 @@ def _damage(source: Source, record: FrameRecord | None, summary: Summary) -> str
 
 
 def _nothing(source: Source, summary: Summary) -> str:
-    found = ", ".join(f"{name} {count}" for name, count in sorted(summary.warnings.items()))
+    found = _counted(summary.warnings)
     packets = list(islice(source.packets(), 100))
     if not packets and "mov" in source.kind:
         return (

@@ -359,6 +359,17 @@ def test_damage_is_counted_and_strict(tmp_path: Path, capsys: pytest.CaptureFixt
     assert seen >= 2
 
 
+def test_further_views_are_left_out_and_not_called_damage(tmp_path: Path) -> None:
+    s = Sets()
+    view = Picture(idr=True, value=99).nal(s)
+    view = view[:4] + bytes([view[4] & ~31 | 20, 0x80, 0, 0]) + view[5:]  # with its extension
+    (tmp_path / "a.264").write_bytes(stream(s, [Picture(idr=True, value=5)]) + view)
+    summary = extract(tmp_path / "a.264", tmp_path / "a.h5", strict=True)
+    assert summary.left_out == {"slices_of_other_layers_or_views": 1} and not summary.damage
+    assert "left out: slices_of_other_layers_or_views 1" in summary.text()
+    assert "DAMAGED" not in summary.text()
+
+
 def test_a_file_cut_off_gives_what_is_there(tmp_path: Path) -> None:
     video = encode(tmp_path / "a.mp4", container={"movflags": "+faststart"})
     (tmp_path / "cut.mp4").write_bytes(video.read_bytes()[: video.stat().st_size * 2 // 3])
