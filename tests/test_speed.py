@@ -167,7 +167,8 @@ def test_tiles_of_different_speed_stay_together(folder: Path) -> None:
 def test_fast_takes_weights_of_its_own(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
-    """Whether it was asked for or the video is long; a checkpoint that is named stays."""
+    """Whether it was asked for or the video is long, if it is coarse; a named checkpoint stays."""
+    monkeypatch.setattr("davd.restore.job.speed.COARSE", 0.0)
     shutil.copy(next(folder.glob("davd-tiny-*.safetensors")), tmp_path)
     mine = next(tmp_path.glob("davd-tiny-*.safetensors"))
     shipped = {variant: restoring.checkpoint(tmp_path, variant=variant, blocks=blocks)
@@ -183,3 +184,5 @@ def test_fast_takes_weights_of_its_own(
     assert (done.speed, done.checkpoint) == ("fast", shipped["fast"].name)
     assert run(dataclasses.replace(request, speed="balanced")).checkpoint == shipped["generic"].name
     assert run(dataclasses.replace(request, checkpoint=str(mine))).checkpoint == mine.name
+    monkeypatch.setattr("davd.restore.job.speed.COARSE", 52.0)
+    assert run(request).checkpoint == shipped["generic"].name

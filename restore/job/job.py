@@ -47,7 +47,7 @@ from .apply import ASSUMED_QP, FrameSource, expected_seconds, restore_frames, sp
 from .parts import can_be_joined, restore_parts
 from .request import STDOUT, Outcome, ProgressListener, Request, check_request, is_hdf5
 from .shots import Shot, can_detect, shots_of
-from .speed import busy_share, set_speed, usual_speed
+from .speed import busy_share, is_coarse, set_speed, usual_speed
 from .twice import trace
 
 SIDES = {"full": 256, "lite": 768}  # longest side of a tile: some 1 GB of working memory
@@ -80,7 +80,8 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
     progress = progress or ProgressListener()
     check_request(request)
     _try_tracks(request)
-    network, path = _network(request, request.speed)
+    small = request.speed == "fast"
+    network, path = _network(request, small=small)
     with contextlib.ExitStack() as stack:
         parts = {
             name: stack.enter_context(PartFile(file, overwrite=request.overwrite))
@@ -106,8 +107,9 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
         frames = _frames(priors, start, end)
         height, width = priors.coded_size
         outcome.speed = request.speed or usual_speed(outcome.device, len(frames) * height * width)
-        if outcome.speed != request.speed:
-            network, path = _network(request, outcome.speed)
+        enough = outcome.speed == "fast" and is_coarse(priors, frames)
+        if small != enough:
+            network, path = _network(request, small=enough)
         outcome.checkpoint = path.name
         outcome.cell = _set_cell(request, network, priors)
         trained = read_checkpoint(path).config.data
@@ -401,8 +403,8 @@ def _faces(shots: Sequence[Shot], priors: Priors) -> list[FaceBox]:
     ]  # fmt: skip
 
 
-def _network(request: Request, speed: str) -> tuple[Restorer, Path]:
-    """The network that is asked for, else the one that came for a speed and the device."""
+def _network(request: Request, *, small: bool) -> tuple[Restorer, Path]:
+    """The network that is asked for, else one that came: the small one, or that of the device."""
     device = request.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -412,7 +414,7 @@ def _network(request: Request, speed: str) -> tuple[Restorer, Path]:
         if not shipped:
             raise CheckpointError("no weights came with this davd: give --checkpoint PATH")
         first = ("generic", "lite") if device == "cuda" else ("lite", "generic")
-        own = ("fast",) if speed == "fast" else ()
+        own = ("fast",) if small else ()
         name = next(n for n in (*own, *first, *shipped) if n in shipped)
     path = find_checkpoint(name)
     return load_checkpoint(path, device=device), path

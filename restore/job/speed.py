@@ -2,8 +2,8 @@
 
     best      all that the network was made for, its mirror image included
     balanced  without the mirror image: half of the work
-    fast      without it, by smaller weights where none are named, and frames of which nearly all is
-              skipped are not computed anew
+    fast      without it, and frames of which nearly all is skipped are not computed anew; where no
+              weights are named and quantisation is coarse, by smaller weights
 
 Which one is taken where none is named depends on the device and on how many samples there are, not
 on how fast this machine is today: a video comes out the same wherever it is restored.
@@ -18,8 +18,10 @@ from ...bitstream import Priors
 from ...data.units import skips
 from ..networks.moving import quiet_share
 from ..networks.restorer import Restorer
+from .twice import looks
 
 BLOCK = 64  # frames whose maps are read at a time
+COARSE = 37.0  # mean QP of luma from which on the small weights are as good as the general ones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,18 @@ def set_speed(network: Restorer, name: str) -> float:
     if not SPEEDS[name].mirror:
         network.config = dataclasses.replace(network.config, mirror=False)
     return SPEEDS[name].quiet
+
+
+def is_coarse(priors: Priors, frames: range) -> bool:
+    """Whether H.264 is quantised so coarsely that the small weights do not lose.
+
+    At finer quantisation they correct too much: docs/results.md has the figures. Some of the first
+    frames are looked at.
+    """
+    if "mb/qp_y" not in priors or not len(frames):
+        return False
+    seen = [float(priors.read("mb/qp_y", [k]).mean()) for k in looks(frames)]
+    return sum(seen) / len(seen) >= COARSE
 
 
 def busy_share(priors: Priors, frames: range, quiet: float) -> float:
