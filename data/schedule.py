@@ -158,7 +158,7 @@ def _cluster(workers: int) -> Iterator[Any]:
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # None would be port 8787, for the whole network
                 silence_logs=logging.CRITICAL,
             )
         finally:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_killed_worker_and_nothing_twice(work: Path) -> None:
     import threading
 
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", processes=True
     ) as cluster:
         killed: list[int] = []
         finished: dict[Path, int] = {}
@@ -95,6 +96,14 @@ def test_faults_that_are_not_the_clips_are_lost_not_recorded(work: Path) -> None
     assert len(results(work)) == 6  # the crops
     (work / "coded").unlink()
     assert schedule.run_all(work, [42], workers=1).finished == 6
+
+
+def test_two_clusters_do_not_quarrel_over_a_port() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with schedule._cluster(1) as first, schedule._cluster(1) as second:
+            ports = [cluster.scheduler.http_server.port for cluster in (first, second)]
+    assert len(set(ports)) == 2 and 8787 not in ports
 
 
 def test_ctrl_c_ends_a_run_in_one_line_and_blames_no_clip(raw: Path, tmp_path: Path) -> None:
