@@ -13,6 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..bitstream.priors.hevc import CuMode
+from ..bitstream.priors.schema import MbType, PictureType
+
 FEATURE_FRAMES = 21  # sound feature frames around a picture: 210 ms ("DAVD-Net, 4.2")
 OLDEST = 255  # age of a place that was never coded in the file, frames
 FEATURES = 39  # 13 MFCC, their first and second differences
@@ -206,7 +209,7 @@ def _nothing_of_h264(zeros: Callable[..., Tensor]) -> dict[str, Tensor]:
     return {
         "qp_y": zeros(16, torch.int8),
         "tu": zeros(4, torch.uint8),
-        "mb_type": zeros(16, torch.uint8) + 5,  # P, one vector
+        "mb_type": zeros(16, torch.uint8) + MbType.P_16x16,
     }
 
 
@@ -216,13 +219,13 @@ def _nothing_of_hevc(zeros: Callable[..., Tensor]) -> dict[str, Tensor]:
     rows, columns = (torch.arange(n, device=none.device) % 4 for n in none.shape[-2:])
     return {
         "qp_y": none.to(torch.int8),
-        "cu_mode": none + 1,  # inter
-        "cu_size": none + 4,
+        "cu_mode": none + CuMode.INTER,
+        "cu_size": none + 4,  # log2 of 16
         "tu_size": none,
         "tu_kind": none,
         "unit_x": none + columns.to(none.dtype),
         "unit_y": none + rows[:, None].to(none.dtype),
-        "picture_type": none[..., :1, :1] + 1,  # P
+        "picture_type": none[..., :1, :1] + PictureType.P,
     }
 
 
