@@ -108,3 +108,25 @@ def test_frames_of_the_old_size_wait_while_the_new_one_comes() -> None:
     assert [frame.decoded[0].shape[0] for frame in frames] == [32] * 5 + [144] * 5 + [32] * 5
     assert [int(frame.decoded[0][-1, -1]) for frame in frames] == [0, 1, 2, 3, 4] * 3
     assert warnings == {}
+
+
+@pytest.mark.parametrize("before", ["frame", "pairs", "fields"])
+def test_a_picture_of_which_no_slice_is_usable_is_not_taken_for_the_one_before(before: str) -> None:
+    """Its parameter sets do not fit each other: lists of eight for a picture that needs twelve."""
+    old = Sets(frame_mbs_only=int(before == "frame"), mbaff=int(before == "pairs"), height_mbs=4)
+    parts = {
+        "frame": [Picture(idr=True, value=7)],
+        "pairs": [Picture(idr=True, pairs=[(1, 7, 7)] * 4)],
+        "fields": [
+            Picture(idr=True, value=7, field_bits=(1, 0)),
+            Picture(value=7, poc=1, field_bits=(1, 1), slice_type=2),
+        ],
+    }[before]
+    new = Sets(profile_idc=244, chroma_format_idc=3, width_mbs=1, height_mbs=5)
+    lists = Sets(flat_list=16).pps()
+    unusable = new.sps() + lists + Picture(idr=True, value=9).nal(new)
+    frames, _ = decode(stream(old, parts), unusable)
+    assert frames[0].decoded[0].shape == (64, 32) and (frames[0].decoded[0] == 7).all()
+    assert len(frames) == 2 and frames[1].decoded[0].shape == (80, 16)
+    assert all((plane == 128).all() for plane in frames[1].decoded)
+    assert frames[1].mb_concealed.all() and frames[1].concealed_mbs == 5

@@ -224,6 +224,10 @@ int h264_start_picture(h264_decoder *const dec) {
     s->field_open = false;
     dec->cur->mmco5 = false;
     dec->cur->fields_decoded |= h->structure;
+    // what conceals the picture looks here, also where none of its slices can be decoded
+    dec->slice.hdr = *h;
+    dec->slice.sps = &dec->active_sps;
+    dec->slice.pic = dec->cur;
     h264_poc_decode(dec, dec->cur, h);
     check_recovery(dec, dec->cur);
     s->recovery.pending = false;
