@@ -57,7 +57,13 @@ static int32_t current_poc(const slice_ctx *const s) {
 
 void h264_slice_prediction_init(h264_decoder *const dec) {
     slice_ctx *const s = &dec->slice;
-    if (s->hdr.slice_type != SLICE_B)
+    const bool is_B = s->hdr.slice_type == SLICE_B;
+    s->weighted = is_B ? s->pps->weighted_bipred_idc != 0 : s->pps->weighted_pred_flag;
+    s->missing_references = false;
+    for (int list = 0; list < 2; list++)
+        for (int i = 0; i < s->hdr.num_ref_idx_active[list]; i++)
+            s->missing_references |= s->RefPicList[list][i].missing;
+    if (!is_B)
         return;
     init_distances(s, DISTANCES_OF_PICTURE, current_poc(s), s->RefPicList[0], s->RefPicList[1]);
     if (!s->hdr.MbaffFrameFlag)
@@ -181,6 +187,7 @@ static void spatial_direct(h264_decoder *const dec, const direct_block *const bl
                           (ref[1] != 0 || (mvp[1][0] | mvp[1][1]) == 0);
     if (n_blocks * blocks[0].n * blocks[0].n == 16 &&
         (!may_be_zero || all_zero)) { // colZeroFlag changes nothing
+        m->mb->moves_as_one = true;
         for (int list = 0; list < 2; list++)
             h264_motion_fill(m, list, 0, 0, 4, 4, ref[list], mvp[list]);
         return;

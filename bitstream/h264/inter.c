@@ -48,8 +48,8 @@ typedef struct patch {
 #include "inter_template.h"
 #undef SAMPLE_SIZE
 
-static ref_plane reference_plane(const h264_decoder *const dec, const ref_entry *const ref,
-                                 const int plane) {
+H264_INLINE ref_plane reference_plane(const h264_decoder *const dec, const ref_entry *const ref,
+                                      const int plane) {
     const ptrdiff_t stride = ref->pic->stride[plane];
     const uint8_t *const data = ref->pic->plane[plane];
     if (H264_LIKELY(ref->structure == FRAME))
@@ -60,7 +60,7 @@ static ref_plane reference_plane(const h264_decoder *const dec, const ref_entry 
 
 // 8.4.1.4, Table 8-9: fields of different parity lie half a luma row apart, a quarter of a chroma
 // row in 4:2:0
-static int chroma_vertical_offset(const h264_decoder *const dec, const ref_entry *const ref) {
+H264_INLINE int chroma_vertical_offset(const h264_decoder *const dec, const ref_entry *const ref) {
     if (H264_LIKELY(ref->structure == FRAME) || dec->active_sps.ChromaArrayType != 1)
         return 0;
     const int parity = dec->slice.mb.mb_y & 1 ? BOTTOM_FIELD : TOP_FIELD;
@@ -70,7 +70,7 @@ static int chroma_vertical_offset(const h264_decoder *const dec, const ref_entry
 }
 
 // 8.4.2.2.1, (8-227), (8-228)
-static region luma_region(const inter_block *const b, const int list) {
+H264_INLINE region luma_region(const inter_block *const b, const int list) {
     const int16_t *const mv = b->mv[list];
     const int fx = mv[0] & 3, fy = mv[1] & 3;
     const bool whole = !(fx | fy);
@@ -79,8 +79,8 @@ static region luma_region(const inter_block *const b, const int list) {
 }
 
 // 8.4.2.2.2, (8-229) to (8-232), for ChromaArrayType 1 and 2
-static region chroma_region(const h264_decoder *const dec, const inter_block *const b,
-                            const int list) {
+H264_INLINE region chroma_region(const h264_decoder *const dec, const inter_block *const b,
+                                 const int list) {
     const int mvx = b->mv[list][0];
     const int mvy = b->mv[list][1] + chroma_vertical_offset(dec, b->ref[list]);
     region r = {.x = b->x / 2 + (mvx >> 3), .w = b->w / 2, .fx = mvx & 7};
@@ -97,41 +97,56 @@ static region chroma_region(const h264_decoder *const dec, const inter_block *co
     return r;
 }
 
-// The first sample of a region with its margins readable around it; Note [Reference reads].
-static const uint8_t *fetch(const ref_plane *const ref, const region *const r, const int size,
-                            patch *const patch, ptrdiff_t *const stride) {
-    const int x = r->x - r->before, y = r->y - r->before;
+// Samples of a plane, and the bytes between their rows
+typedef struct source {
+    const uint8_t *at;
+    ptrdiff_t stride;
+} source;
+
+// A region that lies at least in part outside its reference, into the patch
+static source fetch_outside(const ref_plane *const ref, const region *const r, const int size,
+                            patch *const patch) {
+    const int x = iclip(r->x - r->before, -FAR_OUTSIDE, ref->width + FAR_OUTSIDE);
+    const int y = iclip(r->y - r->before, -FAR_OUTSIDE, ref->height + FAR_OUTSIDE);
     const int w = r->w + r->before + r->after, h = r->h + r->before + r->after;
-    if (H264_LIKELY(x >= 0 && y >= 0 && x + w <= ref->width && y + h <= ref->height)) {
-        *stride = ref->stride;
-        return ref->data + r->y * ref->stride + r->x * size;
-    }
-    const int near_x = iclip(x, -FAR_OUTSIDE, ref->width + FAR_OUTSIDE);
-    const int near_y = iclip(y, -FAR_OUTSIDE, ref->height + FAR_OUTSIDE);
     if (size == 1)
-        copy_clamped_8((uint8_t *)patch->samples + RUN, ref, near_x, near_y, w, h);
+        copy_clamped_8((uint8_t *)patch->samples + RUN, ref, x, y, w, h);
     else
-        copy_clamped_16(patch->samples + RUN, ref, near_x, near_y, w, h);
-    *stride = PATCH_STRIDE * size;
-    return (const uint8_t *)patch->samples + (r->before * PATCH_STRIDE + RUN + r->before) * size;
+        copy_clamped_16(patch->samples + RUN, ref, x, y, w, h);
+    return (source){(const uint8_t *)patch->samples +
+                        (r->before * PATCH_STRIDE + RUN + r->before) * size,
+                    PATCH_STRIDE * size};
 }
 
-// 8.4.2.3 for one plane: the first reference's prediction is in place, the second's, if there is
-// one, in `second`.
-static void combine(const kernels *const k, const inter_block *const b, const int plane,
-                    uint8_t *const dst, const ptrdiff_t ds, const void *const second,
-                    const ptrdiff_t ss, const region *const r, const int depth) {
+// The first sample of a region with its margins readable around it; Note [Reference reads].
+H264_INLINE source fetch(const ref_plane *const ref, const region *const r, const int size,
+                         patch *const patch) {
+    const int x = r->x - r->before, y = r->y - r->before;
+    if (H264_UNLIKELY(x < 0 || y < 0 || r->x + r->w + r->after > ref->width ||
+                      r->y + r->h + r->after > ref->height))
+        return fetch_outside(ref, r, size, patch);
+    return (source){ref->data + r->y * ref->stride + r->x * size, ref->stride};
+}
+
+// 8.4.2.3 for one plane: p[list] are the predictions of the references that b has. That of one
+// reference without weights is in place already.
+H264_INLINE void combine(const kernels *const k, const inter_block *const b, const int plane,
+                         uint8_t *const dst, const ptrdiff_t ds, const source p[2], const int w,
+                         const int h, const int depth) {
+    if (!b->weighted) {
+        k->average(dst, ds, p[0].at, p[0].stride, p[1].at, p[1].stride, w, h);
+        return;
+    }
     const int denom = b->log2_denom[plane];
-    if (!second) {
-        const int list = b->ref[0] ? 0 : 1;
-        k->weight_one(dst, ds, r->w, r->h, denom, b->weight[list][plane], b->offset[list][plane],
-                      depth);
-    } else if (b->weighted) {
+    if (b->ref[0] && b->ref[1]) {
         const int weight[2] = {b->weight[0][plane], b->weight[1][plane]};
         const int offset = (b->offset[0][plane] + b->offset[1][plane] + 1) >> 1;
-        k->weight_two(dst, ds, second, ss, r->w, r->h, denom, weight, offset, depth);
+        k->weight_two(dst, ds, p[0].at, p[0].stride, p[1].at, p[1].stride, w, h, denom, weight,
+                      offset, depth);
     } else {
-        k->average(dst, ds, second, ss, r->w, r->h);
+        const int list = b->ref[0] ? 0 : 1;
+        k->weight_one(dst, ds, p[list].at, p[list].stride, w, h, denom, b->weight[list][plane],
+                      b->offset[list][plane], depth);
     }
 }
 
@@ -140,63 +155,63 @@ enum {
     BLOCK_STRIDE = MAX_BLOCK * sizeof(uint16_t)
 };
 
-// One reference's prediction with the luma filters
-static void luma_from(const h264_decoder *const dec, const ref_entry *const entry, const int plane,
-                      const region *const r, uint8_t *const dst, const ptrdiff_t ds,
-                      const int depth) {
-    const ref_plane ref = reference_plane(dec, entry, plane);
-    patch patch;
-    ptrdiff_t ss;
-    const uint8_t *const src = fetch(&ref, r, dec->k->sample_size, &patch, &ss);
-    dec->k->inter_luma(dst, ds, src, ss, r->w, r->h, r->fx, r->fy, depth);
-}
-
-// Luma, and chroma of 4:4:4
+// Luma, and chroma of 4:4:4. What is to be combined and lies at full samples is taken from where it
+// is; the rest goes through the filters, list 0 into the block itself.
 static void predict_luma(const h264_decoder *const dec, const inter_block *const b, const int plane,
                          uint8_t *const dst, const ptrdiff_t ds) {
     const int depth = plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY;
-    const bool both = b->ref[0] && b->ref[1];
-    const int list = b->ref[0] ? 0 : 1;
-    const region r = luma_region(b, list);
-    block_samples second;
-    luma_from(dec, b->ref[list], plane, &r, dst, ds, depth);
-    if (both) {
-        const region other = luma_region(b, 1);
-        luma_from(dec, b->ref[1], plane, &other, (uint8_t *)second, BLOCK_STRIDE, depth);
-    }
-    if (both || b->weighted)
-        combine(dec->k, b, plane, dst, ds, both ? second : NULL, BLOCK_STRIDE, &r, depth);
-}
-
-// One reference's prediction of both chroma planes
-static void chroma_from(const h264_decoder *const dec, const ref_entry *const entry,
-                        const region *const r, uint8_t *const dst[2], const ptrdiff_t ds) {
+    const int size = dec->k->sample_size;
+    const bool combined = b->weighted || (b->ref[0] && b->ref[1]);
     patch patches[2];
-    const uint8_t *src[2];
-    ptrdiff_t ss = 0;
-    for (int i = 0; i < 2; i++) {
-        const ref_plane ref = reference_plane(dec, entry, 1 + i);
-        src[i] = fetch(&ref, r, dec->k->sample_size, &patches[i], &ss);
+    block_samples second;
+    source p[2];
+    for (int list = 0; list < 2; list++) {
+        if (!b->ref[list])
+            continue;
+        const region r = luma_region(b, list);
+        const ref_plane ref = reference_plane(dec, b->ref[list], plane);
+        p[list] = fetch(&ref, &r, size, &patches[list]);
+        if (combined && !(r.fx | r.fy))
+            continue;
+        const bool apart = list == 1 && b->ref[0];
+        uint8_t *const to = apart ? (uint8_t *)second : dst;
+        const ptrdiff_t step = apart ? (ptrdiff_t)BLOCK_STRIDE : ds;
+        dec->k->inter_luma(to, step, p[list].at, p[list].stride, r.w, r.h, r.fx, r.fy, depth);
+        p[list] = (source){to, step};
     }
-    dec->k->inter_chroma(dst, ds, src, ss, r->w, r->h, r->fx, r->fy);
+    if (combined)
+        combine(dec->k, b, plane, dst, ds, p, b->w, b->h, depth);
 }
 
 // Both chroma planes of 4:2:0 and 4:2:2
 static void predict_chroma(const h264_decoder *const dec, const inter_block *const b,
                            uint8_t *const dst[2], const ptrdiff_t ds) {
-    const bool both = b->ref[0] && b->ref[1];
-    const int list = b->ref[0] ? 0 : 1;
-    const region r = chroma_region(dec, b, list);
+    const bool combined = b->weighted || (b->ref[0] && b->ref[1]);
+    patch patches[2][2];
     block_samples second[2];
-    chroma_from(dec, b->ref[list], &r, dst, ds);
-    if (both) {
-        const region other = chroma_region(dec, b, 1);
-        uint8_t *const out[2] = {(uint8_t *)second[0], (uint8_t *)second[1]};
-        chroma_from(dec, b->ref[1], &other, out, BLOCK_STRIDE);
+    source p[2 /* plane */][2];
+    region r = {0};
+    for (int list = 0; list < 2; list++) {
+        if (!b->ref[list])
+            continue;
+        r = chroma_region(dec, b, list);
+        for (int i = 0; i < 2; i++) {
+            const ref_plane ref = reference_plane(dec, b->ref[list], 1 + i);
+            p[i][list] = fetch(&ref, &r, dec->k->sample_size, &patches[i][list]);
+        }
+        if (combined && !(r.fx | r.fy))
+            continue;
+        const bool apart = list == 1 && b->ref[0];
+        uint8_t *const to[2] = {apart ? (uint8_t *)second[0] : dst[0],
+                                apart ? (uint8_t *)second[1] : dst[1]};
+        const ptrdiff_t step = apart ? (ptrdiff_t)BLOCK_STRIDE : ds;
+        const uint8_t *const from[2] = {p[0][list].at, p[1][list].at};
+        dec->k->inter_chroma(to, step, from, p[0][list].stride, r.w, r.h, r.fx, r.fy);
+        for (int i = 0; i < 2; i++)
+            p[i][list] = (source){to[i], step};
     }
-    for (int i = 0; i < 2 && (both || b->weighted); i++)
-        combine(dec->k, b, 1 + i, dst[i], ds, both ? second[i] : NULL, BLOCK_STRIDE, &r,
-                dec->active_sps.BitDepthC);
+    for (int i = 0; i < 2 && combined; i++)
+        combine(dec->k, b, 1 + i, dst[i], ds, p[i], r.w, r.h, dec->active_sps.BitDepthC);
 }
 
 void h264_inter_predict(const h264_decoder *const dec, const inter_block *const b,
@@ -208,5 +223,31 @@ void h264_inter_predict(const h264_decoder *const dec, const inter_block *const 
         predict_luma(dec, b, 2, dst[2], stride[2]);
     } else if (type) {
         predict_chroma(dec, b, dst + 1, stride[1]);
+    }
+}
+
+/* Note [Asking ahead]. Rows of a picture lie too far apart for a processor to guess that the next
+ * one is wanted: what is not in a cache then costs its whole latency, row by row. So a macroblock
+ * asks for what the ones behind it will need. A cache line of 64 samples serves four macroblocks
+ * (of chroma, eight): each asks for a quarter (an eighth) of the rows of the next lines. */
+void h264_prefetch_references(const h264_decoder *const dec, const inter_block *const b) {
+    const mb_ctx *const m = &dec->slice.mb;
+    const int size = dec->k->sample_size;
+    for (int list = 0; list < 2; list++) {
+        if (!b->ref[list])
+            continue;
+        const region r = luma_region(b, list);
+        const ref_plane luma = reference_plane(dec, b->ref[list], 0);
+        const uint8_t *const row =
+            luma.data + (r.y + 4 * (m->mb_x & 3)) * luma.stride + r.x * size + H264_CACHE_LINE;
+        for (int i = 0; i < 4; i++)
+            H264_PREFETCH(row + i * luma.stride);
+        if (dec->active_sps.ChromaArrayType != 1)
+            continue;
+        for (int plane = 1; plane < 3; plane++) {
+            const ref_plane chroma = reference_plane(dec, b->ref[list], plane);
+            H264_PREFETCH(chroma.data + ((r.y >> 1) + (m->mb_x & 7)) * chroma.stride +
+                          (r.x >> 1) * size + H264_CACHE_LINE);
+        }
     }
 }

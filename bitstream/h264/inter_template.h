@@ -87,7 +87,7 @@ H264_INLINE void FN(half_hv)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src,
         }
 }
 
-// 8.4.2.3.1, and the quarter positions of 8.4.2.2.1
+// The quarter positions of 8.4.2.2.1
 H264_INLINE void FN(mean)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
                           const int w, const int h) {
     for (int y = 0; y < h; y++, dst += ds, src += ss)
@@ -175,41 +175,53 @@ static void FN(inter_chroma)(uint8_t *const dst[2], const ptrdiff_t ds, const ui
 
 // ---------------------------------------------------------------------------- combination, 8.4.2.3
 
-static void FN(average)(void *const dst, ptrdiff_t ds, const void *const src, ptrdiff_t ss,
-                        const int w, const int h) {
+H264_INLINE void FN(mean_of)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *a, const ptrdiff_t as,
+                             const SAMPLE *b, const ptrdiff_t bs, const int w, const int h) {
+    for (int y = 0; y < h; y++, dst += ds, a += as, b += bs)
+        for (int x = 0; x < w; x++)
+            dst[x] = (SAMPLE)((a[x] + b[x] + 1) >> 1);
+}
+
+// 8.4.2.3.1
+static void FN(average)(void *const dst, ptrdiff_t ds, const void *const a, ptrdiff_t as,
+                        const void *const b, ptrdiff_t bs, const int w, const int h) {
     ds /= SAMPLE_SIZE;
-    ss /= SAMPLE_SIZE;
+    as /= SAMPLE_SIZE;
+    bs /= SAMPLE_SIZE;
     if (w == 16)
-        FN(mean)(dst, ds, src, ss, 16, h);
+        FN(mean_of)(dst, ds, a, as, b, bs, 16, h);
     else if (w == 8)
-        FN(mean)(dst, ds, src, ss, 8, h);
+        FN(mean_of)(dst, ds, a, as, b, bs, 8, h);
     else
-        FN(mean)(dst, ds, src, ss, w, h);
+        FN(mean_of)(dst, ds, a, as, b, bs, w, h);
 }
 
 // 8.4.2.3.2, one list
-static void FN(weight_one)(void *const block, const ptrdiff_t ds, const int w, const int h,
-                           const int log2_denom, const int weight, const int offset,
-                           const int depth) {
+static void FN(weight_one)(void *const block, const ptrdiff_t ds, const void *const from,
+                           const ptrdiff_t ss, const int w, const int h, const int log2_denom,
+                           const int weight, const int offset, const int depth) {
     const int round = log2_denom ? 1 << (log2_denom - 1) : 0, max = (1 << DEPTH(depth)) - 1;
     SAMPLE *dst = block;
-    for (int y = 0; y < h; y++, dst += ds / SAMPLE_SIZE)
+    const SAMPLE *src = from;
+    for (int y = 0; y < h; y++, dst += ds / SAMPLE_SIZE, src += ss / SAMPLE_SIZE)
         for (int x = 0; x < w; x++)
-            dst[x] = (SAMPLE)iclip(((dst[x] * weight + round) >> log2_denom) + offset, 0, max);
+            dst[x] = (SAMPLE)iclip(((src[x] * weight + round) >> log2_denom) + offset, 0, max);
 }
 
 // 8.4.2.3.2, both lists
-static void FN(weight_two)(void *const block, const ptrdiff_t ds, const void *const other,
-                           const ptrdiff_t ss, const int w, const int h, const int log2_denom,
-                           const int weight[2], const int offset, const int depth) {
+static void FN(weight_two)(void *const block, const ptrdiff_t ds, const void *const first,
+                           const ptrdiff_t as, const void *const second, const ptrdiff_t bs,
+                           const int w, const int h, const int log2_denom, const int weight[2],
+                           const int offset, const int depth) {
     const int w0 = weight[0], w1 = weight[1], round = 1 << log2_denom;
     const int max = (1 << DEPTH(depth)) - 1;
     SAMPLE *dst = block;
-    const SAMPLE *src = other;
-    for (int y = 0; y < h; y++, dst += ds / SAMPLE_SIZE, src += ss / SAMPLE_SIZE)
+    const SAMPLE *a = first, *b = second;
+    for (int y = 0; y < h;
+         y++, dst += ds / SAMPLE_SIZE, a += as / SAMPLE_SIZE, b += bs / SAMPLE_SIZE)
         for (int x = 0; x < w; x++)
-            dst[x] = (SAMPLE)iclip(
-                ((dst[x] * w0 + src[x] * w1 + round) >> (log2_denom + 1)) + offset, 0, max);
+            dst[x] = (SAMPLE)iclip(((a[x] * w0 + b[x] * w1 + round) >> (log2_denom + 1)) + offset,
+                                   0, max);
 }
 
 void FN(h264_inter_kernels)(kernels *const k) {

@@ -38,11 +38,13 @@
 #define H264_INLINE static inline __attribute__((always_inline))
 #define H264_LIKELY(x) __builtin_expect(!!(x), 1)
 #define H264_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define H264_PREFETCH(p) __builtin_prefetch(p)
 #define H264_PREFETCH_WRITE(p) __builtin_prefetch((p), 1)
 #else
 #define H264_INLINE static inline
 #define H264_LIKELY(x) (x)
 #define H264_UNLIKELY(x) (x)
+#define H264_PREFETCH(p) ((void)(p))
 #define H264_PREFETCH_WRITE(p) ((void)(p))
 #endif
 
@@ -59,6 +61,7 @@
 #endif
 
 enum {
+    H264_CACHE_LINE = 64, // bytes; hints assume it, nothing else does
     MAX_SPS = 32,
     MAX_PPS = 256,
     MAX_REFS = 32, // entries of a reference list (fields)
@@ -480,6 +483,8 @@ typedef struct slice_ctx {
     // 8.4.1.2.3, temporal direct, and 8.4.3; [DISTANCES_*]
     int16_t dist_scale_factor[N_DISTANCES][MAX_REFS];
     implicit_weights implicit[N_DISTANCES];
+    bool missing_references; // some entry of the lists is a substitute, or "non-existing"
+    bool weighted; // predictions may have weights: explicit, or implicit of two references
     bits b;
     // Data partitioning (7.3.2.9): where the residual of intra macroblocks [0] and of inter ones
     // [1] is, and whether that came and can be read. `residual`: what the macroblock reads, else
@@ -573,12 +578,15 @@ typedef struct kernels {
     // Both chroma planes at once.
     void (*inter_chroma)(uint8_t *const dst[2], ptrdiff_t ds, const uint8_t *const src[2],
                          ptrdiff_t ss, int w, int h, int fx, int fy);
-    // 8.4.2.3, in place: the mean of dst and src, or the weighted dst, or the weighted sum of both
-    void (*average)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h);
-    void (*weight_one)(void *dst, ptrdiff_t ds, int w, int h, int log2_denom, int weight,
-                       int offset, int depth);
-    void (*weight_two)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h,
-                       int log2_denom, const int weight[2], int offset, int depth);
+    // 8.4.2.3: the mean of a and b, or the weighted src, or the weighted sum of a and b; dst may be
+    // one of them
+    void (*average)(void *dst, ptrdiff_t ds, const void *a, ptrdiff_t as, const void *b,
+                    ptrdiff_t bs, int w, int h);
+    void (*weight_one)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h,
+                       int log2_denom, int weight, int offset, int depth);
+    void (*weight_two)(void *dst, ptrdiff_t ds, const void *a, ptrdiff_t as, const void *b,
+                       ptrdiff_t bs, int w, int h, int log2_denom, const int weight[2], int offset,
+                       int depth);
     // [0]: across a vertical edge, [1]: across a horizontal one; pix is the first sample q0
     edge_filter *deblock_luma[2];
     edge_filter_intra *deblock_luma_intra[2];
@@ -742,7 +750,8 @@ void h264_predict_p_skip(h264_decoder *dec); // 8.4.1.1
 void h264_predict_whole_mb(const h264_decoder *dec, int ref_idx[2], int16_t mvp[2][2]);
 
 // direct.c (8.4.1.2)
-void h264_slice_prediction_init(h264_decoder *dec); // distances, implicit weights; once a slice
+// Once a slice: distances, implicit weights, what its lists hold
+void h264_slice_prediction_init(h264_decoder *dec);
 // Fills the caches for the 8x8 quarters in the mask.
 void h264_predict_direct(h264_decoder *dec, int quarters);
 
@@ -756,11 +765,13 @@ typedef struct inter_block {
     const ref_entry *ref[2]; // NULL where the list is not used
     int16_t mv[2][2];        // quarter luma samples
     bool weighted;     // explicit or implicit weights below, else the plain (average) prediction
-    int log2_denom[3]; // logWD per plane
+    int log2_denom[3]; // logWD per plane; these are of no meaning unless weighted
     int weight[2][3], offset[2][3]; // offsets already scaled by 1 << (BitDepth - 8)
 } inter_block;
 void h264_inter_predict(const h264_decoder *dec, const inter_block *b, uint8_t *const dst[3],
                         const ptrdiff_t stride[3]);
+// A hint: macroblocks after that of b will read their references at much the same distance
+void h264_prefetch_references(const h264_decoder *dec, const inter_block *b);
 void h264_inter_kernels_8(kernels *k);
 void h264_inter_kernels_16(kernels *k);
 void h264_inter_kernels_simd(kernels *k);

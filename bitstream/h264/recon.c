@@ -411,8 +411,8 @@ static void recon_pcm(h264_decoder *const dec) {
 
 // -------------------------------------------------------------------------------- inter prediction
 
-// 8.4.3: weights for the references in b; explicit ones whose flags are off equal the plain
-// prediction
+// 8.4.3: weights for the references in b, which is plain so far; explicit ones whose flags are off
+// equal the plain prediction
 static void set_weights(const h264_decoder *const dec, inter_block *const b, const int refIdxL0,
                         const int refIdxL1) {
     const slice_ctx *const s = &dec->slice;
@@ -420,7 +420,6 @@ static void set_weights(const h264_decoder *const dec, inter_block *const b, con
     const bool is_B = h->slice_type == SLICE_B;
     const int fields = s->mb.frame_field; // both of a frame have its explicit weights
     const int ref[2] = {refIdxL0 >> fields, refIdxL1 >> fields};
-    b->weighted = false;
     if (is_B && s->pps->weighted_bipred_idc == 2) {
         const implicit_weights *const implicit = &s->implicit[s->mb.distances];
         if (refIdxL0 < 0 || refIdxL1 < 0 || implicit->w1[refIdxL0][refIdxL1] == 32)
@@ -435,8 +434,6 @@ static void set_weights(const h264_decoder *const dec, inter_block *const b, con
         }
         return;
     }
-    if (is_B ? s->pps->weighted_bipred_idc != 1 : !s->pps->weighted_pred_flag)
-        return;
     for (int list = 0; list < 2; list++) {
         if (ref[list] < 0)
             continue;
@@ -453,6 +450,8 @@ static void set_weights(const h264_decoder *const dec, inter_block *const b, con
 // A macroblock predicted from a picture that never came is invented too.
 static void note_missing_references(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
+    if (H264_LIKELY(!dec->slice.missing_references))
+        return;
     for (int i = 0; i < 8; i++) {
         const int list = i / 4, ref_idx = m->motion->ref_idx[list][i % 4];
         if (ref_idx < 0 || H264_LIKELY(!m->ref_list[list][ref_idx].missing))
@@ -465,24 +464,35 @@ static void note_missing_references(h264_decoder *const dec) {
 }
 
 // w x h luma samples at (x, y) of the macroblock; all their motion is that of the 4x4 block there
-static void predict_part(h264_decoder *const dec, const int x, const int y, const int w,
-                         const int h) {
-    slice_ctx *const s = &dec->slice;
-    mb_ctx *const m = &s->mb;
+H264_INLINE void set_block(const h264_decoder *const dec, const int x, const int y, const int w,
+                           const int h, inter_block *const b) {
+    const slice_ctx *const s = &dec->slice;
+    const mb_ctx *const m = &s->mb;
     const int block = y / 4 * 4 + x / 4, quarter = h264_quarter_of_block[block];
     const int mb_row = m->mb->field ? m->mb_y >> 1 : m->mb_y;
-    inter_block b = {.x = m->mb_x * 16 + x, .y = mb_row * 16 + y, .w = w, .h = h};
+    b->x = m->mb_x * 16 + x;
+    b->y = mb_row * 16 + y;
+    b->w = w;
+    b->h = h;
     for (int list = 0; list < 2; list++) {
         const int ref_idx = m->motion->ref_idx[list][quarter];
-        b.ref[list] = ref_idx >= 0 ? &m->ref_list[list][ref_idx] : NULL;
-        memcpy(b.mv[list], m->motion->mv[list][block], sizeof b.mv[list]);
+        b->ref[list] = ref_idx >= 0 ? &m->ref_list[list][ref_idx] : NULL;
+        memcpy(b->mv[list], m->motion->mv[list][block], sizeof b->mv[list]);
     }
-    set_weights(dec, &b, m->motion->ref_idx[0][quarter], m->motion->ref_idx[1][quarter]);
+    b->weighted = false;
+    if (s->weighted)
+        set_weights(dec, b, m->motion->ref_idx[0][quarter], m->motion->ref_idx[1][quarter]);
+}
+
+static void predict_part(h264_decoder *const dec, const int x, const int y, const int w,
+                         const int h) {
+    inter_block b;
+    set_block(dec, x, y, w, h, &b);
     uint8_t *dst[3] = {h264_sample_at(dec, 0, x, y), NULL, NULL};
     for (int plane = 1; plane < 3 && dec->mb_width_c; plane++)
         dst[plane] =
             h264_sample_at(dec, plane, x * dec->mb_width_c / 16, y * dec->mb_height_c / 16);
-    h264_inter_predict(dec, &b, dst, m->stride);
+    h264_inter_predict(dec, &b, dst, dec->slice.mb.stride);
 }
 
 // Do the w x h blocks from `block` on move alike, in both lists? (References are constant within a
@@ -520,13 +530,16 @@ static bool all_move_alike(const mb_motion *const motion) {
 }
 
 static void predict_whole(h264_decoder *const dec) {
+    inter_block b;
     dec->slice.mb.mb->moves_as_one = true;
-    predict_part(dec, 0, 0, 16, 16);
+    set_block(dec, 0, 0, 16, 16, &b);
+    h264_prefetch_references(dec, &b);
+    h264_inter_predict(dec, &b, dec->slice.mb.dst, dec->slice.mb.stride);
 }
 
 static void predict_quarters(h264_decoder *const dec) {
     const mb_motion *const motion = dec->slice.mb.motion;
-    if (same_references(motion) && all_move_alike(motion)) {
+    if (dec->slice.mb.mb->moves_as_one || (same_references(motion) && all_move_alike(motion))) {
         predict_whole(dec);
         return;
     }
@@ -582,6 +595,16 @@ static void recon_inter(h264_decoder *const dec) {
     }
 }
 
+// Where the macroblocks behind this one will be written, Note [Asking ahead] in inter.c
+static void prefetch_picture(const h264_decoder *const dec) {
+    const mb_ctx *const m = &dec->slice.mb;
+    uint8_t *const row = m->dst[0] + 4 * (m->mb_x & 3) * m->stride[0] + H264_CACHE_LINE;
+    for (int i = 0; i < 4; i++)
+        H264_PREFETCH_WRITE(row + i * m->stride[0]);
+    for (int plane = 1; plane < 3 && dec->mb_width_c; plane++)
+        H264_PREFETCH_WRITE(m->dst[plane] + (m->mb_x & 7) * m->stride[plane] + H264_CACHE_LINE);
+}
+
 void h264_recon_mb(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     dec->cur->mb_field[m->addr] = m->mb->field;
@@ -592,6 +615,7 @@ void h264_recon_mb(h264_decoder *const dec) {
     h264_tap_macroblock(dec);
     if (dec->settings.how & H264_NO_SAMPLES)
         return;
+    prefetch_picture(dec);
     if (m->mb->type == H264_I_PCM)
         recon_pcm(dec);
     else if (m->mb->is_intra)

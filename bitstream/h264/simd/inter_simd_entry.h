@@ -105,33 +105,35 @@ TARGET static void FN(inter_chroma)(uint8_t *const dst[2], const ptrdiff_t ds,
         FN(chroma_planes)(dst, ds, src, ss, 2, h, fx, fy);
 }
 
-TARGET static void FN(average)(void *const block, const ptrdiff_t ds, const void *const other,
-                               const ptrdiff_t ss, const int w, const int h) {
+// 8.4.2.3.1
+TARGET static void FN(average)(void *const block, const ptrdiff_t ds, const void *const first,
+                               const ptrdiff_t as, const void *const second, const ptrdiff_t bs,
+                               const int w, const int h) {
     uint8_t *dst = block;
-    const uint8_t *src = other;
-    for (int y = 0; y < h; y++, dst += ds, src += ss) {
+    const uint8_t *a = first, *b = second;
+    for (int y = 0; y < h; y++, dst += ds, a += as, b += bs) {
         if (w == 16)
-            store_bytes_16(dst, _mm_avg_epu8(load_bytes_16(dst), load_bytes_16(src)));
+            store_bytes_16(dst, _mm_avg_epu8(load_bytes_16(a), load_bytes_16(b)));
         else if (w == 8)
-            store_bytes_8(dst, _mm_avg_epu8(load_bytes_8(dst), load_bytes_8(src)));
+            store_bytes_8(dst, _mm_avg_epu8(load_bytes_8(a), load_bytes_8(b)));
         else if (w == 4)
-            store_bytes_4(dst, _mm_avg_epu8(load_bytes_4(dst), load_bytes_4(src)));
+            store_bytes_4(dst, _mm_avg_epu8(load_bytes_4(a), load_bytes_4(b)));
         else
-            store_bytes_2(dst, _mm_avg_epu8(load_bytes_2(dst), load_bytes_2(src)));
+            store_bytes_2(dst, _mm_avg_epu8(load_bytes_2(a), load_bytes_2(b)));
     }
 }
 
-TARGET H264_INLINE void FN(weigh)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
-                                  const ptrdiff_t ss, const int w, const int h,
-                                  const weighting *const k) {
-    for (int y = 0; y < h; y++, dst += ds, src += ss) {
+TARGET H264_INLINE void FN(weigh)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *a,
+                                  const ptrdiff_t as, const uint8_t *b, const ptrdiff_t bs,
+                                  const int w, const int h, const weighting *const k) {
+    for (int y = 0; y < h; y++, dst += ds, a += as, b += bs) {
         if (w == 2)
-            CALL(weigh_row, 2)(dst, src, k);
+            CALL(weigh_row, 2)(dst, a, b, k);
         else if (w == 4)
-            CALL(weigh_row, 4)(dst, src, k);
+            CALL(weigh_row, 4)(dst, a, b, k);
         else
             for (int x = 0; x < w; x += 8)
-                CALL(weigh_row, 8)(dst + x, src + x, k);
+                CALL(weigh_row, 8)(dst + x, a + x, b + x, k);
     }
 }
 
@@ -143,24 +145,25 @@ TARGET H264_INLINE weighting FN(weighting_of)(const int first, const int second,
 }
 
 // 8.4.2.3.2, one list: the block itself is the second source, with factor 0
-TARGET static void FN(weight_one)(void *const dst, const ptrdiff_t ds, const int w, const int h,
+TARGET static void FN(weight_one)(void *const dst, const ptrdiff_t ds, const void *const src,
+                                  const ptrdiff_t ss, const int w, const int h,
                                   const int log2_denom, const int weight, const int offset,
                                   const int depth) {
     const int round = log2_denom ? 1 << (log2_denom - 1) : 0;
     const weighting k = FN(weighting_of)(weight, 0, round, log2_denom, offset);
     (void)depth;
-    FN(weigh)(dst, ds, dst, ds, w, h, &k);
+    FN(weigh)(dst, ds, src, ss, src, ss, w, h, &k);
 }
 
 // 8.4.2.3.2, both lists
-TARGET static void FN(weight_two)(void *const dst, const ptrdiff_t ds, const void *const src,
-                                  const ptrdiff_t ss, const int w, const int h,
-                                  const int log2_denom, const int weight[2], const int offset,
-                                  const int depth) {
+TARGET static void FN(weight_two)(void *const dst, const ptrdiff_t ds, const void *const a,
+                                  const ptrdiff_t as, const void *const b, const ptrdiff_t bs,
+                                  const int w, const int h, const int log2_denom,
+                                  const int weight[2], const int offset, const int depth) {
     const weighting k =
         FN(weighting_of)(weight[0], weight[1], 1 << log2_denom, log2_denom + 1, offset);
     (void)depth;
-    FN(weigh)(dst, ds, src, ss, w, h, &k);
+    FN(weigh)(dst, ds, a, as, b, bs, w, h, &k);
 }
 
 static void FN(fill)(kernels *const k) {

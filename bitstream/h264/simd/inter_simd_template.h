@@ -40,9 +40,9 @@ TARGET H264_INLINE void FN(chroma)(uint8_t *dst, const ptrdiff_t ds, const uint8
 
 #if COLUMN <= 8
 // A row of 8.4.2.3.2: sums of two products, 32 bits wide
-TARGET H264_INLINE void FN(weigh_row)(uint8_t *const dst, const uint8_t *const src,
-                                      const weighting *const k) {
-    const __m128i a = (__m128i)FN(row)(dst), b = (__m128i)FN(row)(src);
+TARGET H264_INLINE void FN(weigh_row)(uint8_t *const dst, const uint8_t *const first,
+                                      const uint8_t *const second, const weighting *const k) {
+    const __m128i a = (__m128i)FN(row)(first), b = (__m128i)FN(row)(second);
     const __m128i low = _mm_madd_epi16(_mm_unpacklo_epi16(a, b), k->factors);
     const __m128i high = _mm_madd_epi16(_mm_unpackhi_epi16(a, b), k->factors);
     const __m128i l = _mm_sra_epi32(_mm_add_epi32(low, k->round), k->shift);
