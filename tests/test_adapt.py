@@ -1,6 +1,7 @@
 """Weights for one person: what is held out, what is trained, what is said and refused."""
 
 import csv
+import dataclasses
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,6 +112,20 @@ def test_the_base_says_which_network(base: Path, tmp_path: Path) -> None:
     config = run_config(wanted)
     assert config.network == read_checkpoint(base).config.network
     assert config.data.index == (str(tmp_path / "w"), "x") and config.train.init == str(base)
+
+
+def test_weights_that_do_not_hear_learn_to(tmp_path: Path) -> None:
+    """Their network is kept as it is, and gets a sound branch."""
+    config = load_config(None, [*TINY, "network.audio=false", "data.contrast=3", "data.light=9"])
+    weights = build_network(config.network).state_dict()
+    path = save_checkpoint(tmp_path, "deaf", weights, config, step=0)
+    wanted = Adaptation(tmp_path, tmp_path / "o", tmp_path / "w", base=str(path))
+    own = run_config(wanted)
+    missing, unexpected = build_network(own.network).load_state_dict(weights, strict=False)
+    assert {key.partition(".")[0] for key in missing} == {"sound", "join"} and not unexpected
+    assert (own.data.contrast, own.data.light) == (0, 0)
+    others = run_config(dataclasses.replace(wanted, others=("x",)))
+    assert (others.data.contrast, others.data.light) == (3, 9)
 
 
 def test_what_is_said() -> None:
