@@ -4,7 +4,8 @@
  *     decode_main [-p] [-s SEED] FILE...      -p: packets of one NAL unit; -s: damage the data
  * first
  *
- * One line a file: MD5, frames, concealed macroblocks, result, name. Exit status 0 unless a file
+ * One line a file: MD5, frames, concealed macroblocks, result, digest of all that frames carry and
+ * of the warnings, name. Exit status 0 unless a file
  * cannot be read. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,8 +95,40 @@ static void md5_print(md5 *const m) {
 typedef struct totals {
     md5 md5;
     unsigned long frames, concealed;
-    uint32_t touched; // keeps the reads of the taps alive
+    uint64_t digest; // of everything that frames carry, and of the warnings
 } totals;
+
+static void add(totals *const t, const void *const data, const size_t size) { // FNV-1a
+    for (size_t i = 0; i < size && data != NULL; i++)
+        t->digest = (t->digest ^ ((const uint8_t *)data)[i]) * 1099511628211u;
+}
+
+static void add_maps(totals *const t, const h264_frame *const f) {
+    const size_t mbs = (size_t)(f->info.coded_width / 16) * (size_t)(f->info.coded_height / 16);
+    const int32_t facts[] = {
+        f->decode_order,   f->poc,           f->picture_type,  f->keyframe,
+        f->recovery_point, f->concealed_mbs, (int32_t)f->bits, (int32_t)f->bytes};
+    add(t, facts, sizeof facts);
+    add(t, &f->pts, sizeof f->pts);
+    add(t, f->scaling4x4, sizeof f->scaling4x4);
+    add(t, f->scaling8x8, sizeof f->scaling8x8);
+    for (int p = 0; p < 3 && f->width[p] > 0; p++)
+        add(t, f->qp[p], mbs);
+    const void *const bytes[] = {f->mb_type, f->cbp, f->field, f->concealed, f->intra_chroma};
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
+        add(t, bytes[i], mbs);
+    add(t, f->slice, mbs * sizeof *f->slice);
+    add(t, f->tu, mbs * 16);
+    add(t, f->intra_luma, mbs * 16);
+    add(t, f->mv, mbs * 2 * 16 * 2 * sizeof *f->mv);
+    add(t, f->ref, mbs * 2 * 4 * sizeof *f->ref);
+    add(t, f->mb_bits, mbs * sizeof *f->mb_bits);
+}
+
+static void add_warnings(totals *const t, const h264_decoder *const dec) {
+    for (int w = 0; w < H264_N_WARNINGS; w++)
+        add(t, &(uint64_t){h264_warning_count(dec, w)}, sizeof(uint64_t));
+}
 
 static void add_frame(totals *const t, const h264_frame *const f) {
     const size_t sample = f->info.bit_depth_luma > 8 || f->info.bit_depth_chroma > 8 ? 2 : 1;
@@ -110,11 +143,11 @@ static void add_frame(totals *const t, const h264_frame *const f) {
                     (const uint8_t *)f->decoded[p] + (ptrdiff_t)y * f->decoded_stride[p] +
                         left * sample,
                     w * sample);
-        for (size_t i = 0; i < n * sample; i++)
-            t->touched += ((const uint8_t *)f->prediction[p])[i];
-        for (size_t i = 0; i < 2 * n * sample; i++)
-            t->touched += ((const uint8_t *)f->residual[p])[i] + ((const uint8_t *)f->level[p])[i];
+        add(t, f->prediction[p], n * sample);
+        add(t, f->residual[p], 2 * n * sample);
+        add(t, f->level[p], 2 * n * sample);
     }
+    add_maps(t, f);
     t->frames++;
     t->concealed += (unsigned long)f->concealed_mbs;
 }
@@ -122,8 +155,10 @@ static void add_frame(totals *const t, const h264_frame *const f) {
 static int take_frames(h264_decoder *const dec, totals *const t) {
     h264_frame frame;
     int rc;
-    while ((rc = h264_receive(dec, &frame)) == H264_OK)
+    while ((rc = h264_receive(dec, &frame)) == H264_OK) {
         add_frame(t, &frame);
+        add_warnings(t, dec);
+    }
     return rc;
 }
 
@@ -183,6 +218,7 @@ static int decode(const uint8_t *const data, const size_t size, const int by_uni
         h264_flush(dec);
         rc = take_frames(dec, t);
     }
+    add_warnings(t, dec);
     fflush(stdout);
     if (rc != H264_END)
         fprintf(stderr, "%s\n", h264_error_text(dec));
@@ -237,13 +273,14 @@ int main(const int argc, char **const argv) {
             status = 1;
             continue;
         }
-        totals t = {.frames = 0};
+        totals t = {.digest = 14695981039346656037u};
         md5_init(&t.md5);
         if (seed != 0)
             damage(data, size, seed);
         const int rc = decode(data, size, by_unit, &t);
         md5_print(&t.md5);
-        printf(" %lu %lu %d %s%s\n", t.frames, t.concealed, rc, argv[i], t.touched == 1 ? " " : "");
+        printf(" %lu %lu %d %016llx %s\n", t.frames, t.concealed, rc, (unsigned long long)t.digest,
+               argv[i]);
         free(data);
     }
     return status;

@@ -1,5 +1,5 @@
-/* Deblocking filter (8.7), over a whole picture once all its macroblocks are decoded: macroblock by
- * macroblock, first the vertical edges from left to right, then the horizontal ones from top to
+/* Deblocking filter (8.7), row by row as the picture is decoded, Note [One row behind]: macroblock
+ * by macroblock, first the vertical edges from left to right, then the horizontal ones from top to
  * bottom, as the standard orders them (later edges read what earlier ones wrote). Works on the
  * planes of dec->cur alone; taps are not touched.
  *
@@ -430,16 +430,15 @@ static picture_edges edges_of_picture(const h264_decoder *const dec) {
     return c;
 }
 
-// 8.7, for the frame or the field just decoded
-void h264_deblock_picture(h264_decoder *const dec) {
+// 8.7, for a frame or field
+void h264_deblock_rows(h264_decoder *const dec, const int first, const int end) {
     const picture_edges c = edges_of_picture(dec);
-    const int rows = dec->FrameHeightInMbs / c.row_step;
-    for (int row = 0; row < rows && !dec->cur->mbaff; row++)
+    for (int row = first; row < end && !dec->cur->mbaff; row++)
         for (int x = 0; x < dec->PicWidthInMbs; x++)
             filter_macroblock(&c, x, row);
-    for (int row = 0; row < rows && dec->cur->mbaff; row += 2)
+    for (int row = first; row < end && dec->cur->mbaff; row++)
         for (int i = 0; i < 2 * dec->PicWidthInMbs; i++)
-            filter_macroblock_mbaff(&c, i / 2, row + i % 2);
+            filter_macroblock_mbaff(&c, i / 2, 2 * row + i % 2);
 }
 
 #define SAMPLE_SIZE 1

@@ -54,7 +54,8 @@ static void use_partitions(const stream_state *const s, slice_ctx *const c) {
 }
 
 /* Only redundant slices may not be (7.4.3): they are where their first macroblock is missing, or in
- * a slice that broke off. */
+ * a slice that broke off. (What has been filtered cannot be replaced; in pictures that announce
+ * redundant slices nothing has, before their end.) */
 static bool is_needed(h264_decoder *const dec) {
     const stream_state *const s = dec->stream;
     slice_ctx *const c = &dec->slice;
@@ -64,7 +65,8 @@ static bool is_needed(h264_decoder *const dec) {
     if (dec->settings.how & H264_HEADERS)
         return false;
     const int there = h264_first_slice_num(dec);
-    for (int i = 0; i < imin(s->n_broken_slices, N_BROKEN_SLICES) && there >= 0; i++)
+    const bool replaceable = there >= 0 && dec->rows.filtered == 0;
+    for (int i = 0; i < imin(s->n_broken_slices, N_BROKEN_SLICES) && replaceable; i++)
         if (s->broken_slices[i] == there)
             c->replaces = there;
     return there < 0 || c->replaces >= 0;

@@ -607,6 +607,20 @@ typedef struct dpb {
     int32_t last_output_poc; // since the last IDR picture or MMCO 5; INT32_MIN: none yet
 } dpb;
 
+/* How far the current picture has come, in rows of macroblocks, of pairs in MBAFF frames.
+ *
+ * Note [One row behind]. Intra prediction wants the row above as it was before deblocking (8.3),
+ * which changes no sample below the row that is filtered: so a row is filtered as soon as the one
+ * below it is decoded, while both are still in the caches. That holds as long as slices cover the
+ * picture from its beginning on without a hole, and what is decoded stays (no redundant slices, no
+ * partitions that may be missing, one slice group, one colour plane). From the first slice on that
+ * breaks this rule, the rest waits for the end of the picture. */
+typedef struct picture_rows {
+    bool in_order; // the rule has held so far
+    int next;      // macroblock, or pair, that the next slice must begin with
+    int filtered;  // rows that are deblocked
+} picture_rows;
+
 struct h264_decoder {
     h264_settings settings;
     char error_text[256];
@@ -630,6 +644,7 @@ struct h264_decoder {
     mb_info *luma_mb;            // Note [Colour planes]: what mb is when none is selected
     uint8_t *slice_groups;       // [PicSizeInMbs] what slice_groups.c fills
     picture *cur;                // being decoded; NULL between pictures
+    picture_rows rows;           // of it
     slice_ctx slice;
     dpb dpb;
     struct stream_state *stream; // stream.h: what the macroblock layer does not need
@@ -641,6 +656,8 @@ struct h264_decoder {
 // or H264_CORRUPT; either way macroblocks it decoded have slice_num >= 0, the rest of the picture
 // is left for h264_conceal_picture().
 int h264_decode_slice_data(h264_decoder *dec);
+// Rows of macroblocks, or of pairs, of the frame or field that dec->slice belongs to
+int h264_rows_of_picture(const h264_decoder *dec);
 // mb_info.slice_num of the macroblock that dec->slice begins with: who decoded it before, if any
 int h264_first_slice_num(h264_decoder *dec);
 
@@ -801,8 +818,9 @@ void h264_switching_chroma(int32_t c[4][16], const int32_t pred[4][16],
                            const switching_quantiser *q);
 
 // deblock.c (8.7)
-// dec->cur, all macroblocks, by dec->mb and dec->cur->motion
-void h264_deblock_picture(h264_decoder *dec);
+// Rows first to end - 1 of dec->cur (of pairs in MBAFF frames), by dec->mb and dec->cur->motion;
+// those before `first` have been filtered. A row changes up to three samples above itself.
+void h264_deblock_rows(h264_decoder *dec, int first, int end);
 void h264_deblock_kernels_8(kernels *k);
 void h264_deblock_kernels_16(kernels *k);
 // Replaces those of the 8-bit set that have a vector version

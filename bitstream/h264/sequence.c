@@ -46,7 +46,7 @@ void h264_finish_picture(h264_decoder *const dec) {
         h264_select_colour_plane(dec, plane);
         h264_conceal_picture(dec);
         if (!(dec->settings.how & H264_NO_SAMPLES))
-            h264_deblock_picture(dec);
+            h264_deblock_rows(dec, dec->rows.filtered, h264_rows_of_picture(dec));
     }
     h264_select_colour_plane(dec, 0);
     // An error is seen some macroblocks after the damage: the picture is marked even if in the end
@@ -228,6 +228,7 @@ int h264_start_picture(h264_decoder *const dec) {
     dec->slice.hdr = *h;
     dec->slice.sps = &dec->active_sps;
     dec->slice.pic = dec->cur;
+    dec->rows = (picture_rows){.in_order = h264_colour_planes(dec) == 1};
     h264_poc_decode(dec, dec->cur, h);
     check_recovery(dec, dec->cur);
     s->recovery.pending = false;
