@@ -296,6 +296,7 @@ static void random_macroblock(mb_info *const mb, mb_motion *const m, const bool 
     memset(m->ref_idx, 0xff, sizeof(m->ref_idx));
     if (mb->is_intra)
         return;
+    mb->moves_as_one = shape == 0;
     const int w = sides[shape][0], h = sides[shape][1], spread = rnd(3) ? 6 : 2;
     for (int y = 0; y < 4; y += h)
         for (int x = 0; x < 4; x += w) {

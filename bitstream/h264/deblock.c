@@ -63,7 +63,8 @@ typedef struct mb_edges {
     const mb_info *mixed[2];     // upper macroblock of the pair before a mixed edge, or NULL
     bool field;                  // its rows are those of a field
     bool intra, intra_before[2]; // bS 3 or 4 inside, or on the first edge
-    edge_masks masks;            // otherwise; bS 2 taken out of bS 1
+    edge_masks masks;            // otherwise
+    uint16_t active[2];          // bS > 0; bits as in the masks
     uint8_t *origin[3];
     const ptrdiff_t *stride; // [plane]
 } mb_edges;
@@ -95,10 +96,7 @@ H264_INLINE bool intra_edge(const mb_edges *const m, const int dir, const int ed
 
 // bS > 0 anywhere on the edge?
 H264_INLINE bool edge_active(const mb_edges *const m, const int dir, const int edge) {
-    if (edge == 0 && !m->p[dir])
-        return false;
-    return intra_edge(m, dir, edge) ||
-           edge_bits(m->masks.coefficients[dir] | m->masks.motion[dir], edge);
+    return edge_bits(m->active[dir], edge);
 }
 
 // bS 4 rather than 3 (8.7.2.1): macroblock edges, but not horizontal ones in fields
@@ -106,17 +104,25 @@ H264_INLINE bool strongest(const mb_edges *const m, const int dir, const int edg
     return edge == 0 && !(m->field && dir == HORIZONTAL_EDGES);
 }
 
-// Table 8-17 for the four quarters of an edge
-H264_INLINE void edge_tc0(const mb_edges *const m, const int dir, const int edge,
-                          const int8_t table[4], int8_t tc0[4]) {
-    if (intra_edge(m, dir, edge)) {
-        memset(tc0, table[3], 4);
-        return;
-    }
+// Four bits become the lowest ones of four bytes
+H264_INLINE uint32_t spread_bits(const unsigned four) {
+    return four * 0x00204081u & 0x01010101u;
+}
+
+// Table 8-17 for the four quarters of an edge, one in each byte, the first in the lowest
+H264_INLINE uint32_t edge_tc0(const mb_edges *const m, const int dir, const int edge,
+                              const int8_t table[4]) {
+    if (intra_edge(m, dir, edge))
+        return 0x01010101u * (uint8_t)table[3];
     const unsigned two = edge_bits(m->masks.coefficients[dir], edge);
     const unsigned one = edge_bits(m->masks.motion[dir], edge);
+    return spread_bits(two) * (uint8_t)table[2] + spread_bits(one) * (uint8_t)table[1] +
+           spread_bits(15 ^ (one | two)) * (uint8_t)table[0];
+}
+
+H264_INLINE void store_tc0(const uint32_t four, int8_t tc0[4]) {
     for (int i = 0; i < 4; i++)
-        tc0[i] = table[two >> i & 1 ? 2 : one >> i & 1];
+        tc0[i] = (int8_t)(uint8_t)(four >> 8 * i);
 }
 
 // -------------------------------------------------------------------------- mixed edges (MBAFF)
@@ -262,27 +268,39 @@ H264_INLINE void filter_full_plane(const picture_edges *const c, const mb_edges 
                 continue;
             }
             int8_t tc0[4];
-            edge_tc0(m, dir, edge, t.tc0, tc0);
+            store_tc0(edge_tc0(m, dir, edge, t.tc0), tc0);
             k->deblock_luma[dir](pix, stride, t.alpha, t.beta, tc0, c->depth[plane]);
         }
     }
 }
 
-// Eight lines of a chroma edge of 4:2:0 or 4:2:2, in both planes. quarters: which quarters of the
-// edge's strengths the lines lie in, two lines to each entry.
-static void filter_chroma_edge(const picture_edges *const c, const mb_edges *const m, const int dir,
-                               const int edge, const ptrdiff_t offset, const uint8_t quarters[4]) {
+// Which quarters of an edge's strengths eight lines of chroma lie in, two lines to each entry
+typedef enum chroma_lines {
+    ALL_QUARTERS,
+    UPPER_QUARTERS,
+    LOWER_QUARTERS
+} chroma_lines;
+
+// tc0 of the lines' quarters
+H264_INLINE uint32_t select_quarters(const uint32_t tc0, const chroma_lines which) {
+    if (which == ALL_QUARTERS)
+        return tc0;
+    const uint32_t two = which == UPPER_QUARTERS ? tc0 & 0xffff : tc0 >> 16;
+    return (two & 0xff) * 0x0101 + (two >> 8) * 0x01010000;
+}
+
+// Eight lines of a chroma edge of 4:2:0 or 4:2:2, in both planes
+H264_INLINE void filter_chroma_edge(const picture_edges *const c, const mb_edges *const m,
+                                    const int dir, const int edge, const ptrdiff_t offset,
+                                    const chroma_lines which) {
     edge_pair e = {.intra = intra_edge(m, dir, edge) && strongest(m, dir, edge),
                    .depth = c->depth[1]};
+    const mb_info *const p = edge ? m->q : m->p[dir];
     for (int i = 0; i < 2; i++) {
-        const mb_info *const p = edge ? m->q : m->p[dir];
         const thresholds t = thresholds_for(m->q, p->QPC[i], m->q->QPC[i]);
-        int8_t tc0[4];
-        edge_tc0(m, dir, edge, t.tc0, tc0);
         e.alpha[i] = t.alpha;
         e.beta[i] = t.beta;
-        for (int j = 0; j < 4; j++)
-            e.tc0[i][j] = tc0[quarters[j]];
+        store_tc0(select_quarters(edge_tc0(m, dir, edge, t.tc0), which), e.tc0[i]);
     }
     if ((e.alpha[0] && e.beta[0]) || (e.alpha[1] && e.beta[1]))
         c->dec->k->deblock_chroma[dir](m->origin[1] + offset, m->origin[2] + offset, m->stride[1],
@@ -291,7 +309,6 @@ static void filter_chroma_edge(const picture_edges *const c, const mb_edges *con
 
 // Both chroma planes of 4:2:0 or 4:2:2, Note [Chroma edges]
 H264_INLINE void filter_chroma(const picture_edges *const c, const mb_edges *const m) {
-    static const uint8_t all[4] = {0, 1, 2, 3}, upper[4] = {0, 0, 1, 1}, lower[4] = {2, 2, 3, 3};
     const bool tall = c->format == 2;
     const int size = c->dec->k->sample_size;
     const ptrdiff_t stride = m->stride[1];
@@ -300,15 +317,18 @@ H264_INLINE void filter_chroma(const picture_edges *const c, const mb_edges *con
     for (int edge = 0; edge < 4; edge += 2) {
         if (!edge_active(m, VERTICAL_EDGES, edge))
             continue;
-        filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size, tall ? upper : all);
+        filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size, 
+                           tall ? UPPER_QUARTERS : ALL_QUARTERS);
         if (tall)
-            filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size + 8 * stride, lower);
+            filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size + 8 * stride,
+                               LOWER_QUARTERS);
     }
     if (H264_UNLIKELY(m->mixed[HORIZONTAL_EDGES]))
         filter_mixed_chroma(c, m, HORIZONTAL_EDGES);
     for (int edge = 0; edge < 4; edge += tall ? 1 : 2)
         if (edge_active(m, HORIZONTAL_EDGES, edge))
-            filter_chroma_edge(c, m, HORIZONTAL_EDGES, edge, (tall ? 4 : 2) * edge * stride, all);
+            filter_chroma_edge(c, m, HORIZONTAL_EDGES, edge, (tall ? 4 : 2) * edge * stride,
+                               ALL_QUARTERS);
 }
 
 // -------------------------------------------------------------------------------- macroblocks, 8.7
@@ -332,16 +352,15 @@ H264_INLINE bool find_strengths(const picture_edges *const c, const int addr, mb
         m->intra_before[dir] = m->p[dir] && (m->intra || m->p[dir]->filter_as_intra);
         other[dir] = m->p[dir] && !m->intra_before[dir] ? (int)(m->p[dir] - mb) : -1;
     }
-    memset(&m->masks, 0, sizeof(m->masks));
-    if (m->intra)
-        return true;
-    h264_edge_masks(c->dec, addr, other[0], other[1], m->field, &m->masks);
-    bool any = m->intra_before[0] || m->intra_before[1];
+    if (!m->intra)
+        h264_edge_masks(c->dec, addr, other[0], other[1], m->field, &m->masks);
     for (int dir = 0; dir < 2; dir++) {
-        m->masks.motion[dir] &= (uint16_t)~m->masks.coefficients[dir];
-        any |= m->masks.motion[dir] || m->masks.coefficients[dir];
+        const unsigned first = m->p[dir] ? 15 : 0;
+        m->active[dir] = (uint16_t)(m->intra ? 0xfff0 | first
+                                             : m->masks.motion[dir] | m->masks.coefficients[dir] |
+                                                   (m->intra_before[dir] ? first : 0));
     }
-    return any;
+    return m->active[0] || m->active[1];
 }
 
 // All planes of a macroblock whose first luma row is `row` of the picture

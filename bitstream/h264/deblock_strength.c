@@ -63,6 +63,10 @@ H264_INLINE void before_top(const int32_t own[4], const int32_t top[4], int32_t 
     out[3] = own[1];
 }
 
+H264_INLINE bool vectors_apart(const int16_t a[2], const int16_t b[2], const int limit_y) {
+    return abs(a[0] - b[0]) >= 4 || abs(a[1] - b[1]) >= limit_y;
+}
+
 #if H264_X86_SIMD
 
 // Blocks of a row whose vectors are 4 or more apart in x, or limit_y in y
@@ -107,15 +111,11 @@ static unsigned apart_top(const int16_t (*const q)[2], const int16_t (*const p)[
 
 #else
 
-H264_INLINE unsigned block_apart(const int16_t a[2], const int16_t b[2], const int limit_y) {
-    return abs(a[0] - b[0]) >= 4 || abs(a[1] - b[1]) >= limit_y;
-}
-
 static unsigned apart_left(const int16_t (*const q)[2], const int16_t (*const p)[2],
                            const int16_t (*const left)[2], const int limit_y) {
     unsigned mask = 0;
     for (int i = 0; i < 16; i++)
-        mask |= block_apart(q[i], i % 4 ? p[i - 1] : left[i + 3], limit_y) << i;
+        mask |= (unsigned)vectors_apart(q[i], i % 4 ? p[i - 1] : left[i + 3], limit_y) << i;
     return mask;
 }
 
@@ -123,7 +123,7 @@ static unsigned apart_top(const int16_t (*const q)[2], const int16_t (*const p)[
                           const int16_t (*const top)[2], const int limit_y) {
     unsigned mask = 0;
     for (int i = 0; i < 16; i++)
-        mask |= block_apart(q[i], i < 4 ? top[i + 12] : p[i - 4], limit_y) << i;
+        mask |= (unsigned)vectors_apart(q[i], i < 4 ? top[i + 12] : p[i - 4], limit_y) << i;
     return mask;
 }
 
@@ -187,26 +187,37 @@ static unsigned transposed(unsigned m) {
     return m ^ t ^ t << 6;
 }
 
-// The same references and vectors in the same lists: the commonest case where nothing differs
-static bool same_motion(const mb_motion *const a, const mb_motion *const b) {
-    bool same = true;
-    for (int list = 0; list < 2; list++)
-        same = same && a->uid[list][0] == b->uid[list][0] &&
-               a->ref_parity[list][0] == b->ref_parity[list][0] &&
-               memcmp(a->mv[list][0], b->mv[list][0], sizeof(a->mv[list][0])) == 0;
-    return same;
+H264_INLINE bool same_reference(const mb_motion *const a, const int list_a,
+                                const mb_motion *const b, const int list_b, const bool field) {
+    return a->uid[list_a][0] == b->uid[list_b][0] &&
+           (!field || a->ref_parity[list_a][0] == b->ref_parity[list_b][0]);
 }
 
-// motion_mask, only where it must be looked at block by block. first: blocks at the edge to the
+// Strength 1 between macroblocks that move as one each, by their first blocks
+H264_INLINE bool differ_as_wholes(const mb_motion *const a, const mb_motion *const b, const bool field) {
+    const int limit_y = field ? 2 : 4;
+    const bool straight = same_reference(a, 0, b, 0, field) && same_reference(a, 1, b, 1, field) &&
+                          !vectors_apart(a->mv[0][0], b->mv[0][0], limit_y) &&
+                          !vectors_apart(a->mv[1][0], b->mv[1][0], limit_y);
+    return !straight &&
+           !(same_reference(a, 0, b, 1, field) && same_reference(a, 1, b, 0, field) &&
+             !vectors_apart(a->mv[0][0], b->mv[1][0], limit_y) &&
+             !vectors_apart(a->mv[1][0], b->mv[0][0], limit_y));
+}
+
+// motion_mask, block by block only where that is needed. first: blocks at the edge to the
 // neighbour.
 H264_INLINE unsigned direction_mask(const h264_decoder *const dec, const int dir, const int addr,
                                     const int neighbour, const bool field, const unsigned first) {
     const mb_motion *const own = &dec->cur->motion[addr];
     const mb_motion *const other = neighbour < 0 ? own : &dec->cur->motion[neighbour];
     const unsigned wanted = neighbour < 0 ? 0xffff ^ first : 0xffff;
-    if (dec->mb[addr].moves_as_one &&
-        (neighbour < 0 || (dec->mb[neighbour].moves_as_one && same_motion(own, other))))
-        return 0;
+    if (dec->mb[addr].moves_as_one) {
+        if (neighbour < 0)
+            return 0;
+        if (dec->mb[neighbour].moves_as_one)
+            return differ_as_wholes(own, other, field) ? first : 0;
+    }
     if (uses_list1(own) || uses_list1(other))
         return motion_mask(dir, own, other, field, true) & wanted;
     return motion_mask(dir, own, other, field, false) & wanted;
@@ -220,9 +231,13 @@ void h264_edge_masks(const h264_decoder *const dec, const int addr, const int le
     const unsigned from_top = top < 0 ? 0 : (unsigned)mb[top].nonzero >> 12;
     const unsigned v = own | (own << 1 & (0xffff ^ FIRST_COLUMN)) | from_left;
     const unsigned h = own | (own << 4 & (0xffff ^ FIRST_ROW)) | from_top;
-    out->coefficients[0] = (uint16_t)transposed(left < 0 ? v & (0xffff ^ FIRST_COLUMN) : v);
-    out->coefficients[1] = (uint16_t)(top < 0 ? h & (0xffff ^ FIRST_ROW) : h);
-    out->motion[0] =
-        (uint16_t)transposed(direction_mask(dec, LEFT, addr, left, field, FIRST_COLUMN));
-    out->motion[1] = (uint16_t)direction_mask(dec, TOP, addr, top, field, FIRST_ROW);
+    const unsigned two[2] = {left < 0 ? v & (0xffff ^ FIRST_COLUMN) : v,
+                             top < 0 ? h & (0xffff ^ FIRST_ROW) : h};
+    const unsigned one[2] = {
+        direction_mask(dec, LEFT, addr, left, field, FIRST_COLUMN) & ~two[0],
+        direction_mask(dec, TOP, addr, top, field, FIRST_ROW) & ~two[1]};
+    out->coefficients[0] = (uint16_t)transposed(two[0]);
+    out->coefficients[1] = (uint16_t)two[1];
+    out->motion[0] = (uint16_t)transposed(one[0]);
+    out->motion[1] = (uint16_t)one[1];
 }

@@ -830,7 +830,7 @@ void h264_deblock_kernels_simd(kernels *k);
 // filtered as intra, as bit masks. Bit 4 * edge + quarter of [0] vertical, [1] horizontal edges.
 typedef struct edge_masks {
     uint16_t coefficients[2]; // bS 2
-    uint16_t motion[2];       // bS 1 where not 2
+    uint16_t motion[2];       // bS 1, where not 2
 } edge_masks;
 // left, top: address of the neighbouring macroblock, -1: that edge is of no interest. `field`: all
 // macroblocks involved are field macroblocks.
