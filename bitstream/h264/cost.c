@@ -37,6 +37,8 @@ static void count_until(cost *const c, const int part, const uint64_t until) {
 }
 
 void h264_cost_part_until(slice_ctx *const s, const int part, const uint64_t until) {
+    if (!s->cost.detailed)
+        return;
     count_until(&s->cost, part, until);
 }
 
@@ -71,8 +73,8 @@ void h264_cost_macroblock(h264_decoder *const dec, const bool last) {
     count_until(c, COST_TYPE, ended ? (cabac_bits_read(s) - 1) << 8 : position(s));
     if (s->mb.mb->skip && c->run_done < c->run_length)
         c->part[COST_TYPE] += share_of_run(c);
-    uint32_t sum = 0;
-    for (int part = 0; part < N_COSTS; part++)
+    uint32_t sum = c->part[COST_TYPE]; // all of it, where details are not asked for
+    for (int part = COST_TYPE + 1; part < N_COSTS && c->detailed; part++)
         sum += c->part[part];
     dec->cur->cost += sum;
     if (t) {

@@ -317,7 +317,7 @@ H264_INLINE void filter_chroma(const picture_edges *const c, const mb_edges *con
     for (int edge = 0; edge < 4; edge += 2) {
         if (!edge_active(m, VERTICAL_EDGES, edge))
             continue;
-        filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size, 
+        filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size,
                            tall ? UPPER_QUARTERS : ALL_QUARTERS);
         if (tall)
             filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size + 8 * stride,
@@ -354,13 +354,17 @@ H264_INLINE bool find_strengths(const picture_edges *const c, const int addr, mb
     }
     if (!m->intra)
         h264_edge_masks(c->dec, addr, other[0], other[1], m->field, &m->masks);
+    unsigned any = 0;
     for (int dir = 0; dir < 2; dir++) {
         const unsigned first = m->p[dir] ? 15 : 0;
-        m->active[dir] = (uint16_t)(m->intra ? 0xfff0 | first
-                                             : m->masks.motion[dir] | m->masks.coefficients[dir] |
-                                                   (m->intra_before[dir] ? first : 0));
+        const unsigned active = m->intra
+                                    ? 0xfff0 | first
+                                    : (unsigned)m->masks.motion[dir] | m->masks.coefficients[dir] |
+                                          (m->intra_before[dir] ? first : 0);
+        m->active[dir] = (uint16_t)active;
+        any |= active;
     }
-    return m->active[0] || m->active[1];
+    return any != 0;
 }
 
 // All planes of a macroblock whose first luma row is `row` of the picture

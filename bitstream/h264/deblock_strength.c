@@ -194,15 +194,15 @@ H264_INLINE bool same_reference(const mb_motion *const a, const int list_a,
 }
 
 // Strength 1 between macroblocks that move as one each, by their first blocks
-H264_INLINE bool differ_as_wholes(const mb_motion *const a, const mb_motion *const b, const bool field) {
+H264_INLINE bool differ_as_wholes(const mb_motion *const a, const mb_motion *const b,
+                                  const bool field) {
     const int limit_y = field ? 2 : 4;
     const bool straight = same_reference(a, 0, b, 0, field) && same_reference(a, 1, b, 1, field) &&
                           !vectors_apart(a->mv[0][0], b->mv[0][0], limit_y) &&
                           !vectors_apart(a->mv[1][0], b->mv[1][0], limit_y);
-    return !straight &&
-           !(same_reference(a, 0, b, 1, field) && same_reference(a, 1, b, 0, field) &&
-             !vectors_apart(a->mv[0][0], b->mv[1][0], limit_y) &&
-             !vectors_apart(a->mv[1][0], b->mv[0][0], limit_y));
+    return !straight && !(same_reference(a, 0, b, 1, field) && same_reference(a, 1, b, 0, field) &&
+                          !vectors_apart(a->mv[0][0], b->mv[1][0], limit_y) &&
+                          !vectors_apart(a->mv[1][0], b->mv[0][0], limit_y));
 }
 
 // motion_mask, block by block only where that is needed. first: blocks at the edge to the
@@ -233,9 +233,8 @@ void h264_edge_masks(const h264_decoder *const dec, const int addr, const int le
     const unsigned h = own | (own << 4 & (0xffff ^ FIRST_ROW)) | from_top;
     const unsigned two[2] = {left < 0 ? v & (0xffff ^ FIRST_COLUMN) : v,
                              top < 0 ? h & (0xffff ^ FIRST_ROW) : h};
-    const unsigned one[2] = {
-        direction_mask(dec, LEFT, addr, left, field, FIRST_COLUMN) & ~two[0],
-        direction_mask(dec, TOP, addr, top, field, FIRST_ROW) & ~two[1]};
+    const unsigned one[2] = {direction_mask(dec, LEFT, addr, left, field, FIRST_COLUMN) & ~two[0],
+                             direction_mask(dec, TOP, addr, top, field, FIRST_ROW) & ~two[1]};
     out->coefficients[0] = (uint16_t)transposed(two[0]);
     out->coefficients[1] = (uint16_t)two[1];
     out->motion[0] = (uint16_t)transposed(one[0]);

@@ -104,28 +104,33 @@ typedef struct source {
 } source;
 
 // A region that lies at least in part outside its reference, into the patch
-static source fetch_outside(const ref_plane *const ref, const region *const r, const int size,
+static source fetch_outside(const ref_plane ref, const region r, const int size,
                             patch *const patch) {
-    const int x = iclip(r->x - r->before, -FAR_OUTSIDE, ref->width + FAR_OUTSIDE);
-    const int y = iclip(r->y - r->before, -FAR_OUTSIDE, ref->height + FAR_OUTSIDE);
-    const int w = r->w + r->before + r->after, h = r->h + r->before + r->after;
+    const int x = iclip(r.x - r.before, -FAR_OUTSIDE, ref.width + FAR_OUTSIDE);
+    const int y = iclip(r.y - r.before, -FAR_OUTSIDE, ref.height + FAR_OUTSIDE);
+    const int w = r.w + r.before + r.after, h = r.h + r.before + r.after;
     if (size == 1)
-        copy_clamped_8((uint8_t *)patch->samples + RUN, ref, x, y, w, h);
+        copy_clamped_8((uint8_t *)patch->samples + RUN, &ref, x, y, w, h);
     else
-        copy_clamped_16(patch->samples + RUN, ref, x, y, w, h);
+        copy_clamped_16(patch->samples + RUN, &ref, x, y, w, h);
     return (source){(const uint8_t *)patch->samples +
-                        (r->before * PATCH_STRIDE + RUN + r->before) * size,
+                        (r.before * PATCH_STRIDE + RUN + r.before) * size,
                     PATCH_STRIDE * size};
 }
 
+H264_INLINE bool is_inside(const ref_plane ref, const region r) {
+    return r.x >= r.before && r.y >= r.before && r.x + r.w + r.after <= ref.width &&
+           r.y + r.h + r.after <= ref.height;
+}
+
+H264_INLINE source fetch_inside(const ref_plane ref, const region r, const int size) {
+    return (source){ref.data + r.y * ref.stride + r.x * size, ref.stride};
+}
+
 // The first sample of a region with its margins readable around it; Note [Reference reads].
-H264_INLINE source fetch(const ref_plane *const ref, const region *const r, const int size,
-                         patch *const patch) {
-    const int x = r->x - r->before, y = r->y - r->before;
-    if (H264_UNLIKELY(x < 0 || y < 0 || r->x + r->w + r->after > ref->width ||
-                      r->y + r->h + r->after > ref->height))
-        return fetch_outside(ref, r, size, patch);
-    return (source){ref->data + r->y * ref->stride + r->x * size, ref->stride};
+H264_INLINE source fetch(const ref_plane ref, const region r, const int size, patch *const patch) {
+    return H264_LIKELY(is_inside(ref, r)) ? fetch_inside(ref, r, size)
+                                          : fetch_outside(ref, r, size, patch);
 }
 
 // 8.4.2.3 for one plane: p[list] are the predictions of the references that b has. That of one
@@ -170,7 +175,7 @@ static void predict_luma(const h264_decoder *const dec, const inter_block *const
             continue;
         const region r = luma_region(b, list);
         const ref_plane ref = reference_plane(dec, b->ref[list], plane);
-        p[list] = fetch(&ref, &r, size, &patches[list]);
+        p[list] = fetch(ref, r, size, &patches[list]);
         if (combined && !(r.fx | r.fy))
             continue;
         const bool apart = list == 1 && b->ref[0];
@@ -187,17 +192,23 @@ static void predict_luma(const h264_decoder *const dec, const inter_block *const
 static void predict_chroma(const h264_decoder *const dec, const inter_block *const b,
                            uint8_t *const dst[2], const ptrdiff_t ds) {
     const bool combined = b->weighted || (b->ref[0] && b->ref[1]);
+    const int w = b->w / 2, h = dec->active_sps.ChromaArrayType == 1 ? b->h / 2 : b->h;
     patch patches[2][2];
     block_samples second[2];
     source p[2 /* plane */][2];
-    region r = {0};
     for (int list = 0; list < 2; list++) {
         if (!b->ref[list])
             continue;
-        r = chroma_region(dec, b, list);
-        for (int i = 0; i < 2; i++) {
-            const ref_plane ref = reference_plane(dec, b->ref[list], 1 + i);
-            p[i][list] = fetch(&ref, &r, dec->k->sample_size, &patches[i][list]);
+        const region r = chroma_region(dec, b, list);
+        const ref_plane ref = reference_plane(dec, b->ref[list], 1);
+        const uint8_t *const *const plane = (const uint8_t *const *)b->ref[list]->pic->plane;
+        if (H264_LIKELY(is_inside(ref, r))) { // Cr is as far away as Cb is
+            p[0][list] = fetch_inside(ref, r, dec->k->sample_size);
+            p[1][list] = (source){p[0][list].at + (plane[2] - plane[1]), p[0][list].stride};
+        } else {
+            const ref_plane other = reference_plane(dec, b->ref[list], 2);
+            p[0][list] = fetch_outside(ref, r, dec->k->sample_size, &patches[0][list]);
+            p[1][list] = fetch_outside(other, r, dec->k->sample_size, &patches[1][list]);
         }
         if (combined && !(r.fx | r.fy))
             continue;
@@ -206,12 +217,12 @@ static void predict_chroma(const h264_decoder *const dec, const inter_block *con
                                 apart ? (uint8_t *)second[1] : dst[1]};
         const ptrdiff_t step = apart ? (ptrdiff_t)BLOCK_STRIDE : ds;
         const uint8_t *const from[2] = {p[0][list].at, p[1][list].at};
-        dec->k->inter_chroma(to, step, from, p[0][list].stride, r.w, r.h, r.fx, r.fy);
+        dec->k->inter_chroma(to, step, from, p[0][list].stride, w, h, r.fx, r.fy);
         for (int i = 0; i < 2; i++)
             p[i][list] = (source){to[i], step};
     }
     for (int i = 0; i < 2 && combined; i++)
-        combine(dec->k, b, 1 + i, dst[i], ds, p[i], r.w, r.h, dec->active_sps.BitDepthC);
+        combine(dec->k, b, 1 + i, dst[i], ds, p[i], w, h, dec->active_sps.BitDepthC);
 }
 
 void h264_inter_predict(const h264_decoder *const dec, const inter_block *const b,

@@ -74,6 +74,10 @@ enum { // "no reference" wherever picture uids are kept
     NO_UID = -1
 };
 
+enum { // no QP_Y
+    NO_QP = INT_MIN
+};
+
 H264_INLINE int imin(const int a, const int b) {
     return a < b ? a : b;
 }
@@ -334,7 +338,7 @@ typedef struct mb_info {
     bool is_SI;           // mb_type SI; its type is H264_I_4X4
     bool residual_lost;   // it was in a partition that did not come
     bool conceal;         // invented: not decoded, or predicted from a missing picture
-    bool moves_as_one;    // inter: all of it was predicted with the same references and vectors
+    bool moves_as_one;    // inter: all of it is predicted with the same references and vectors
     uint8_t direct;       // bit per 8x8 quarter predicted in direct mode (B_Skip, B_Direct, direct
                           // sub-macroblock)
     int8_t QPY;           // QP_Y in force; 0 for I_PCM (as the deblocking filter takes it, 8.7.2.2)
@@ -402,7 +406,9 @@ typedef struct mb_ctx {
     int Intra16x16PredMode;
     int intra_modes[16]; // Intra4x4PredMode by luma4x4BlkIdx, or Intra8x8PredMode by luma8x8BlkIdx
     int last_mb_qp_delta;
-    int QPY, QPprimeY, QPprimeC[2];
+    int QPY; // NO_QP before the first macroblock of a slice; the next two follow from it
+    int QPprimeY, QPprimeC[2];
+    int8_t QPC[2];
     bool TransformBypassModeFlag;
     bool switching_transform; // decoded by 8.6
     bool inter_counts_as_0;   // total_coeff of inter neighbours: 9.2.1, with data partitioning

@@ -29,17 +29,25 @@ int h264_chroma_qp(const slice_ctx *const s, const int QPY, const int c) {
     return qPI < 30 ? qPI : table_8_15_QPC[qPI - 30];
 }
 
-// QP_Y, QP_C, QP' and the bypass flag of the macroblock (7.4.5, 8.5.8)
-static void set_qp(slice_ctx *const s, const int QPY) {
+// QP_C, QP' and the bypass flag of a QP_Y (7.4.5, 8.5.8)
+static void change_qp(slice_ctx *const s, const int QPY) {
     mb_ctx *const m = &s->mb;
     m->QPY = QPY;
     m->QPprimeY = QPY + 6 * (s->sps->BitDepthY - 8);
     m->TransformBypassModeFlag = s->sps->qpprime_y_zero_transform_bypass_flag && m->QPprimeY == 0;
-    m->mb->QPY = (int8_t)QPY;
     for (int c = 0; c < 2; c++) {
-        m->mb->QPC[c] = (int8_t)h264_chroma_qp(s, QPY, c);
-        m->QPprimeC[c] = m->mb->QPC[c] + 6 * (s->sps->BitDepthC - 8);
+        m->QPC[c] = (int8_t)h264_chroma_qp(s, QPY, c);
+        m->QPprimeC[c] = m->QPC[c] + 6 * (s->sps->BitDepthC - 8);
     }
+}
+
+H264_INLINE void set_qp(slice_ctx *const s, const int QPY) {
+    mb_ctx *const m = &s->mb;
+    if (m->QPY != QPY)
+        change_qp(s, QPY);
+    m->mb->QPY = (int8_t)QPY;
+    m->mb->QPC[0] = m->QPC[0];
+    m->mb->QPC[1] = m->QPC[1];
 }
 
 // What every macroblock starts from: no levels, no modes. Motion and mvd are set by whoever knows

@@ -198,6 +198,7 @@ int h264_inter_pred_syntax(h264_decoder *const dec, const int mb_type,
         rc = quarters(dec, !is_B && mb_type == 4, transform_8x8_allowed);
     } else if (is_B ? mb_type <= 3 : mb_type == 0) {
         mb->type = is_B ? H264_B_16X16 : H264_P_16X16;
+        mb->moves_as_one = true;
         rc = partitions(dec, 1, 4, 4, pred);
     } else if (is_B ? mb_type % 2 == 0 : mb_type == 1) {
         mb->type = is_B ? H264_B_16X8 : H264_P_16X8;

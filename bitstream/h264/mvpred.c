@@ -141,17 +141,36 @@ void h264_motion_clear(mb_motion *const motion, const int list) {
         motion->uid[list][q] = NO_UID;
 }
 
+// The whole macroblock moves alike in this list
+static void store_whole_mb(const slice_ctx *const s, const int list, const int ref_idx,
+                           const int16_t mv[2]) {
+    mb_motion *const motion = s->mb.motion;
+    const ref_entry *const r = ref_idx < 0 ? NULL : &s->mb.ref_list[list][ref_idx];
+    const int32_t uid = r ? r->pic->uid : NO_UID;
+    const int16_t row[4][2] = {{mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}};
+    for (int y = 0; y < 4; y++)
+        memcpy(motion->mv[list][4 * y], row, sizeof row);
+    const int32_t uids[4] = {uid, uid, uid, uid};
+    memcpy(motion->uid[list], uids, sizeof uids);
+    memset(motion->ref_idx[list], ref_idx, sizeof motion->ref_idx[list]);
+    memset(motion->ref_parity[list], r ? r->structure : 0, sizeof motion->ref_parity[list]);
+}
+
 void h264_motion_store(h264_decoder *const dec, const bool with_mvd) {
     slice_ctx *const s = &dec->slice;
     mb_ctx *const m = &s->mb;
     const int lists = s->hdr.slice_type == SLICE_B ? 2 : 1;
     for (int list = 0; list < lists; list++) {
-        for (int y = 0; y < 4; y++) {
+        for (int y = 0; y < 4 && with_mvd; y++)
+            memcpy(m->mb->mvd[list][y * 4], m->mvd_cache[list][MV_CACHE(0, y)], 8);
+        if (m->mb->moves_as_one) {
+            store_whole_mb(s, list, m->cache.ref[list][MV_CACHE(0, 0)],
+                           m->cache.mv[list][MV_CACHE(0, 0)]);
+            continue;
+        }
+        for (int y = 0; y < 4; y++)
             memcpy(m->motion->mv[list][y * 4], m->cache.mv[list][MV_CACHE(0, y)],
                    4 * sizeof m->cache.mv[0][0]);
-            if (with_mvd)
-                memcpy(m->mb->mvd[list][y * 4], m->mvd_cache[list][MV_CACHE(0, y)], 8);
-        }
         for (int q = 0; q < 4; q++)
             store_refs(s, m->motion, list, q, m->cache.ref[list][MV_CACHE(q % 2 * 2, q / 2 * 2)]);
     }
@@ -245,20 +264,9 @@ static void whole_mb_neighbours(const h264_decoder *const dec, const int list,
     }
 }
 
-static void fill_whole_mb(const slice_ctx *const s, mb_motion *const motion, const int list,
-                          const int ref_idx, const int16_t mv[2]) {
-    for (int i = 0; i < 16; i++) {
-        motion->mv[list][i][0] = mv[0];
-        motion->mv[list][i][1] = mv[1];
-    }
-    for (int q = 0; q < 4; q++)
-        store_refs(s, motion, list, q, ref_idx);
-}
-
 // 8.4.1.1; writes mb_motion itself, the caches are not used
 void h264_predict_p_skip(h264_decoder *const dec) {
     const slice_ctx *const s = &dec->slice;
-    mb_motion *const motion = s->mb.motion;
     neighbour_motion n[3];
     int16_t mv[2] = {0, 0}, converted[3][2];
     whole_mb_neighbours(dec, 0, n, converted);
@@ -268,8 +276,9 @@ void h264_predict_p_skip(h264_decoder *const dec) {
                  (n[i].ref_idx == 0 && n[i].mv[0] == 0 && n[i].mv[1] == 0);
     if (!still)
         median_prediction(n[0], n[1], n[2], 0, mv);
-    fill_whole_mb(s, motion, 0, 0, mv);
-    h264_motion_clear(motion, 1);
+    s->mb.mb->moves_as_one = true;
+    store_whole_mb(s, 0, 0, mv);
+    h264_motion_clear(s->mb.motion, 1);
 }
 
 static int min_positive(const int a, const int b) {

@@ -122,8 +122,6 @@ static void residual_block(h264_decoder *const dec, const int plane, const int b
 static void residual_luma(h264_decoder *const dec, const int plane) {
     const mb_ctx *const m = &dec->slice.mb;
     const int n = m->transform_size_8x8_flag ? 8 : 4;
-    if (!m->coded[plane])
-        return;
     for (int blkIdx = 0; blkIdx < 16; blkIdx += n == 8 ? 4 : 1)
         residual_block(dec, plane, blkIdx, n, BYPASS_PLAIN);
 }
@@ -192,8 +190,6 @@ static void residual_chroma(h264_decoder *const dec, const int plane) {
     const bool is_422 = dec->mb_height_c == 16;
     const int list = scaling_list(&dec->slice, plane);
     int32_t dc[8] = {0};
-    if (!m->coded[plane])
-        return;
     if (m->coded[plane] >> BLOCK_DC & 1) {
         const block_levels b = m->blocks[plane][BLOCK_DC];
         for (int i = b.first; i < b.first + b.count; i++) {
@@ -386,7 +382,7 @@ static void recon_intra(h264_decoder *const dec) {
         h264_tap_prediction(dec, plane, (area){0, 0, dec->mb_width_c, dec->mb_height_c});
         if (H264_UNLIKELY(m->switching_transform))
             switching_chroma(dec, plane);
-        else
+        else if (m->coded[plane])
             residual_chroma(dec, plane);
     }
 }
@@ -531,7 +527,6 @@ static bool all_move_alike(const mb_motion *const motion) {
 
 static void predict_whole(h264_decoder *const dec) {
     inter_block b;
-    dec->slice.mb.mb->moves_as_one = true;
     set_block(dec, 0, 0, 16, 16, &b);
     h264_prefetch_references(dec, &b);
     h264_inter_predict(dec, &b, dec->slice.mb.dst, dec->slice.mb.stride);
@@ -539,7 +534,8 @@ static void predict_whole(h264_decoder *const dec) {
 
 static void predict_quarters(h264_decoder *const dec) {
     const mb_motion *const motion = dec->slice.mb.motion;
-    if (dec->slice.mb.mb->moves_as_one || (same_references(motion) && all_move_alike(motion))) {
+    if (same_references(motion) && all_move_alike(motion)) {
+        dec->slice.mb.mb->moves_as_one = true;
         predict_whole(dec);
         return;
     }
@@ -555,12 +551,13 @@ static void predict_quarters(h264_decoder *const dec) {
     }
 }
 
-static void recon_inter(h264_decoder *const dec) {
-    const mb_ctx *const m = &dec->slice.mb;
-    switch (m->mb->type) {
-    case H264_P_SKIP:
-    case H264_P_16X16:
-    case H264_B_16X16: predict_whole(dec); break;
+static void predict_inter(h264_decoder *const dec) {
+    const mb_info *const mb = dec->slice.mb.mb;
+    if (H264_LIKELY(mb->moves_as_one)) {
+        predict_whole(dec);
+        return;
+    }
+    switch (mb->type) {
     case H264_P_16X8:
     case H264_B_16X8:
         predict_part(dec, 0, 0, 16, 8);
@@ -573,12 +570,11 @@ static void recon_inter(h264_decoder *const dec) {
         break;
     default: predict_quarters(dec);
     }
+}
+
+static void residual_inter(h264_decoder *const dec) {
+    const mb_ctx *const m = &dec->slice.mb;
     const int type = dec->slice.sps->ChromaArrayType;
-    for (int plane = 0; plane < 3; plane++)
-        if (!plane || dec->mb_width_c)
-            h264_tap_prediction(
-                dec, plane,
-                (area){0, 0, plane ? dec->mb_width_c : 16, plane ? dec->mb_height_c : 16});
     if (H264_UNLIKELY(m->switching_transform)) {
         for (int blkIdx = 0; blkIdx < 16; blkIdx++)
             switching_luma(dec, blkIdx);
@@ -586,13 +582,24 @@ static void recon_inter(h264_decoder *const dec) {
             switching_chroma(dec, plane);
         return;
     }
-    residual_luma(dec, 0);
-    for (int plane = 1; plane < 3; plane++) {
-        if (type == 3)
+    for (int plane = 0; plane < 3; plane++) {
+        if (!m->coded[plane])
+            continue;
+        if (plane == 0 || type == 3)
             residual_luma(dec, plane);
-        else if (type)
+        else
             residual_chroma(dec, plane);
     }
+}
+
+static void recon_inter(h264_decoder *const dec) {
+    predict_inter(dec);
+    for (int plane = 0; plane < 3 && dec->cur->taps; plane++)
+        if (!plane || dec->mb_width_c)
+            h264_tap_prediction(
+                dec, plane,
+                (area){0, 0, plane ? dec->mb_width_c : 16, plane ? dec->mb_height_c : 16});
+    residual_inter(dec);
 }
 
 // Where the macroblocks behind this one will be written, Note [Asking ahead] in inter.c

@@ -286,6 +286,7 @@ static int decode_macroblocks(h264_decoder *const dec) {
         return H264_CORRUPT;
     s->QPY = s->hdr.SliceQPY;
     s->mb.last_mb_qp_delta = 0;
+    s->mb.QPY = NO_QP;
     h264_cost_begin(s);
     h264_neighbours_init(s);
     h264_slice_prediction_init(dec);

@@ -234,9 +234,10 @@ static void tap_maps(const h264_decoder *const dec) {
     const taps *const t = dec->cur->taps;
     const bool pcm = m->mb->type == H264_I_PCM;
     const uint8_t tu = tu_type(m);
-    for (int y = 0; y < 4; y++)
-        memset(t->tu + (size_t)(m->mb_y * 4 + y) * (size_t)dec->PicWidthInMbs * 4 + m->mb_x * 4, tu,
-               4);
+    const size_t w4 = (size_t)dec->PicWidthInMbs * 4;
+    uint8_t *to = t->tu + (size_t)m->mb_y * 4 * w4 + (size_t)m->mb_x * 4;
+    for (int y = 0; y < 4; y++, to += w4)
+        memset(to, tu, 4);
     t->mb_type[m->addr] = m->mb->type;
     t->cbp[m->addr] = pcm ? 0 : m->mb->cbp;
     t->field[m->addr] = m->mb->field;
