@@ -1,8 +1,9 @@
-/* An arithmetic decoding engine of CABAC (9.3.4.3 of H.265, 9.3.3.2 of H.264), kept in one piece.
+/* The arithmetic decoding engine of CABAC (9.3.3.2 of H.264, 9.3.4.3 of H.265).
  *
- * ivlOffset (codIOffset) is kept with up to 55 further bits of the stream below it: `value` <
- * `range` << `shift`. Renormalisation then only moves `shift`; the stream is read six bytes at a
- * time, when `shift` runs low. The data must be followed by 16 readable bytes. */
+ * codIOffset (ivlOffset) is kept with up to 47 further bits of the stream below it: `value` <
+ * `range` << `shift`. Renormalisation then only moves `shift`; the stream is read five bytes at a
+ * time, when `shift` runs low. The data must be followed by 16 readable bytes. A hot loop copies
+ * the engine into a local variable, which the compiler keeps in registers. */
 #ifndef DAVD_CODING_ARITHMETIC_H
 #define DAVD_CODING_ARITHMETIC_H
 
@@ -10,6 +11,14 @@
 
 #include "bits.h"
 #include "cabac_tables.h"
+
+#if defined(__GNUC__)
+#define CABAC_INLINE static inline __attribute__((always_inline))
+#define CABAC_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#else
+#define CABAC_INLINE static inline
+#define CABAC_UNLIKELY(x) (x)
+#endif
 
 typedef struct cabac_engine {
     uint64_t value;
@@ -19,13 +28,13 @@ typedef struct cabac_engine {
 } cabac_engine;
 
 // Bytes beyond the end read as the padding; `next` stops there.
-static inline void cabac_refill(cabac_engine *const e) {
+CABAC_INLINE void cabac_refill(cabac_engine *const e) {
     uint64_t v = 0;
     for (int i = 0; i < 8; i++)
         v = v << 8 | e->next[i];
-    e->value = e->value << 48 | v >> 16;
-    e->shift += 48;
-    e->next += e->next < e->end + 2 ? 6 : 0;
+    e->value = e->value << 40 | v >> 24;
+    e->shift += 40;
+    e->next += e->next < e->end + 2 ? 5 : 0;
 }
 
 static inline void cabac_start(cabac_engine *const e, const uint8_t *const data,
@@ -52,31 +61,36 @@ static inline uint64_t cabac_cost(const cabac_engine *const e, const uint8_t *co
     return ended ? (read - 1) * 256 : (read - 9) * 256 + coding_range_cost[e->range & 255];
 }
 
-static inline int cabac_decision(cabac_engine *const e, uint8_t *const state) {
+// DecodeDecision without branches on the decoded bin: they are as unpredictable as the stream is
+// dense. Both outcomes are made ready, renormalised, and the right one is taken.
+CABAC_INLINE int cabac_decision(cabac_engine *const e, uint8_t *const state) {
     const uint32_t s = *state;
-    const uint32_t lps = coding_rangeTabLps[e->range >> 6 & 3][s];
-    const uint32_t mps = e->range - lps;
+    const coding_lps *const lps = coding_rangeTabLps[s] + ((size_t)(e->range >> 6) - 4);
+    const uint32_t mps = e->range - lps->range; // 128 or more
     const uint64_t scaled = (uint64_t)mps << e->shift;
-    const uint64_t is_lps = e->value >= scaled ? ~UINT64_C(0) : 0;
-    e->value -= scaled & is_lps;
-    const uint32_t range = mps + ((lps - mps) & (uint32_t)is_lps);
-    const uint32_t t = s ^ (uint32_t)is_lps; // s, or ~s
+    const int64_t rest = (int64_t)(e->value - scaled);
+    const uint64_t is_mps = (uint64_t)(rest >> 63); // all bits, or none
+    const uint32_t after_lps = lps->renormalised, lps_shift = lps->shift;
+    const uint32_t mps_shift = mps >> 8 ^ 1, after_mps = mps << mps_shift;
+    const uint32_t t = s ^ (uint32_t)is_mps; // s, or ~s after an MPS
+    e->value = (uint64_t)rest + (scaled & is_mps);
+    e->range = after_lps ^ ((after_lps ^ after_mps) & (uint32_t)is_mps);
+    e->shift -= (int)(lps_shift ^ ((lps_shift ^ mps_shift) & (uint32_t)is_mps));
     *state = coding_transIdx[(int32_t)t + 128];
-    const int n = bits_leading_zeros(range) - 23;
-    e->range = range << n;
-    e->shift -= n;
-    if (e->shift < 8)
+    if (CABAC_UNLIKELY(e->shift < 8))
         cabac_refill(e);
-    return (int)(t & 1);
+    return (int)(~t & 1);
 }
 
-static inline int cabac_bypass(cabac_engine *const e) {
+// DecodeBypass
+CABAC_INLINE int cabac_bypass(cabac_engine *const e) {
     const uint64_t scaled = (uint64_t)e->range << --e->shift;
-    const uint64_t one = e->value >= scaled ? ~UINT64_C(0) : 0;
-    e->value -= scaled & one;
-    if (e->shift < 8)
+    const int64_t rest = (int64_t)(e->value - scaled);
+    const uint64_t zero = (uint64_t)(rest >> 63); // all bits where the bin is 0
+    e->value = (uint64_t)rest + (scaled & zero);
+    if (CABAC_UNLIKELY(e->shift < 8))
         cabac_refill(e);
-    return (int)(one & 1);
+    return (int)(1 + zero);
 }
 
 static inline uint32_t cabac_bypass_bits(cabac_engine *const e, const int n) {
@@ -86,14 +100,15 @@ static inline uint32_t cabac_bypass_bits(cabac_engine *const e, const int n) {
     return v;
 }
 
-static inline int cabac_terminate(cabac_engine *const e) {
+// DecodeTerminate
+CABAC_INLINE int cabac_terminate(cabac_engine *const e) {
     e->range -= 2;
     if (e->value >= (uint64_t)e->range << e->shift)
         return 1;
     const int n = e->range < 256;
     e->range <<= n;
     e->shift -= n;
-    if (e->shift < 8)
+    if (CABAC_UNLIKELY(e->shift < 8))
         cabac_refill(e);
     return 0;
 }

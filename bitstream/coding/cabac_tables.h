@@ -4,9 +4,15 @@
 
 #include <stdint.h>
 
-// rangeTabLps by qRangeIdx, then pStateIdx << 1 | valMps
-extern const uint8_t coding_rangeTabLps[4][128];
-// next state: [128 + s] after an MPS, [127 - s] after an LPS
+// A range after the less probable symbol, and what renormalisation makes of it
+typedef struct coding_lps {
+    uint8_t range, shift;
+    uint16_t renormalised; // range << shift, 256..511
+} coding_lps;
+
+// rangeTabLps by pStateIdx << 1 | valMps, then qRangeIdx
+extern const coding_lps coding_rangeTabLps[128][4];
+// next state: [128 + s] after an LPS, [127 - s] after an MPS
 extern const uint8_t coding_transIdx[256];
 // 256 * log2(510 / range) for a range of 256 and more
 extern const uint8_t coding_range_cost[256];

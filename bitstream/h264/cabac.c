@@ -3,8 +3,8 @@
  * syntax elements: cabac_syntax.c. */
 #include <string.h>
 
-#include "cabac.h"
 #include "cabac_tables.h"
+#include "internal.h"
 
 // Table 9-43: ctxIdxInc of significant_coeff_flag (frame, field) and last_significant_coeff_flag in
 // 8x8 blocks
@@ -54,16 +54,15 @@ void h264_cabac_init_states(cabac *const c, const int slice_type, const int caba
     memcpy(c->state, c->known[k].state, sizeof c->state);
 }
 
-// 9.3.1.2: nine bits make codIOffset
+enum {
+    // Bytes that are decoded behind the end, as if there were more: so much more than the engine
+    // reads ahead that slice_data.c notices
+    BEHIND_THE_END = 6
+};
+
+// 9.3.1.2
 void h264_cabac_init_engine(cabac *const c, const uint8_t *const data, const uint8_t *const end) {
-    c->range = 510;
-    c->value = (uint64_t)data[0] << 8 | data[1];
-    c->shift = 16 - 9;
-    c->next = data + 2;
-    c->end = end;
-    cabac_engine e = cabac_load(c);
-    cabac_refill(c, &e);
-    cabac_store(c, e);
+    cabac_start(&c->engine, data, end + BEHIND_THE_END);
 }
 
 /* Table 9-34 and Table 9-40: first context of a block kind in each plane (Cb and Cr have contexts
@@ -151,37 +150,36 @@ static int coded_block_flag_inc_8x8(const mb_ctx *const m, const int plane, cons
 
 // coeff_abs_level_minus1 (prefix TU with cMax 14, suffix Exp-Golomb of order 0) and
 // sign: 9.3.2.3, 9.3.3.1.3
-H264_INLINE int32_t coefficient(cabac *const c, cabac_engine *const e, uint8_t *const ctx,
-                                const int first, const int more) {
+H264_INLINE int32_t coefficient(cabac_engine *const e, uint8_t *const ctx, const int first,
+                                const int more) {
     uint32_t abs_minus1 = 0;
-    if (cabac_decision(c, e, ctx + first)) {
+    if (cabac_decision(e, ctx + first)) {
         abs_minus1 = 1;
-        while (abs_minus1 < 14 && cabac_decision(c, e, ctx + more))
+        while (abs_minus1 < 14 && cabac_decision(e, ctx + more))
             abs_minus1++;
         if (abs_minus1 == 14) {
             int k = 0;
-            while (k < 24 &&
-                   cabac_bypass(c, e)) // longer prefixes are no legal level at any bit depth
+            while (k < 24 && cabac_bypass(e)) // longer prefixes are no legal level at any bit depth
                 abs_minus1 += 1u << k++;
             while (k-- > 0)
-                abs_minus1 += (uint32_t)cabac_bypass(c, e) << k;
+                abs_minus1 += (uint32_t)cabac_bypass(e) << k;
         }
     }
     const int32_t level = (int32_t)abs_minus1 + 1;
-    return cabac_bypass(c, e) ? -level : level;
+    return cabac_bypass(e) ? -level : level;
 }
 
 /* significant_coeff_flag and last_significant_coeff_flag of a block of n coefficients: scan
  * positions of the levels into pos, ascending; returns how many. inc == NULL: ctxIdxInc is the
  * position itself. */
-H264_INLINE int significance_map(cabac *const c, cabac_engine *const e, uint8_t *const sig,
-                                 uint8_t *const last, const int n, const uint8_t *const sig_inc,
+H264_INLINE int significance_map(cabac_engine *const e, uint8_t *const sig, uint8_t *const last,
+                                 const int n, const uint8_t *const sig_inc,
                                  const uint8_t *const last_inc, uint8_t *const pos) {
     int count = 0;
     for (int i = 0; i < n - 1; i++) {
-        if (cabac_decision(c, e, sig + (sig_inc ? sig_inc[i] : i))) {
+        if (cabac_decision(e, sig + (sig_inc ? sig_inc[i] : i))) {
             pos[count++] = (uint8_t)i;
-            if (cabac_decision(c, e, last + (last_inc ? last_inc[i] : i)))
+            if (cabac_decision(e, last + (last_inc ? last_inc[i] : i)))
                 return count;
         }
     }
@@ -199,12 +197,12 @@ int h264_cabac_residual_block(h264_decoder *const dec, const block_kind kind, co
     mb_ctx *const m = &s->mb;
     cabac *const c = &s->cabac;
     const residual_contexts *const r = &contexts[plane][kind];
-    cabac_engine e = cabac_load(c);
+    cabac_engine e = c->engine;
     if (kind != KIND_8X8 || s->sps->ChromaArrayType == 3) {
         const int inc = kind == KIND_8X8 ? coded_block_flag_inc_8x8(m, plane, block)
                                          : coded_block_flag_inc(m, kind, plane, block);
-        if (!cabac_decision(c, &e, &c->state[r->coded_block_flag + inc])) {
-            cabac_store(c, e);
+        if (!cabac_decision(&e, &c->state[r->coded_block_flag + inc])) {
+            c->engine = e;
             return 0;
         }
     }
@@ -213,26 +211,26 @@ int h264_cabac_residual_block(h264_decoder *const dec, const block_kind kind, co
     uint8_t *const pos = m->scan_pos + m->n_levels;
     int count;
     if (kind == KIND_8X8) {
-        count = significance_map(c, &e, sig, last, 64, table_9_43_sig[field], table_9_43_last, pos);
+        count = significance_map(&e, sig, last, 64, table_9_43_sig[field], table_9_43_last, pos);
     } else if (kind == KIND_CHROMA_DC) {
         const uint8_t *const inc = chroma_dc_inc[dec->mb_height_c == 16];
-        count = significance_map(c, &e, sig, last, dec->mb_height_c / 2, inc, inc, pos);
+        count = significance_map(&e, sig, last, dec->mb_height_c / 2, inc, inc, pos);
     } else {
         const int n = kind == KIND_AC16 || kind == KIND_CHROMA_AC ? 15 : 16;
-        count = significance_map(c, &e, sig, last, n, NULL, NULL, pos);
+        count = significance_map(&e, sig, last, n, NULL, NULL, pos);
     }
     uint8_t *const ctx = &c->state[r->abs_level];
     const int cap = kind == KIND_CHROMA_DC ? 3 : 4;
     int32_t *const level = m->level + m->n_levels;
     int eq1 = 0, gt1 = 0;
     for (int i = count - 1; i >= 0; i--) {
-        const int32_t v = coefficient(c, &e, ctx, gt1 ? 0 : imin(4, 1 + eq1), 5 + imin(cap, gt1));
+        const int32_t v = coefficient(&e, ctx, gt1 ? 0 : imin(4, 1 + eq1), 5 + imin(cap, gt1));
         level[i] = v;
         const int is_one = v == 1 || v == -1;
         eq1 += is_one;
         gt1 += !is_one;
     }
-    cabac_store(c, e);
+    c->engine = e;
     m->blocks[plane][block] = (block_levels){(uint16_t)m->n_levels, (uint8_t)count};
     m->coded[plane] |= 1u << block;
     m->n_levels += count;

@@ -1,7 +1,7 @@
 /* 9.3.2, 9.3.3.1 Binarisation and context selection of the syntax elements of 7.3.4 and 7.3.5,
  * residual apart (cabac.c). In: the engine and the neighbours in mb_ctx. Out: values as ue(v),
  * se(v) ... would give them in CAVLC. */
-#include "cabac.h"
+#include "internal.h"
 
 // Offsets of Table 9-34
 enum {
@@ -27,17 +27,22 @@ enum {
     CTX_TRANSFORM_SIZE_8X8_FLAG = 399,
 };
 
+// Through a local copy of the engine
+H264_INLINE int decide(cabac *const c, cabac_engine *const e, const int ctxIdx) {
+    return cabac_decision(e, &c->state[ctxIdx]);
+}
+
 static int bin(cabac *const c, const int ctxIdx) {
-    cabac_engine e = cabac_load(c);
-    const int v = cabac_decision(c, &e, &c->state[ctxIdx]);
-    cabac_store(c, e);
+    cabac_engine e = c->engine;
+    const int v = decide(c, &e, ctxIdx);
+    c->engine = e;
     return v;
 }
 
 static int terminate(cabac *const c) {
-    cabac_engine e = cabac_load(c);
-    const int v = cabac_terminate(c, &e);
-    cabac_store(c, e);
+    cabac_engine e = c->engine;
+    const int v = cabac_terminate(&e);
+    c->engine = e;
     return v;
 }
 
@@ -112,14 +117,19 @@ static int mb_type_B(h264_decoder *const dec) {
     const int i = CTX_MB_TYPE_B;
     const int a = is_available(m->A) && m->A->type != H264_B_SKIP && m->A->type != H264_B_DIRECT;
     const int b = is_available(m->B) && m->B->type != H264_B_SKIP && m->B->type != H264_B_DIRECT;
-    if (!bin(c, i + a + b))
-        return 0; // B_Direct_16x16
-    if (!bin(c, i + 3))
-        return 1 + bin(c, i + 5); // B_L0_16x16, B_L1_16x16
-    int v = bin(c, i + 4) << 3;
-    v |= bin(c, i + 5) << 2;
-    v |= bin(c, i + 5) << 1;
-    v |= bin(c, i + 5);
+    cabac_engine e = c->engine;
+    int v = 0 - 3; // B_Direct_16x16
+    if (decide(c, &e, i + a + b)) {
+        if (decide(c, &e, i + 3)) {
+            v = decide(c, &e, i + 4) << 3;
+            v |= decide(c, &e, i + 5) << 2;
+            v |= decide(c, &e, i + 5) << 1;
+            v |= decide(c, &e, i + 5);
+        } else {
+            v = 1 - 3 + decide(c, &e, i + 5); // B_L0_16x16, B_L1_16x16
+        }
+    }
+    c->engine = e;
     if (v < 8)
         return v + 3;
     if (v == 13)
@@ -174,7 +184,7 @@ bool h264_cabac_transform_size_8x8_flag(h264_decoder *const dec) {
 
 // 9.3.3.1.1.4: a luma bit of 0 in the neighbouring 8x8 block counts; I_PCM and missing macroblocks
 // have all bits set.
-static int cbp_luma(cabac *const c, const mb_ctx *const m) {
+H264_INLINE int cbp_luma(cabac *const c, cabac_engine *const e, const mb_ctx *const m) {
     const unsigned top = m->B->cbp;
     unsigned v = 0;
     for (int b8 = 0; b8 < 4; b8++) {
@@ -183,37 +193,43 @@ static int cbp_luma(cabac *const c, const mb_ctx *const m) {
         const unsigned a =
             b8 & 1 ? v >> (b8 - 1) & 1 : (unsigned)m->left[half]->cbp >> left_bit & 1;
         const unsigned b = half ? v >> (b8 - 2) & 1 : top >> (b8 + 2) & 1;
-        v |= (unsigned)bin(c, CTX_CBP_LUMA + (int)(!a + 2 * !b)) << b8;
+        v |= (unsigned)decide(c, e, CTX_CBP_LUMA + (int)(!a + 2 * !b)) << b8;
     }
     return (int)v;
 }
 
-static int cbp_chroma(cabac *const c, const mb_ctx *const m) {
+H264_INLINE int cbp_chroma(cabac *const c, cabac_engine *const e, const mb_ctx *const m) {
     const int a = is_available(m->A) ? m->A->cbp >> 4 : 0,
               b = is_available(m->B) ? m->B->cbp >> 4 : 0;
-    if (!bin(c, CTX_CBP_CHROMA + (a != 0) + 2 * (b != 0)))
+    if (!decide(c, e, CTX_CBP_CHROMA + (a != 0) + 2 * (b != 0)))
         return 0;
-    return 1 + bin(c, CTX_CBP_CHROMA + 4 + (a == 2) + 2 * (b == 2));
+    return 1 + decide(c, e, CTX_CBP_CHROMA + 4 + (a == 2) + 2 * (b == 2));
 }
 
 int h264_cabac_coded_block_pattern(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     cabac *const c = &dec->slice.cabac;
-    const int luma = cbp_luma(c, m);
     const int type = dec->slice.sps->ChromaArrayType;
-    return type == 1 || type == 2 ? luma | cbp_chroma(c, m) << 4 : luma;
+    cabac_engine e = c->engine;
+    int cbp = cbp_luma(c, &e, m);
+    if (type == 1 || type == 2)
+        cbp |= cbp_chroma(c, &e, m) << 4;
+    c->engine = e;
+    return cbp;
 }
 
 // 9.3.3.1.1.5; unary, mapped as se(v). Values beyond any legal one end the loop: the caller checks
 // the range.
 int h264_cabac_mb_qp_delta(h264_decoder *const dec) {
     cabac *const c = &dec->slice.cabac;
+    cabac_engine e = c->engine;
     int v = 0;
     int ctx = CTX_MB_QP_DELTA + (dec->slice.mb.last_mb_qp_delta != 0);
-    while (v < 256 && bin(c, ctx)) {
+    while (v < 256 && decide(c, &e, ctx)) {
         ctx = CTX_MB_QP_DELTA + (v == 0 ? 2 : 3);
         v++;
     }
+    c->engine = e;
     return v & 1 ? (v + 1) >> 1 : -(v >> 1);
 }
 
@@ -282,22 +298,22 @@ int h264_cabac_mvd(h264_decoder *const dec, const int list, const int cache_inde
     const int sum =
         m->mvd_cache[list][cache_index - 1][compIdx] + m->mvd_cache[list][cache_index - 8][compIdx];
     const int i = compIdx ? CTX_MVD_Y : CTX_MVD_X;
-    cabac_engine e = cabac_load(c);
+    cabac_engine e = c->engine;
     int v = 0;
-    if (cabac_decision(c, &e, &c->state[i + (sum > 2) + (sum > 32)])) {
+    if (cabac_decision(&e, &c->state[i + (sum > 2) + (sum > 32)])) {
         v = 1;
-        while (v < 9 && cabac_decision(c, &e, &c->state[i + imin(v + 2, 6)]))
+        while (v < 9 && cabac_decision(&e, &c->state[i + imin(v + 2, 6)]))
             v++;
         if (v == 9) {
             int k = 3;
-            while (k < 24 && cabac_bypass(c, &e)) // longer prefixes are no legal mvd
+            while (k < 24 && cabac_bypass(&e)) // longer prefixes are no legal mvd
                 v += 1 << k++;
             while (k-- > 0)
-                v += cabac_bypass(c, &e) << k;
+                v += cabac_bypass(&e) << k;
         }
-        if (cabac_bypass(c, &e))
+        if (cabac_bypass(&e))
             v = -v;
     }
-    cabac_store(c, e);
+    c->engine = e;
     return v;
 }

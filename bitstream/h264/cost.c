@@ -8,27 +8,22 @@
  * log2(510 / R) bits behind it of what has been shifted in (9.3.1.2, 9.3.3.2). */
 #include <string.h>
 
-#include "../coding/cabac_tables.h"
 #include "stream.h"
-
-static uint64_t cabac_bits_read(const slice_ctx *const s) {
-    return (uint64_t)(s->cabac.next - s->b.data) * 8 - (uint64_t)s->cabac.shift;
-}
 
 // In partitions B and C
 static uint32_t partitions_read(const slice_ctx *const s) {
     return H264_UNLIKELY(s->partitioned) ? s->partition[0].pos + s->partition[1].pos : 0;
 }
 
-static uint64_t position(const slice_ctx *const s) {
-    if (!s->pps->entropy_coding_mode_flag)
-        return ((uint64_t)s->b.pos + partitions_read(s)) << 8;
-    // nine bits are in codIOffset when nothing has been decoded yet
-    return (cabac_bits_read(s) - 9) * 256 + coding_range_cost[s->cabac.range & 255];
+// ended: after the last syntax element of the slice
+static uint64_t position(const slice_ctx *const s, const bool ended) {
+    if (s->pps->entropy_coding_mode_flag)
+        return cabac_cost(&s->cabac.engine, s->b.data, ended);
+    return ((uint64_t)s->b.pos + partitions_read(s)) << 8;
 }
 
 void h264_cost_begin(slice_ctx *const s) {
-    s->cost = (cost){.mark = position(s), .detailed = s->pic->taps && s->pic->taps->part[0]};
+    s->cost = (cost){.mark = position(s, false), .detailed = s->pic->taps && s->pic->taps->part[0]};
 }
 
 static void count_until(cost *const c, const int part, const uint64_t until) {
@@ -43,14 +38,14 @@ void h264_cost_part_until(slice_ctx *const s, const int part, const uint64_t unt
 }
 
 void h264_cost_part_now(slice_ctx *const s, const int part) {
-    count_until(&s->cost, part, position(s));
+    count_until(&s->cost, part, position(s, false));
 }
 
 // A run of no macroblocks is a flag of the macroblock that follows.
 void h264_cost_skip_run(slice_ctx *const s, const uint32_t length) {
     if (length == 0)
         return;
-    const uint64_t now = position(s);
+    const uint64_t now = position(s, false);
     s->cost.run = now - s->cost.mark;
     s->cost.run_length = length;
     s->cost.run_done = 0;
@@ -68,9 +63,7 @@ void h264_cost_macroblock(h264_decoder *const dec, const bool last) {
     slice_ctx *const s = &dec->slice;
     const taps *const t = dec->cur->taps;
     cost *const c = &s->cost;
-    // the last bit shifted in before the end of a slice is rbsp_stop_one_bit (9.3.1.2)
-    const bool ended = last && s->pps->entropy_coding_mode_flag;
-    count_until(c, COST_TYPE, ended ? (cabac_bits_read(s) - 1) << 8 : position(s));
+    count_until(c, COST_TYPE, position(s, last));
     if (s->mb.mb->skip && c->run_done < c->run_length)
         c->part[COST_TYPE] += share_of_run(c);
     uint32_t sum = c->part[COST_TYPE]; // all of it, where details are not asked for

@@ -31,6 +31,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../coding/arithmetic.h"
 #include "../coding/bits.h"
 #include "h264.h"
 
@@ -429,12 +430,8 @@ typedef struct mb_ctx {
     int32_t coef[64 * 4];  // scaled coefficients of one block, zero between uses
 } mb_ctx;
 
-// Engine of 9.3.1.2 and 9.3.3.2: see cabac.h
 typedef struct cabac {
-    uint64_t value; // codIOffset with `shift` more bits of the stream behind it
-    uint32_t range; // codIRange 256..510
-    int shift;
-    const uint8_t *next, *end;
+    cabac_engine engine; // codIOffset, codIRange
     uint8_t state[1024]; // pStateIdx << 1 | valMPS
     // What slices began with: in small pictures a table costs as much as many macroblocks, and
     // there are few quantisers in a stream

@@ -340,7 +340,7 @@ static bool read_transform_size_8x8_flag(h264_decoder *const dec) {
 static bits pcm_reader(slice_ctx *const s) {
     bits b = *s->residual;
     if (s->pps->entropy_coding_mode_flag) {
-        const uint8_t *const at = s->cabac.next - (s->cabac.shift >> 3);
+        const uint8_t *const at = cabac_position(&s->cabac.engine);
         b.pos = (uint32_t)(at - b.data) * 8;
     }
     b.pos = (b.pos + 7) & ~7u; // pcm_alignment_zero_bit

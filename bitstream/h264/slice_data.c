@@ -103,7 +103,7 @@ static int start_cabac(slice_ctx *const s) {
 
 // Does the engine live on the padding only?
 static bool out_of_data(const slice_ctx *const s) {
-    return s->cabac.next - (s->cabac.shift >> 3) > s->b.data + (s->b.end >> 3) + 1;
+    return cabac_position(&s->cabac.engine) > s->b.data + (s->b.end >> 3) + 1;
 }
 
 static int decode_cabac(h264_decoder *const dec, uint32_t CurrMbAddr, const uint32_t end) {
