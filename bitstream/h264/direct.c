@@ -244,8 +244,16 @@ static void temporal_direct(h264_decoder *const dec, const direct_block *const b
     }
 }
 
+// What the macroblock after the next may ask the co-located picture for
+static void prefetch_colocated(const mb_ctx *const m) {
+    const uint8_t *const ahead = (const uint8_t *)(m->ref_list[1][0].pic->motion + m->addr + 2);
+    for (size_t i = 0; i < sizeof(mb_motion); i += H264_CACHE_LINE)
+        H264_PREFETCH(ahead + i);
+}
+
 void h264_predict_direct(h264_decoder *const dec, const int quarters) {
     direct_block blocks[16];
+    prefetch_colocated(&dec->slice.mb);
     int n = 0;
     for (int q = 0; q < 4; q++) {
         const int x = q % 2 * 2, y = q / 2 * 2;
