@@ -144,6 +144,34 @@ static inter_block random_block(const ref_entry refs[2], const int depth) {
     return b;
 }
 
+// A run of macroblocks at full samples, beside the formulas
+static void check_run(h264_decoder *const dec, const ref_entry refs[2], const int size,
+                      const int depth) {
+    inter_block b = random_block(refs, depth);
+    b.w = 16 * (1 + rnd(PIC_W / 16));
+    b.h = 16;
+    b.x = rnd((PIC_W - b.w) / 16 + 1) * 16;
+    b.y = rnd(PIC_H / 16) * 16;
+    for (int l = 0; l < 2; l++)
+        for (int c = 0; c < 2; c++)
+            b.mv[l][c] = (int16_t)(8 * (rnd(9) - 4) + (rnd(8) == 0));
+    if (!h264_is_full_sample(dec, &b))
+        return;
+    uint16_t got[3][PIC_W * 16], want[3][PIC_W * 16];
+    uint8_t *const dst[3] = {(uint8_t *)got[0], (uint8_t *)got[1], (uint8_t *)got[2]};
+    const ptrdiff_t strides[3] = {PIC_W * size, PIC_W * size, PIC_W * size};
+    memset(got, 77, sizeof(got));
+    memcpy(want, got, sizeof(got));
+    h264_inter_predict_run(dec, &b, dst, strides);
+    for (int i = 0; i < (dec->active_sps.ChromaArrayType ? 3 : 1); i++) {
+        const int w = i ? b.w * dec->mb_width_c / 16 : b.w, h = i ? dec->mb_height_c : 16;
+        for (int y = 0; y < h; y++)
+            for (int x = 0; x < w; x++)
+                put(want[i], size, y * PIC_W + x, ref_predict(dec, &b, i, x, y, FRAME));
+        check_samples("inter run", got[i], want[i], size, PIC_W, PIC_W, 16);
+    }
+}
+
 void test_inter(void) {
     for (int round = 0; round < 4000; round++) {
         static h264_decoder *dec;
@@ -181,6 +209,8 @@ void test_inter(void) {
                      b.w, b.h, i, b.mv[0][0], b.mv[0][1], b.mv[1][0], b.mv[1][1], b.weighted, size);
             check_samples(what, got[i], want[i], size, 24, 24, 16);
         }
+        if (!field)
+            check_run(dec, refs, size, depth);
         if (round % 100 == 99) {
             free_picture(pics[0]);
             free_picture(pics[1]);

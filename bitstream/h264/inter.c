@@ -237,6 +237,57 @@ void h264_inter_predict(const h264_decoder *const dec, const inter_block *const 
     }
 }
 
+bool h264_is_full_sample(const h264_decoder *const dec, const inter_block *const b) {
+    for (int list = 0; list < 2; list++) {
+        const ref_entry *const ref = b->ref[list];
+        if (!ref)
+            continue;
+        const int mvx = b->mv[list][0], mvy = b->mv[list][1];
+        const int x = b->x + (mvx >> 2), y = b->y + (mvy >> 2);
+        if ((mvx | mvy) & 7 || ref->structure != FRAME || x < 0 || y < 0 ||
+            x + b->w > dec->width[0] || y + b->h > dec->height[0])
+            return false;
+    }
+    return true;
+}
+
+// Rows of a multiple of 8 bytes
+H264_INLINE void copy_rows(uint8_t *to, const ptrdiff_t ds, const source from, const int bytes,
+                           const int h) {
+    const uint8_t *row = from.at;
+    for (int y = 0; y < h; y++, to += ds, row += from.stride) {
+        int i = 0;
+        for (; i + 16 <= bytes; i += 16)
+            memcpy(to + i, row + i, 16);
+        if (i < bytes)
+            memcpy(to + i, row + i, 8);
+    }
+}
+
+void h264_inter_predict_run(const h264_decoder *const dec, const inter_block *const b,
+                            uint8_t *const dst[3], const ptrdiff_t stride[3]) {
+    const int size = dec->k->sample_size;
+    for (int plane = 0; plane < (dec->mb_width_c ? 3 : 1); plane++) {
+        const int half_x = plane && dec->mb_width_c == 8, half_y = plane && dec->mb_height_c == 8;
+        const int w = b->w >> half_x, h = b->h >> half_y;
+        source p[2] = {{NULL, 0}, {NULL, 0}};
+        for (int list = 0; list < 2; list++) {
+            if (!b->ref[list])
+                continue;
+            const picture *const pic = b->ref[list]->pic;
+            const int x = (b->x + (b->mv[list][0] >> 2)) >> half_x;
+            const int y = (b->y + (b->mv[list][1] >> 2)) >> half_y;
+            p[list] =
+                (source){pic->plane[plane] + y * pic->stride[plane] + x * size, pic->stride[plane]};
+        }
+        if (b->weighted || (b->ref[0] && b->ref[1]))
+            combine(dec->k, b, plane, dst[plane], stride[plane], p, w, h,
+                    plane ? dec->active_sps.BitDepthC : dec->active_sps.BitDepthY);
+        else
+            copy_rows(dst[plane], stride[plane], p[b->ref[0] ? 0 : 1], w * size, h);
+    }
+}
+
 /* Note [Asking ahead]. Rows of a picture lie too far apart for a processor to guess that the next
  * one is wanted: what is not in a cache then costs its whole latency, row by row. So a macroblock
  * asks for what the ones behind it will need. A cache line of 64 samples serves four macroblocks

@@ -446,6 +446,21 @@ typedef struct implicit_weights {
     int16_t w1[MAX_REFS][MAX_REFS];
 } implicit_weights; // 8.4.3, -64..128; w0 = 64 - w1
 
+// One rectangle of a macroblock, or of a run of them, predicted from up to two references (8.4.2)
+typedef struct inter_block {
+    int x, y, w, h; // luma samples; x, y in the picture (rows of the field for field macroblocks)
+    const ref_entry *ref[2]; // NULL where the list is not used
+    int16_t mv[2][2];        // quarter luma samples
+    bool weighted;     // explicit or implicit weights below, else the plain (average) prediction
+    int log2_denom[3]; // logWD per plane; these are of no meaning unless weighted
+    int weight[2][3], offset[2][3]; // offsets already scaled by 1 << (BitDepth - 8)
+} inter_block;
+// Macroblocks side by side that wait for their prediction: Note [Runs] in recon.c
+typedef struct mb_run {
+    int n, addr;       // how many, and the first
+    inter_block block; // all of them
+} mb_run;
+
 // Between which pictures distances in PicOrderCnt are taken: those of the slice's own lists, or, in
 // field macroblocks of frames, the fields that macroblocks of each parity refer to
 enum {
@@ -498,6 +513,7 @@ typedef struct slice_ctx {
     cabac cabac;
     cost cost;
     int QPY; // QP_Y,PRED: of the previous macroblock in the slice
+    mb_run run;
     mb_ctx mb;
 } slice_ctx;
 
@@ -582,7 +598,7 @@ typedef struct kernels {
     void (*inter_chroma)(uint8_t *const dst[2], ptrdiff_t ds, const uint8_t *const src[2],
                          ptrdiff_t ss, int w, int h, int fx, int fy);
     // 8.4.2.3: the mean of a and b, or the weighted src, or the weighted sum of a and b; dst may be
-    // one of them
+    // one of them, w also a multiple of 8
     void (*average)(void *dst, ptrdiff_t ds, const void *a, ptrdiff_t as, const void *b,
                     ptrdiff_t bs, int w, int h);
     void (*weight_one)(void *dst, ptrdiff_t ds, const void *src, ptrdiff_t ss, int w, int h,
@@ -779,17 +795,14 @@ void h264_predict_direct(h264_decoder *dec, int quarters);
 void h264_intra_kernels_8(kernels *k);
 void h264_intra_kernels_16(kernels *k);
 
-// inter.c (8.4.2): one rectangle of a macroblock predicted from up to two references
-typedef struct inter_block {
-    int x, y, w, h; // luma samples; x, y in the picture (rows of the field for field macroblocks)
-    const ref_entry *ref[2]; // NULL where the list is not used
-    int16_t mv[2][2];        // quarter luma samples
-    bool weighted;     // explicit or implicit weights below, else the plain (average) prediction
-    int log2_denom[3]; // logWD per plane; these are of no meaning unless weighted
-    int weight[2][3], offset[2][3]; // offsets already scaled by 1 << (BitDepth - 8)
-} inter_block;
+// inter.c (8.4.2)
 void h264_inter_predict(const h264_decoder *dec, const inter_block *b, uint8_t *const dst[3],
                         const ptrdiff_t stride[3]);
+// The same for a block of any width in frames, where h264_is_full_sample()
+void h264_inter_predict_run(const h264_decoder *dec, const inter_block *b, uint8_t *const dst[3],
+                            const ptrdiff_t stride[3]);
+// Is the prediction of frames made of their samples as they are, luma and chroma?
+bool h264_is_full_sample(const h264_decoder *dec, const inter_block *b);
 // A hint: macroblocks after that of b will read their references at much the same distance
 void h264_prefetch_references(const h264_decoder *dec, const inter_block *b);
 void h264_inter_kernels_8(kernels *k);
@@ -842,6 +855,7 @@ void h264_edge_masks(const h264_decoder *dec, int addr, int left, int top, bool 
 
 // recon.c (8.3-8.5)
 void h264_recon_mb(h264_decoder *dec);
+void h264_recon_end_run(h264_decoder *dec); // at the end of a slice
 
 // conceal.c: macroblocks of dec->cur (its structure) with slice_num < 0
 void h264_conceal_picture(h264_decoder *dec);

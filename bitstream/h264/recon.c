@@ -525,20 +525,8 @@ static bool all_move_alike(const mb_motion *const motion) {
     return differences == 0;
 }
 
-static void predict_whole(h264_decoder *const dec) {
-    inter_block b;
-    set_block(dec, 0, 0, 16, 16, &b);
-    h264_prefetch_references(dec, &b);
-    h264_inter_predict(dec, &b, dec->slice.mb.dst, dec->slice.mb.stride);
-}
-
 static void predict_quarters(h264_decoder *const dec) {
     const mb_motion *const motion = dec->slice.mb.motion;
-    if (same_references(motion) && all_move_alike(motion)) {
-        dec->slice.mb.mb->moves_as_one = true;
-        predict_whole(dec);
-        return;
-    }
     for (int q = 0; q < 4; q++) {
         const int x = q % 2 * 8, y = q / 2 * 8, block = y / 4 * 4 + x / 4;
         const bool rows = moves_alike(motion, block, 2, 1) && moves_alike(motion, block + 4, 2, 1);
@@ -551,13 +539,8 @@ static void predict_quarters(h264_decoder *const dec) {
     }
 }
 
-static void predict_inter(h264_decoder *const dec) {
-    const mb_info *const mb = dec->slice.mb.mb;
-    if (H264_LIKELY(mb->moves_as_one)) {
-        predict_whole(dec);
-        return;
-    }
-    switch (mb->type) {
+static void predict_parts(h264_decoder *const dec) {
+    switch (dec->slice.mb.mb->type) {
     case H264_P_16X8:
     case H264_B_16X8:
         predict_part(dec, 0, 0, 16, 8);
@@ -569,6 +552,18 @@ static void predict_inter(h264_decoder *const dec) {
         predict_part(dec, 8, 0, 8, 16);
         break;
     default: predict_quarters(dec);
+    }
+}
+
+// Is all motion the same, whatever the partitions are?
+static bool moves_as_one(const mb_ctx *const m) {
+    switch (m->mb->type) {
+    case H264_P_16X8:
+    case H264_B_16X8:
+    case H264_P_8X16:
+    case H264_B_8X16: return false;
+    default:
+        return m->mb->moves_as_one || (same_references(m->motion) && all_move_alike(m->motion));
     }
 }
 
@@ -592,13 +587,83 @@ static void residual_inter(h264_decoder *const dec) {
     }
 }
 
+// w x h luma samples from x, y of the macroblock on, in a plane
+H264_INLINE area area_of(const h264_decoder *const dec, const int plane, const int x, const int y,
+                         const int w, const int h) {
+    const int mbw = dec->mb_width_c, mbh = dec->mb_height_c;
+    return plane ? (area){x * mbw / 16, y * mbh / 16, w * mbw / 16, h * mbh / 16}
+                 : (area){x, y, w, h};
+}
+
+static void tap_inter(const h264_decoder *const dec, const int x, const int y, const int w) {
+    for (int plane = 0; plane < (dec->mb_width_c ? 3 : 1) && dec->cur->taps; plane++)
+        h264_tap_prediction(dec, plane, area_of(dec, plane, x, y, w, 16));
+}
+
+/* Note [Runs]. Most macroblocks of a still scene have no residual and are the samples of a
+ * reference, or the means of two, as they stand; many such lie side by side and move alike. They
+ * wait for each other and are predicted together: whole rows of samples are moved instead of 16 at
+ * a time. A run ends with the row, with the slice, and before a macroblock that does not go on with
+ * it. There are none in fields and in MBAFF frames. */
+void h264_recon_end_run(h264_decoder *const dec) {
+    const mb_ctx *const m = &dec->slice.mb;
+    mb_run *const run = &dec->slice.run;
+    if (run->n == 0)
+        return;
+    // the current macroblock may be another one of the slice
+    const int x = run->block.x - 16 * m->mb_x, y = run->block.y - 16 * m->mb_y;
+    uint8_t *dst[3] = {h264_sample_at(dec, 0, x, y), NULL, NULL};
+    for (int plane = 1; plane < 3 && dec->mb_width_c; plane++)
+        dst[plane] =
+            h264_sample_at(dec, plane, x * dec->mb_width_c / 16, y * dec->mb_height_c / 16);
+    run->block.w = 16 * run->n;
+    h264_inter_predict_run(dec, &run->block, dst, m->stride);
+    tap_inter(dec, x, y, 16 * run->n);
+    run->n = 0;
+}
+
+H264_INLINE bool goes_on(const mb_run *const run, const mb_ctx *const m,
+                         const inter_block *const b) {
+    return run->n > 0 && m->addr == run->addr + run->n && b->ref[0] == run->block.ref[0] &&
+           b->ref[1] == run->block.ref[1] && memcmp(b->mv, run->block.mv, sizeof b->mv) == 0;
+}
+
+// The macroblock, whose prediction is b, goes into a run. False: it must be predicted now.
+static bool join_run(h264_decoder *const dec, const inter_block *const b) {
+    const slice_ctx *const s = &dec->slice;
+    const mb_ctx *const m = &s->mb;
+    mb_run *const run = &dec->slice.run;
+    const bool joins = !(m->coded[0] | m->coded[1] | m->coded[2]) && !m->switching_transform &&
+                       !m->mb->field && !s->hdr.MbaffFrameFlag && h264_is_full_sample(dec, b);
+    if (!joins || !goes_on(run, m, b))
+        h264_recon_end_run(dec);
+    if (!joins)
+        return false;
+    if (run->n == 0) {
+        run->addr = m->addr;
+        run->block = *b;
+    }
+    run->n++;
+    if (m->mb_x == dec->PicWidthInMbs - 1)
+        h264_recon_end_run(dec);
+    return true;
+}
+
 static void recon_inter(h264_decoder *const dec) {
-    predict_inter(dec);
-    for (int plane = 0; plane < 3 && dec->cur->taps; plane++)
-        if (!plane || dec->mb_width_c)
-            h264_tap_prediction(
-                dec, plane,
-                (area){0, 0, plane ? dec->mb_width_c : 16, plane ? dec->mb_height_c : 16});
+    mb_ctx *const m = &dec->slice.mb;
+    m->mb->moves_as_one = moves_as_one(m);
+    if (m->mb->moves_as_one) {
+        inter_block b;
+        set_block(dec, 0, 0, 16, 16, &b);
+        h264_prefetch_references(dec, &b);
+        if (join_run(dec, &b))
+            return;
+        h264_inter_predict(dec, &b, m->dst, m->stride);
+    } else {
+        h264_recon_end_run(dec);
+        predict_parts(dec);
+    }
+    tap_inter(dec, 0, 0, 16);
     residual_inter(dec);
 }
 
@@ -623,10 +688,13 @@ void h264_recon_mb(h264_decoder *const dec) {
     if (dec->settings.how & H264_NO_SAMPLES)
         return;
     prefetch_picture(dec);
+    if (!m->mb->is_intra) {
+        recon_inter(dec);
+        return;
+    }
+    h264_recon_end_run(dec);
     if (m->mb->type == H264_I_PCM)
         recon_pcm(dec);
-    else if (m->mb->is_intra)
-        recon_intra(dec);
     else
-        recon_inter(dec);
+        recon_intra(dec);
 }

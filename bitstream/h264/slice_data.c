@@ -302,6 +302,7 @@ int h264_decode_slice_data(h264_decoder *const dec) {
     rows->in_order &= s->hdr.first_mb_in_slice == (uint32_t)rows->next && !s->MbToSliceGroupMap &&
                       !s->partitioned && !s->pps->redundant_pic_cnt_present_flag;
     const int rc = decode_macroblocks(dec);
+    h264_recon_end_run(dec);
     rows->in_order &= rc == H264_OK;
     rows->next = (s->mb.mb_y >> is_halved(&s->hdr)) * dec->PicWidthInMbs + s->mb.mb_x + 1;
     return rc;

@@ -112,13 +112,14 @@ TARGET static void FN(average)(void *const block, const ptrdiff_t ds, const void
     uint8_t *dst = block;
     const uint8_t *a = first, *b = second;
     for (int y = 0; y < h; y++, dst += ds, a += as, b += bs) {
-        if (w == 16)
-            store_bytes_16(dst, _mm_avg_epu8(load_bytes_16(a), load_bytes_16(b)));
-        else if (w == 8)
-            store_bytes_8(dst, _mm_avg_epu8(load_bytes_8(a), load_bytes_8(b)));
+        int x = 0;
+        for (; x + 16 <= w; x += 16)
+            store_bytes_16(dst + x, _mm_avg_epu8(load_bytes_16(a + x), load_bytes_16(b + x)));
+        if (w & 8)
+            store_bytes_8(dst + x, _mm_avg_epu8(load_bytes_8(a + x), load_bytes_8(b + x)));
         else if (w == 4)
             store_bytes_4(dst, _mm_avg_epu8(load_bytes_4(a), load_bytes_4(b)));
-        else
+        else if (w == 2)
             store_bytes_2(dst, _mm_avg_epu8(load_bytes_2(a), load_bytes_2(b)));
     }
 }
