@@ -36,7 +36,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--crf", nargs="+", type=int, default=[42, 45], help="rate factors to repair (42 45)"
     )
     parser.add_argument("--size", type=int, default=128, help="side of the face crops (128)")
-    parser.add_argument("--checkpoint", default="fast", help="weights to begin from (fast)")
+    parser.add_argument("--checkpoint", default="coarse", help="weights to begin from (coarse)")
     parser.add_argument(
         "--others", nargs="+", default=[], metavar="WORK",
         help="work folders of other people to train on too, against forgetting",

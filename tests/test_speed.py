@@ -102,6 +102,8 @@ def test_the_usual_speed_depends_on_device_and_length_alone() -> None:
     assert usual_speed("cuda:0", 1e12) == "best"
     names = [usual_speed("cpu", samples) for samples in (1e6, 5e7, 1e9)]
     assert names == ["best", "balanced", "fast"]
+    names = [usual_speed("cpu", samples, coarse=True) for samples in (4e7, 2e8, 1e9)]
+    assert names == ["best", "balanced", "fast"]
     network = make_network("davd-lite", mirror=True)
     assert set_speed(network, "best") == 0 and network.config.mirror
     assert set_speed(network, "fast") == SPEEDS["fast"].quiet and not network.config.mirror
@@ -163,26 +165,21 @@ def test_tiles_of_different_speed_stay_together(folder: Path) -> None:
     assert np.abs(tiled - whole).mean() < np.abs(whole - decoded).mean()
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_fast_takes_weights_of_its_own(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+def test_coarse_videos_have_weights_of_their_own(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it was asked for or the video is long, if it is coarse; a named checkpoint stays."""
+    """At every speed; a named checkpoint stays."""
     monkeypatch.setattr("davd.restore.job.speed.COARSE", 0.0)
     shutil.copy(next(folder.glob("davd-tiny-*.safetensors")), tmp_path)
     mine = next(tmp_path.glob("davd-tiny-*.safetensors"))
     shipped = {variant: restoring.checkpoint(tmp_path, variant=variant, blocks=blocks)
-               for variant, blocks in (("fast", 2), ("generic", 1))}  # fmt: skip
+               for variant, blocks in (("coarse", 2), ("generic", 1))}  # fmt: skip
     monkeypatch.setattr(checkpoints, "WEIGHTS", tmp_path)
-    if not named:
-        limits = {name: dataclasses.replace(s, most=0) for name, s in SPEEDS.items()}
-        limits["fast"] = SPEEDS["fast"]
-        monkeypatch.setattr("davd.restore.job.speed.SPEEDS", limits)
-    request = Request(folder / "moving.h5", tmp_path / "out.h5", speed="fast" if named else "",
-                      device="cpu", end=0.2, overwrite=True)  # fmt: skip
-    done = run(request)
-    assert (done.speed, done.checkpoint) == ("fast", shipped["fast"].name)
-    assert run(dataclasses.replace(request, speed="balanced")).checkpoint == shipped["generic"].name
+    request = Request(folder / "moving.h5", tmp_path / "out.h5", device="cpu", end=0.2,
+                      overwrite=True)  # fmt: skip
+    for speed in SPEEDS:
+        done = run(dataclasses.replace(request, speed=speed))
+        assert (done.speed, done.checkpoint) == (speed, shipped["coarse"].name)
     assert run(dataclasses.replace(request, checkpoint=str(mine))).checkpoint == mine.name
     monkeypatch.setattr("davd.restore.job.speed.COARSE", 52.0)
     assert run(request).checkpoint == shipped["generic"].name

@@ -80,8 +80,7 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
     progress = progress or ProgressListener()
     check_request(request)
     _try_tracks(request)
-    small = request.speed == "fast"
-    network, path = _network(request, small=small)
+    network, path = _network(request)
     with contextlib.ExitStack() as stack:
         parts = {
             name: stack.enter_context(PartFile(file, overwrite=request.overwrite))
@@ -106,10 +105,11 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
         outcome.device = str(next(network.parameters()).device)
         frames = _frames(priors, start, end)
         height, width = priors.coded_size
-        outcome.speed = request.speed or usual_speed(outcome.device, len(frames) * height * width)
-        enough = outcome.speed == "fast" and is_coarse(priors, frames)
-        if small != enough:
-            network, path = _network(request, small=enough)
+        if coarse := not request.checkpoint and is_coarse(priors, frames):
+            network, path = _network(request, coarse=True)
+        outcome.speed = request.speed or usual_speed(
+            outcome.device, len(frames) * height * width, coarse=coarse
+        )
         outcome.checkpoint = path.name
         outcome.cell = _set_cell(request, network, priors)
         trained = read_checkpoint(path).config.data
@@ -403,8 +403,8 @@ def _faces(shots: Sequence[Shot], priors: Priors) -> list[FaceBox]:
     ]  # fmt: skip
 
 
-def _network(request: Request, *, small: bool) -> tuple[Restorer, Path]:
-    """The network that is asked for, else one that came: the small one, or that of the device."""
+def _network(request: Request, *, coarse: bool = False) -> tuple[Restorer, Path]:
+    """The network that is asked for, else one that came: for coarse quantisation, or in general."""
     device = request.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -414,7 +414,7 @@ def _network(request: Request, *, small: bool) -> tuple[Restorer, Path]:
         if not shipped:
             raise CheckpointError("no weights came with this davd: give --checkpoint PATH")
         first = ("generic", "lite") if device == "cuda" else ("lite", "generic")
-        own = ("fast",) if small else ()
+        own = ("coarse",) if coarse else ()
         name = next(n for n in (*own, *first, *shipped) if n in shipped)
     path = find_checkpoint(name)
     return load_checkpoint(path, device=device), path

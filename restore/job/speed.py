@@ -2,11 +2,11 @@
 
     best      all that the network was made for, its mirror image included
     balanced  without the mirror image: half of the work
-    fast      without it, and frames of which nearly all is skipped are not computed anew; where no
-              weights are named and quantisation is coarse, by smaller weights
+    fast      without it, and frames of which nearly all is skipped are not computed anew
 
-Which one is taken where none is named depends on the device and on how many samples there are, not
-on how fast this machine is today: a video comes out the same wherever it is restored.
+Which one is taken where none is named depends on the device, on how many samples there are and on
+which weights restore them, not on how fast this machine is today: a video comes out the same
+wherever it is restored.
 """
 
 import dataclasses
@@ -21,7 +21,8 @@ from ..networks.restorer import Restorer
 from .twice import looks
 
 BLOCK = 64  # frames whose maps are read at a time
-COARSE = 37.0  # mean QP of luma from which on the small weights are as good as the general ones
+COARSE = 37.0  # mean QP of luma from which on the weights made for it are better than the general
+CHEAPER = 3  # how much less those cost
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Speed:
     Attributes:
         mirror: Restore the mirror image too, where the network asks for it.
         quiet: Share of skipped macroblocks from which on a frame is not computed; 0: all are.
-        most: Luma samples of a video up to which this speed is taken by itself.
+        most: Luma samples of a video up to which the general weights take this speed by themselves.
     """
 
     mirror: bool
@@ -46,16 +47,18 @@ SPEEDS = {
 }
 
 
-def usual_speed(device: str, samples: float) -> str:
+def usual_speed(device: str, samples: float, *, coarse: bool = False) -> str:
     """The speed where none is named.
 
     Args:
         device: What computes.
         samples: Luma samples of all frames.
+        coarse: By the weights for coarse quantisation.
     """
     if device.startswith("cuda"):
         return "best"
-    return next(name for name, speed in SPEEDS.items() if samples <= speed.most)
+    work = samples / CHEAPER if coarse else samples
+    return next(name for name, speed in SPEEDS.items() if work <= speed.most)
 
 
 def set_speed(network: Restorer, name: str) -> float:
@@ -75,7 +78,7 @@ def set_speed(network: Restorer, name: str) -> float:
 
 
 def is_coarse(priors: Priors, frames: range) -> bool:
-    """Whether H.264 is quantised so coarsely that the small weights do not lose.
+    """Whether H.264 is quantised so coarsely that the weights made for that do not lose.
 
     At finer quantisation they correct too much: docs/results.md has the figures. Some of the first
     frames are looked at.

@@ -58,7 +58,7 @@ class Adaptation:
     folder: Path
     output: Path
     work: Path
-    base: str = "fast"
+    base: str = "coarse"
     crf: tuple[int, ...] = (42, 45)
     size: int = 128
     minutes: float = 20.0
