@@ -5,7 +5,6 @@ Planes are filled up to whole macroblocks by repeating their last row and column
 """
 
 import os
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, KeysView
@@ -21,9 +20,9 @@ from .demux import INVENTED_RATE, Source, VideoError, codec_name, open_container
 from .priors.reading import Priors, Stack
 from .priors.record import FrameRecord
 from .priors.schema import CHROMA_FORMATS, COLOR_MATRICES, FORMAT, VERSIONS, Field, Grid
-from .sound import SAMPLE_RATE, Sound
+from .sound import whole_sound
 from .stamps import increasing, usual_step
-from .tracks import Tracks, copy_tracks
+from .tracks import original_sound
 
 _KEPT = 64  # decoded frames that are kept
 _PIXELS = {
@@ -182,20 +181,11 @@ class PicturesVideo(Priors):
 
     def audio(self) -> tuple[np.ndarray, int, float] | None:
         """The sound, if any: int16 `[S]`, samples a second, time of the first in seconds."""
-        if self._source.sound < 0:
-            return None
-        sound = Sound(self._source)
-        samples = np.concatenate([np.zeros(0, np.int16), *sound.blocks()])
-        return samples, SAMPLE_RATE, sound.start_time
+        return whole_sound(self._source)
 
     def audio_original(self) -> tuple[bytes, float] | None:
         """The video's own sound track, if any: a Matroska file, and its first packet's time."""
-        if self._source.sound < 0:
-            return None
-        with tempfile.TemporaryDirectory(prefix="davd-") as folder:
-            file = Path(folder) / "tracks.mka"
-            start = copy_tracks(Tracks(self.path), file)
-            return None if start is None else (file.read_bytes(), start)
+        return original_sound(self._source)
 
     def close(self) -> None:
         """Drop decoded frames and the decoder."""

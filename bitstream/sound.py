@@ -100,6 +100,19 @@ class Sound:
             yield from (f for f in frames if isinstance(f, av.AudioFrame))
 
 
+def whole_sound(source: Source) -> tuple[np.ndarray, int, float] | None:
+    """All sound of a video at once.
+
+    Returns:
+        int16 `[S]`, samples a second, time of the first in seconds; None where it has no sound.
+    """
+    if source.sound < 0:
+        return None
+    sound = Sound(source)
+    samples = np.concatenate([np.zeros(0, np.int16), *sound.blocks()])
+    return samples, SAMPLE_RATE, sound.start_time
+
+
 def _resampler() -> av.AudioResampler:
     return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
 

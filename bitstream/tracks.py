@@ -21,7 +21,7 @@ import av.error
 import numpy as np
 
 from .chapters import add_chapters
-from .demux import MediaName, codec_name, open_container, read_packets
+from .demux import MediaName, Source, codec_name, open_container, read_packets
 from .stamps import TICK, increasing, usual_step
 
 COPIED, ENCODED, AS_TEXT = "copied", "encoded", "as text"
@@ -550,6 +550,20 @@ def copy_tracks(tracks: Tracks, path: Path) -> float | None:
         write_tracks(tracks, how, out, first)
     end(path, how, tracks, first)
     return float(first)
+
+
+def original_sound(source: Source) -> tuple[bytes, float] | None:
+    """A video's tracks beside the picture: a Matroska file, and its first packet's time in seconds.
+
+    Returns:
+        None where the video has no sound.
+    """
+    if source.sound < 0:
+        return None
+    with tempfile.TemporaryDirectory(prefix="davd-") as folder:
+        file = Path(folder) / "tracks.mka"
+        start = copy_tracks(Tracks(source.path), file)
+        return None if start is None else (file.read_bytes(), start)
 
 
 def write_tracks(

@@ -7,7 +7,6 @@ far. Frames read in order are decoded once, and so are those of overlapping wind
 
 import itertools
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -25,9 +24,9 @@ from .pieces import one_by_one, packets_from, read_whole, several_at_once
 from .priors.reading import Priors, Stack
 from .priors.record import SCALING, FrameRecord, record_array, record_arrays
 from .priors.schema import FORMAT, VERSIONS, Field, Grid
-from .sound import SAMPLE_RATE, Sound
+from .sound import whole_sound
 from .timeline import Entry, look_through
-from .tracks import Tracks, copy_tracks, plan
+from .tracks import Tracks, original_sound, plan
 
 _MOST_THREADS = 4
 _SMALL = 32  # frames in a row that one decoder decodes, even over those
@@ -209,22 +208,13 @@ class PriorsVideo(Priors):
 
     def audio(self) -> tuple[np.ndarray, int, float] | None:
         """The sound, if any: int16 `[S]`, samples a second, time of the first in seconds."""
-        if self._timeline.source.sound < 0:
-            return None
         if self._sound is None:
-            sound = Sound(self._timeline.source)
-            samples = np.concatenate([np.zeros(0, np.int16), *sound.blocks()])
-            self._sound = samples, SAMPLE_RATE, sound.start_time
+            self._sound = whole_sound(self._timeline.source)
         return self._sound
 
     def audio_original(self) -> tuple[bytes, float] | None:
         """The video's own sound track, if any: a Matroska file, and its first packet's time."""
-        if self._timeline.source.sound < 0:
-            return None
-        with tempfile.TemporaryDirectory(prefix="davd-") as folder:
-            file = Path(folder) / "tracks.mka"
-            start = copy_tracks(Tracks(self._timeline.source.path), file)
-            return None if start is None else (file.read_bytes(), start)
+        return original_sound(self._timeline.source)
 
     def dataset(self, path: str) -> Stack:
         """Any dataset.
