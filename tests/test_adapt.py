@@ -89,6 +89,7 @@ def test_weights_that_bring_nothing_are_not_written(
     module = "davd.restore.training.adapt"
     monkeypatch.setattr(f"{module}.prepare_person", lambda *_: None)
     monkeypatch.setattr(f"{module}.train", lambda *_, **__: base)
+    monkeypatch.setattr(f"{module}.mixed", lambda wanted, path, stream: path)
     found = Adapted(1, {"base": (0.5, 0.5), "right": (0.5, 0.5)}, {"base": 0.0, "right": 0.0})
     monkeypatch.setattr(f"{module}.measure_person", lambda *_: found)
     wanted = Adaptation(clips, tmp_path / "his.safetensors", tmp_path / "work", base=str(base))
@@ -126,6 +127,28 @@ def test_weights_that_do_not_hear_learn_to(tmp_path: Path) -> None:
     assert (own.data.contrast, own.data.light) == (0, 0)
     others = run_config(dataclasses.replace(wanted, others=("x",)))
     assert (others.data.contrast, others.data.light) == (3, 9)
+
+
+@pytest.mark.parametrize("wanted_share", adapting.SHARES)
+def test_what_validates_best_between_start_and_end_is_taken(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted_share: float
+) -> None:
+    wanted = Adaptation(tmp_path, tmp_path / "o", tmp_path / "w", base=str(base))
+    config = run_config(wanted)
+    start = load_checkpoint(base).state_dict()
+    end = {name: value + 1 for name, value in start.items()}
+    path = save_checkpoint(tmp_path, "adapted", end, config, step=7)
+    monkeypatch.setattr(adapting, "open_segments", lambda *_, **__: [])
+
+    def score(network: torch.nn.Module, *_: object, **__: object) -> list[SimpleNamespace]:
+        share = float((network.state_dict()["tail.bias"] - start["tail.bias"]).mean())
+        return [SimpleNamespace(gain=-abs(share - wanted_share))]
+
+    monkeypatch.setattr(adapting, "quick_scores", score)
+    found = adapting.mixed(wanted, path)
+    assert (found == path) == (wanted_share == 1) and read_checkpoint(found).step == 7
+    for name, value in load_checkpoint(found).state_dict().items():
+        torch.testing.assert_close(value, start[name] + wanted_share)
 
 
 def test_what_is_said() -> None:

@@ -76,10 +76,14 @@ def test_every_frame_is_restored_in_its_place(work: Path) -> None:
     assert some.restored["psnr_y"] == result.restored["psnr_y"][3:6]
 
 
-def test_quick_scores_agree_with_the_whole_measure(work: Path) -> None:
-    part = open_segments(work, "val", crf=(42,))[0]
+@pytest.mark.parametrize("carry", ["", "none", "neighbours"])
+def test_quick_scores_agree_with_the_whole_measure(work: Path, carry: str) -> None:
+    part = open_segments(work, "val", crf=(42,), motion=bool(carry))[0]
     torch.manual_seed(0)
-    network = build_network(config_from_dict({"network": SMALL}).network).eval()
+    settings = dict(SMALL)
+    if carry:
+        settings |= {"name": "recurrent", "carry": carry, "radius": int(carry == "neighbours")}
+    network = build_network(config_from_dict({"network": settings}).network).eval()
     with torch.no_grad():
         network.tail.weight.normal_(0, 0.01)  # type: ignore[union-attr, operator]
     score = quick_scores(network, [part], frames=9, amp=False)[0]

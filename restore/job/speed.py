@@ -21,7 +21,7 @@ from ..networks.restorer import Restorer
 from .twice import looks
 
 BLOCK = 64  # frames whose maps are read at a time
-COARSE = 37.0  # mean QP of luma from which on the weights made for it are better than the general
+COARSE = 40.0  # mean QP of luma from which on the weights made for it are better than the general
 CHEAPER = 3  # how much less those cost
 
 

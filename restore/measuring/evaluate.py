@@ -110,12 +110,14 @@ def _run_score(
 ) -> ClipScore:
     """Luma PSNR of some frames in a row from the middle of a clip."""
     first = part.start + max(part.stop - part.start - frames, 0) // 2
-    sample = collate([part.reader.read(first, min(first + frames, part.stop))]).to(device)
+    last, radius = min(first + frames, part.stop), network.radius
+    sample = collate([part.reader.read(first - radius, last + radius)]).to(device)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=amp):
         restored = network(sample)
+    middle = sample.cut(radius, sample.frames - radius)
     pairs = [
-        _luma_psnr(restored.map(lambda plane, k=k: plane[:, k : k + 1]), sample.cut(k, k + 1))
-        for k in range(sample.frames)
+        _luma_psnr(restored.map(lambda plane, k=k: plane[:, k : k + 1]), middle.cut(k, k + 1))
+        for k in range(middle.frames)
     ]
     decoded, after = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
     return ClipScore(part.reader.name, part.crf, decoded, after)

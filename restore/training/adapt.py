@@ -2,6 +2,7 @@
 
     FOLDER/*.mp4 -> WORK (crops, encodes, priors; most clips to train on, some to validate and test)
         -> train() from the base's weights, with a sound branch -> the best by validation
+        -> of mixtures of what it began from and what it came to, again the best by validation
         -> held-out clips: base, adapted, and adapted with no sound and with that of another clip
 
 This is the paper's first case, a known speaker. Clips of several days and places make it general:
@@ -18,23 +19,32 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TextIO
 
+import torch
+
 from ...data.dataset import open_segments
 from ...data.index import build_index, load_index
 from ...data.prepare import prepare_clip
 from ...data.sources import Source, find_sources, scan
 from ...data.work import Settings
-from ..checkpoint import find_checkpoint, load_checkpoint, read_checkpoint
+from ..checkpoint import (
+    build_network,
+    find_checkpoint,
+    load_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
 from ..config import Config
-from ..measuring.evaluate import measure_clip
+from ..measuring.evaluate import measure_clip, quick_scores
 from ..measuring.tables import Row
 from ..networks.restorer import Restorer, fast_bf16
-from .train import train
+from .train import begin_from, train
 
 HELD_OUT = 8  # of so many clips one is for validation and one for testing, at least one each
 FRAMES = 25  # of each held-out clip that are measured, at most
 ALL_FRAMES = 200  # of all of them together; of each at least LEAST
 LEAST = 5
 ALONE = 30.0  # seconds of a clip from which on it can be divided by time
+SHARES = (1.0, 0.7, 0.5, 0.3, 0.15)  # of the way from the base to what was trained
 SOUNDS = ("right", "silent", "exchanged")
 SOUND_CHANNELS = 32  # of a sound branch that the base has not
 
@@ -115,7 +125,7 @@ def adapt(wanted: Adaptation, stream: TextIO | None = None) -> Adapted:
         raise FileExistsError(f"{wanted.output} exists; -f replaces it")
     find_checkpoint(wanted.base)
     prepare_person(wanted, stream)
-    best = train(run_config(wanted), stream=stream)
+    best = mixed(wanted, train(run_config(wanted), stream=stream), stream)
     found = measure_person(wanted, best)
     if found.gain["right"][0] <= found.gain["base"][0]:
         raise ValueError(
@@ -215,6 +225,47 @@ def run_config(wanted: Adaptation) -> Config:
         save=100,
     )
     return dataclasses.replace(base, network=network, data=data, train=settings)
+
+
+def mixed(wanted: Adaptation, path: Path, stream: TextIO | None = None) -> Path:
+    """The weights between those of the start and those trained that validate best.
+
+    Where validation clips are like those trained on, that is what was trained; in other rooms it
+    is something between, which knows his face and has not unlearnt the rest.
+
+    Returns:
+        `path`, or a checkpoint beside it.
+
+    Source:
+        Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022: weights averaged.
+    """
+    trained, info = load_checkpoint(path), read_checkpoint(path)
+    torch.manual_seed(info.config.train.seed)  # a fresh branch as the run began with
+    start = build_network(info.config.network)
+    begin_from(start, info.config.train.init)
+    first = start.state_dict()
+    last = {name: value.clone() for name, value in trained.state_dict().items()}
+    parts = open_segments(
+        wanted.work, "val", crf=wanted.crf, listen=trained.config.audio,
+        motion=trained.config.motion,
+    )  # fmt: skip
+    best, weights, chosen = -math.inf, last, 1.0
+    for share in SHARES:
+        between = {name: torch.lerp(first[name], last[name], share) for name in last}
+        trained.load_state_dict(between)
+        scores = quick_scores(trained, parts, frames=LEAST, amp=fast_bf16("cpu"))
+        gain = sum(score.gain for score in scores) / len(scores)
+        if stream is not None:
+            print(f"{share:.0%} of what was learnt: {gain:+.3f} dB", file=stream, flush=True)
+        if gain > best:
+            best, weights, chosen = gain, between, share
+    if chosen == 1:
+        return path
+    folder = path.parent / "mixed"
+    folder.mkdir(exist_ok=True)
+    figures = info.figures | {"validation_gain_y_db": best, "share_of_what_was_learnt": chosen}
+    return save_checkpoint(folder, info.variant, weights, info.config, step=info.step,
+                           data=info.data, figures=figures)  # fmt: skip
 
 
 def measure_person(wanted: Adaptation, path: Path) -> Adapted:

@@ -97,6 +97,15 @@ class _Processes:
             torch.distributed.destroy_process_group()
 
 
+def begin_from(network: Restorer, name: str) -> int:
+    """Take those weights of a checkpoint that fit, residual blocks narrowed; returns how many."""
+    there, here = load_checkpoint(name).state_dict(), network.state_dict()
+    narrowed(there, here)
+    fit = {k: v for k, v in there.items() if k in here and here[k].shape == v.shape}
+    network.load_state_dict(fit, strict=False)
+    return len(fit)
+
+
 class _Run:
     """One training run."""
 
@@ -111,7 +120,8 @@ class _Run:
         self.folder = Path(settings.out)
         self.network = build_network(config.network)
         if settings.init:
-            self._begin_from(settings.init)
+            count = begin_from(self.network, settings.init)
+            self._say(f"{count} of {len(self.network.state_dict())} weights from {settings.init}")
         self.network.to(group.device)
         self.teacher: Restorer | None = None
         if settings.teacher:
@@ -180,14 +190,6 @@ class _Run:
             speakers=data.speakers,
         )
         return _within(parts, data.minutes) if split == "train" and data.minutes else parts
-
-    def _begin_from(self, name: str) -> None:
-        """Take the weights of a checkpoint that fit; say which do not."""
-        there, here = load_checkpoint(name).state_dict(), self.network.state_dict()
-        narrowed(there, here)
-        fit = {k: v for k, v in there.items() if k in here and here[k].shape == v.shape}
-        self.network.load_state_dict(fit, strict=False)
-        self._say(f"{len(fit)} of {len(here)} weights from {name}")
 
     def _batches(self) -> Iterator[Sample]:
         """Batches from the next step on."""
