@@ -242,11 +242,18 @@ static void filter_mixed_chroma(const picture_edges *const c, const mb_edges *co
 
 // -------------------------------------------------------------------------------- filtering, 8.7.2
 
+// The thresholds of an edge in a plane; `inner`: those of edges inside the macroblock
+H264_INLINE thresholds edge_thresholds(const mb_edges *const m, const int dir, const int edge,
+                                       const int plane, const thresholds inner) {
+    const int qPp = edge ? 0 : plane_qp(m->p[dir], plane), qPq = plane_qp(m->q, plane);
+    return edge || qPp == qPq ? inner : thresholds_for(m->q, qPp, qPq);
+}
+
 // Luma, or a plane of 4:4:4
 H264_INLINE void filter_full_plane(const picture_edges *const c, const mb_edges *const m,
                                    const int plane) {
     const kernels *const k = c->dec->k;
-    const int every = m->q->transform_size_8x8_flag ? 2 : 1;
+    const unsigned edges = m->q->transform_size_8x8_flag ? 0x0f0f : 0xffff;
     const int qP = plane_qp(m->q, plane);
     const ptrdiff_t stride = m->stride[plane];
     const thresholds inner = thresholds_for(m->q, qP, qP);
@@ -254,12 +261,11 @@ H264_INLINE void filter_full_plane(const picture_edges *const c, const mb_edges 
         const ptrdiff_t step = 4 * (dir == VERTICAL_EDGES ? k->sample_size : stride);
         if (H264_UNLIKELY(m->mixed[dir]))
             filter_mixed_full(c, m, dir, plane);
-        for (int edge = 0; edge < 4; edge += every) {
-            if (!edge_active(m, dir, edge))
+        unsigned active = m->active[dir] & edges;
+        for (int edge = 0; active; edge++, active >>= 4) {
+            if (!(active & 15))
                 continue;
-            thresholds t = inner;
-            if (edge == 0)
-                t = thresholds_for(m->q, plane_qp(m->p[dir], plane), qP);
+            const thresholds t = edge_thresholds(m, dir, edge, plane, inner);
             if (t.alpha == 0 || t.beta == 0)
                 continue;
             uint8_t *const pix = m->origin[plane] + edge * step;
@@ -291,13 +297,12 @@ H264_INLINE uint32_t select_quarters(const uint32_t tc0, const chroma_lines whic
 
 // Eight lines of a chroma edge of 4:2:0 or 4:2:2, in both planes
 H264_INLINE void filter_chroma_edge(const picture_edges *const c, const mb_edges *const m,
-                                    const int dir, const int edge, const ptrdiff_t offset,
-                                    const chroma_lines which) {
+                                    const thresholds inner[2], const int dir, const int edge,
+                                    const ptrdiff_t offset, const chroma_lines which) {
     edge_pair e = {.intra = intra_edge(m, dir, edge) && strongest(m, dir, edge),
                    .depth = c->depth[1]};
-    const mb_info *const p = edge ? m->q : m->p[dir];
     for (int i = 0; i < 2; i++) {
-        const thresholds t = thresholds_for(m->q, p->QPC[i], m->q->QPC[i]);
+        const thresholds t = edge_thresholds(m, dir, edge, 1 + i, inner[i]);
         e.alpha[i] = t.alpha;
         e.beta[i] = t.beta;
         store_tc0(select_quarters(edge_tc0(m, dir, edge, t.tc0), which), e.tc0[i]);
@@ -312,22 +317,25 @@ H264_INLINE void filter_chroma(const picture_edges *const c, const mb_edges *con
     const bool tall = c->format == 2;
     const int size = c->dec->k->sample_size;
     const ptrdiff_t stride = m->stride[1];
+    const int8_t *const qP = m->q->QPC;
+    thresholds inner[2] = {thresholds_for(m->q, qP[0], qP[0])};
+    inner[1] = qP[1] == qP[0] ? inner[0] : thresholds_for(m->q, qP[1], qP[1]);
     if (H264_UNLIKELY(m->mixed[VERTICAL_EDGES]))
         filter_mixed_chroma(c, m, VERTICAL_EDGES);
     for (int edge = 0; edge < 4; edge += 2) {
         if (!edge_active(m, VERTICAL_EDGES, edge))
             continue;
-        filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size,
+        filter_chroma_edge(c, m, inner, VERTICAL_EDGES, edge, 2 * edge * size,
                            tall ? UPPER_QUARTERS : ALL_QUARTERS);
         if (tall)
-            filter_chroma_edge(c, m, VERTICAL_EDGES, edge, 2 * edge * size + 8 * stride,
+            filter_chroma_edge(c, m, inner, VERTICAL_EDGES, edge, 2 * edge * size + 8 * stride,
                                LOWER_QUARTERS);
     }
     if (H264_UNLIKELY(m->mixed[HORIZONTAL_EDGES]))
         filter_mixed_chroma(c, m, HORIZONTAL_EDGES);
     for (int edge = 0; edge < 4; edge += tall ? 1 : 2)
         if (edge_active(m, HORIZONTAL_EDGES, edge))
-            filter_chroma_edge(c, m, HORIZONTAL_EDGES, edge, (tall ? 4 : 2) * edge * stride,
+            filter_chroma_edge(c, m, inner, HORIZONTAL_EDGES, edge, (tall ? 4 : 2) * edge * stride,
                                ALL_QUARTERS);
 }
 

@@ -293,23 +293,24 @@ void h264_inter_predict_run(const h264_decoder *const dec, const inter_block *co
  * asks for what the ones behind it will need. A cache line of 64 samples serves four macroblocks
  * (of chroma, eight): each asks for a quarter (an eighth) of the rows of the next lines. */
 void h264_prefetch_references(const h264_decoder *const dec, const inter_block *const b) {
-    const mb_ctx *const m = &dec->slice.mb;
-    const int size = dec->k->sample_size;
+    const int mb_x = dec->slice.mb.mb_x, size = dec->k->sample_size;
     for (int list = 0; list < 2; list++) {
         if (!b->ref[list])
             continue;
-        const region r = luma_region(b, list);
         const ref_plane luma = reference_plane(dec, b->ref[list], 0);
+        const int x = b->x + (b->mv[list][0] >> 2), y = b->y + (b->mv[list][1] >> 2);
         const uint8_t *const row =
-            luma.data + (r.y + 4 * (m->mb_x & 3)) * luma.stride + r.x * size + H264_CACHE_LINE;
-        for (int i = 0; i < 4; i++)
-            H264_PREFETCH(row + i * luma.stride);
+            luma.data + (y + 4 * (mb_x & 3)) * luma.stride + x * size + H264_CACHE_LINE;
+        H264_PREFETCH(row);
+        H264_PREFETCH(row + luma.stride);
+        H264_PREFETCH(row + 2 * luma.stride);
+        H264_PREFETCH(row + 3 * luma.stride);
         if (dec->active_sps.ChromaArrayType != 1)
             continue;
-        for (int plane = 1; plane < 3; plane++) {
-            const ref_plane chroma = reference_plane(dec, b->ref[list], plane);
-            H264_PREFETCH(chroma.data + ((r.y >> 1) + (m->mb_x & 7)) * chroma.stride +
-                          (r.x >> 1) * size + H264_CACHE_LINE);
-        }
+        const ref_plane Cb = reference_plane(dec, b->ref[list], 1);
+        const uint8_t *const c =
+            Cb.data + ((y >> 1) + (mb_x & 7)) * Cb.stride + (x >> 1) * size + H264_CACHE_LINE;
+        H264_PREFETCH(c);
+        H264_PREFETCH(c + (b->ref[list]->pic->plane[2] - b->ref[list]->pic->plane[1]));
     }
 }

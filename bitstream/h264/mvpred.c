@@ -25,6 +25,20 @@ static void fill_one(h264_decoder *const dec, const int list, const int index, c
     copy_mv(m->cache.mv[list][index], n->mv[list][block]);
 }
 
+static void fill_left(h264_decoder *const dec, const int list) {
+    mb_ctx *const m = &dec->slice.mb;
+    if (m->addr_A < 0 || H264_UNLIKELY(dec->slice.hdr.MbaffFrameFlag)) {
+        for (int y = 0; y < 4; y++)
+            fill_one(dec, list, MV_CACHE(-1, y), m->addr_left[y >> 1], m->left_row[y] * 4 + 3);
+        return;
+    }
+    const mb_motion *const n = &dec->cur->motion[m->addr_A];
+    for (int y = 0; y < 4; y++) {
+        m->cache.ref[list][MV_CACHE(-1, y)] = n->ref_idx[list][y / 2 * 2 + 1];
+        copy_mv(m->cache.mv[list][MV_CACHE(-1, y)], n->mv[list][4 * y + 3]);
+    }
+}
+
 static void fill_list(h264_decoder *const dec, const int list) {
     mb_ctx *const m = &dec->slice.mb;
     int8_t *const ref = m->cache.ref[list];
@@ -37,11 +51,9 @@ static void fill_list(h264_decoder *const dec, const int list) {
         memset(m->cache.mv[list][MV_CACHE(0, -1)], 0, 4 * sizeof m->cache.mv[0][0]);
         memset(&ref[MV_CACHE(0, -1)], REF_UNAVAILABLE, 4);
     }
-    for (int y = 0; y < 4; y++) {
-        fill_one(dec, list, MV_CACHE(-1, y), m->addr_left[y >> 1], m->left_row[y] * 4 + 3);
-        memset(&ref[MV_CACHE(0, y)], REF_UNAVAILABLE,
-               5); // not decoded yet, and never to the right of the macroblock
-    }
+    fill_left(dec, list);
+    for (int y = 0; y < 4; y++) // not decoded yet, and never to the right of the macroblock
+        memset(&ref[MV_CACHE(0, y)], REF_UNAVAILABLE, 5);
     fill_one(dec, list, MV_CACHE(4, -1), m->addr_C, 12);
     fill_one(dec, list, MV_CACHE(-1, -1), m->addr_D, m->block_D);
 }

@@ -25,16 +25,25 @@ static const mb_info *available(const h264_decoder *const dec, const bool inside
     return &h264_unavailable_mb;
 }
 
+// The same for the macroblock `distance` away from this one in the map
+H264_INLINE const mb_info *nearby(const slice_ctx *const s, const bool inside, const int distance,
+                                  int *const addr_out) {
+    const mb_info *const mb = s->mb.mb + distance;
+    const bool is_there = inside && mb->slice_num == s->slice_num;
+    *addr_out = is_there ? s->mb.addr + distance : -1;
+    return is_there ? mb : &h264_unavailable_mb;
+}
+
 // 6.4.9: in pictures without MBAFF. In a field picture map rows of the other parity lie between
 // those of this one.
 static void plain_neighbours(const h264_decoder *const dec, mb_ctx *const m) {
-    const int w = dec->PicWidthInMbs, step = dec->slice.hdr.field_pic_flag ? 2 * w : w;
-    const int above = m->addr - step;
-    const bool left = m->mb_x > 0, right = m->mb_x < w - 1, top = above >= 0;
-    m->A = available(dec, left, m->addr - 1, &m->addr_A);
-    m->B = available(dec, top, above, &m->addr_B);
-    m->C = available(dec, top && right, above + 1, &m->addr_C);
-    m->D = available(dec, top && left, above - 1, &m->addr_D);
+    const slice_ctx *const s = &dec->slice;
+    const int w = dec->PicWidthInMbs, step = s->hdr.field_pic_flag ? 2 * w : w;
+    const bool left = m->mb_x > 0, right = m->mb_x < w - 1, top = m->addr >= step;
+    m->A = nearby(s, left, -1, &m->addr_A);
+    m->B = nearby(s, top, -step, &m->addr_B);
+    m->C = nearby(s, top && right, 1 - step, &m->addr_C);
+    m->D = nearby(s, top && left, -1 - step, &m->addr_D);
     m->left[0] = m->left[1] = m->A;
     m->addr_left[0] = m->addr_left[1] = m->addr_A;
 }
@@ -136,6 +145,26 @@ void h264_neighbours_init(slice_ctx *const s) {
     set_rows(m->left_row_c, 0, 1, 2, 3);
 }
 
+// Offset of the macroblock's samples in a plane where it is w x h samples large
+H264_INLINE ptrdiff_t offset_of(const h264_decoder *const dec, const mb_ctx *const m,
+                                const ptrdiff_t stride, const int w, const int h) {
+    const ptrdiff_t row =
+        m->mb->field ? (m->mb_y >> 1) * h * 2 + (m->mb_y & 1) : m->mb_y * (ptrdiff_t)h;
+    return row * stride + (ptrdiff_t)m->mb_x * w * dec->k->sample_size;
+}
+
+H264_INLINE void locate_samples(const h264_decoder *const dec, mb_ctx *const m) {
+    const picture *const cur = dec->cur;
+    m->stride[0] = cur->stride[0] << m->mb->field;
+    m->dst[0] = cur->plane[0] + offset_of(dec, m, cur->stride[0], 16, 16);
+    if (!dec->mb_width_c)
+        return;
+    const ptrdiff_t offset = offset_of(dec, m, cur->stride[1], dec->mb_width_c, dec->mb_height_c);
+    m->stride[1] = m->stride[2] = cur->stride[1] << m->mb->field;
+    m->dst[1] = cur->plane[1] + offset;
+    m->dst[2] = cur->plane[2] + offset;
+}
+
 void h264_neighbours(h264_decoder *const dec, mb_ctx *const m) {
     m->addr = m->mb_x + m->mb_y * dec->PicWidthInMbs;
     m->mb = &dec->mb[m->addr];
@@ -148,15 +177,5 @@ void h264_neighbours(h264_decoder *const dec, mb_ctx *const m) {
         m->mb->field = dec->slice.hdr.field_pic_flag;
         plain_neighbours(dec, m);
     }
-    const int field = m->mb->field;
-    for (int plane = 0; plane < 3; plane++) {
-        const int mbw = plane ? dec->mb_width_c : 16, mbh = plane ? dec->mb_height_c : 16;
-        if (!mbw)
-            continue;
-        const ptrdiff_t stride = dec->cur->stride[plane];
-        const ptrdiff_t row = field ? (m->mb_y >> 1) * mbh * 2 + (m->mb_y & 1) : m->mb_y * mbh;
-        m->stride[plane] = stride << field;
-        m->dst[plane] =
-            dec->cur->plane[plane] + row * stride + (ptrdiff_t)m->mb_x * mbw * dec->k->sample_size;
-    }
+    locate_samples(dec, m);
 }

@@ -218,6 +218,8 @@ static void tap_chroma_levels(const h264_decoder *const dec, const int plane) {
 
 static void tap_levels(const h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
+    if (!(m->coded[0] | m->coded[1] | m->coded[2]))
+        return;
     for (int plane = 0; plane < 3; plane++) {
         if (!m->coded[plane] || !dec->cur->taps->level[plane])
             continue;
