@@ -55,10 +55,15 @@ static int32_t current_poc(const slice_ctx *const s) {
     }
 }
 
+enum {
+    LARGE_PICTURE = 500 // macroblocks; what is smaller stays in a cache of the processor's own
+};
+
 void h264_slice_prediction_init(h264_decoder *const dec) {
     slice_ctx *const s = &dec->slice;
     const bool is_B = s->hdr.slice_type == SLICE_B;
     s->weighted = is_B ? s->pps->weighted_bipred_idc != 0 : s->pps->weighted_pred_flag;
+    s->asks_ahead = dec->PicWidthInMbs * dec->FrameHeightInMbs >= LARGE_PICTURE;
     s->missing_references = false;
     for (int list = 0; list < 2; list++)
         for (int i = 0; i < s->hdr.num_ref_idx_active[list]; i++)

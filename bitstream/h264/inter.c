@@ -291,7 +291,8 @@ void h264_inter_predict_run(const h264_decoder *const dec, const inter_block *co
 /* Note [Asking ahead]. Rows of a picture lie too far apart for a processor to guess that the next
  * one is wanted: what is not in a cache then costs its whole latency, row by row. So a macroblock
  * asks for what the ones behind it will need. A cache line of 64 samples serves four macroblocks
- * (of chroma, eight): each asks for a quarter (an eighth) of the rows of the next lines. */
+ * (of chroma, eight): each asks for a quarter (an eighth) of the rows of the next lines. Small
+ * pictures stay in the caches, and are better off without. */
 void h264_prefetch_references(const h264_decoder *const dec, const inter_block *const b) {
     const int mb_x = dec->slice.mb.mb_x, size = dec->k->sample_size;
     for (int list = 0; list < 2; list++) {

@@ -501,6 +501,7 @@ typedef struct slice_ctx {
     // 8.4.1.2.3, temporal direct, and 8.4.3; [DISTANCES_*]
     int16_t dist_scale_factor[N_DISTANCES][MAX_REFS];
     implicit_weights implicit[N_DISTANCES];
+    bool asks_ahead;         // Note [Asking ahead] in inter.c: the picture is large
     bool missing_references; // some entry of the lists is a substitute, or "non-existing"
     bool weighted; // predictions may have weights: explicit, or implicit of two references
     bits b;
@@ -870,8 +871,9 @@ void h264_tap_macroblock(const h264_decoder *dec);
 void h264_tap_prediction(const h264_decoder *dec, int plane, area a); // the samples there now
 // Where the residual at x, y is recorded, with the bytes between its rows; NULL: nowhere
 void *h264_tap_residual(const h264_decoder *dec, int plane, int x, int y, ptrdiff_t *stride);
-// A hint: the current macroblock will have a residual
+// Hints: the current macroblock will have a residual; there will be macroblocks behind it
 void h264_prefetch_taps(const h264_decoder *dec);
+void h264_prefetch_taps_ahead(const h264_decoder *dec);
 
 // Sample (x, y) of the current macroblock
 H264_INLINE uint8_t *h264_sample_at(const h264_decoder *const dec, const int plane, const int x,

@@ -624,8 +624,11 @@ void h264_recon_end_run(h264_decoder *const dec) {
 
 H264_INLINE bool goes_on(const mb_run *const run, const mb_ctx *const m,
                          const inter_block *const b) {
+    const int16_t (*const mv)[2] = b->mv, (*const first)[2] = run->block.mv;
+    // one by one: a wide load of what narrow stores have just written would wait for them
     return run->n > 0 && m->addr == run->addr + run->n && b->ref[0] == run->block.ref[0] &&
-           b->ref[1] == run->block.ref[1] && memcmp(b->mv, run->block.mv, sizeof b->mv) == 0;
+           b->ref[1] == run->block.ref[1] && mv[0][0] == first[0][0] && mv[0][1] == first[0][1] &&
+           mv[1][0] == first[1][0] && mv[1][1] == first[1][1];
 }
 
 // The macroblock, whose prediction is b, goes into a run. False: it must be predicted now.
@@ -655,7 +658,8 @@ static void recon_inter(h264_decoder *const dec) {
     if (m->mb->moves_as_one) {
         inter_block b;
         set_block(dec, 0, 0, 16, 16, &b);
-        h264_prefetch_references(dec, &b);
+        if (dec->slice.asks_ahead)
+            h264_prefetch_references(dec, &b);
         if (join_run(dec, &b))
             return;
         h264_inter_predict(dec, &b, m->dst, m->stride);
@@ -675,6 +679,8 @@ static void prefetch_picture(const h264_decoder *const dec) {
         H264_PREFETCH_WRITE(row + i * m->stride[0]);
     for (int plane = 1; plane < 3 && dec->mb_width_c; plane++)
         H264_PREFETCH_WRITE(m->dst[plane] + (m->mb_x & 7) * m->stride[plane] + H264_CACHE_LINE);
+    if (dec->cur->taps && (dec->cur->taps->prediction[0] || dec->cur->taps->mv))
+        h264_prefetch_taps_ahead(dec);
 }
 
 void h264_recon_mb(h264_decoder *const dec) {
@@ -687,7 +693,8 @@ void h264_recon_mb(h264_decoder *const dec) {
     h264_tap_macroblock(dec);
     if (dec->settings.how & H264_NO_SAMPLES)
         return;
-    prefetch_picture(dec);
+    if (dec->slice.asks_ahead)
+        prefetch_picture(dec);
     if (!m->mb->is_intra) {
         recon_inter(dec);
         return;

@@ -93,25 +93,41 @@ static void clear_taps(const h264_decoder *const dec) {
     }
 }
 
-/* Tap buffers have left the caches since they were last written. Their rows of a macroblock are
- * asked for before its residual is parsed, which takes about as long as they need to come. */
+/* Tap buffers have left the caches since they were last written. Rows of residual and levels of a
+ * macroblock are asked for before they are parsed, which takes about as long as they need to come;
+ * those of what every macroblock has as in Note [Asking ahead] in inter.c. */
 void h264_prefetch_taps(const h264_decoder *const dec) {
     const taps *const t = dec->cur->taps;
     const size_t size = (size_t)dec->k->sample_size;
     for (int plane = 0; plane < 3 && t; plane++) {
         const int rows = plane ? dec->mb_height_c : 16;
         const size_t step = tap_step(dec, plane), at = tap_offset(dec, plane, 0, 0, true);
-        const uint8_t *const prediction = t->prediction[plane], *const level = t->level[plane];
-        const uint8_t *const residual = t->residual[plane];
+        const uint8_t *const level = t->level[plane], *const residual = t->residual[plane];
         for (size_t y = 0; y < (size_t)rows; y++) {
-            if (prediction)
-                H264_PREFETCH_WRITE(prediction + (at + y * step) * size);
             if (residual)
                 H264_PREFETCH_WRITE(residual + (at + y * step) * 2 * size);
             if (level)
                 H264_PREFETCH_WRITE(level + (at + y * step) * 2 * size);
         }
     }
+}
+
+void h264_prefetch_taps_ahead(const h264_decoder *const dec) {
+    const taps *const t = dec->cur->taps;
+    const mb_ctx *const m = &dec->slice.mb;
+    const size_t size = (size_t)dec->k->sample_size;
+    for (int plane = 0; plane < (dec->mb_width_c ? 3 : 1); plane++) {
+        const int rows = plane ? 1 : 4, first = plane ? m->mb_x & 7 : 4 * (m->mb_x & 3);
+        const size_t at = tap_offset(dec, plane, 0, first, true), step = tap_step(dec, plane);
+        const uint8_t *const row = (const uint8_t *)t->prediction[plane] + at * size;
+        for (size_t y = 0; y < (size_t)rows && t->prediction[plane]; y++)
+            H264_PREFETCH_WRITE(row + y * step * size + H264_CACHE_LINE);
+    }
+    const size_t w4 = (size_t)dec->PicWidthInMbs * 4, h4 = (size_t)dec->FrameHeightInMbs * 4;
+    const size_t mv_row = ((size_t)m->mb_y * 4 + (m->mb_x & 3)) * w4 + (size_t)m->mb_x * 4;
+    for (size_t list = 0; list < 2 && t->mv; list++)
+        H264_PREFETCH_WRITE((const uint8_t *)(t->mv + 2 * (list * h4 * w4 + mv_row)) +
+                            H264_CACHE_LINE);
 }
 
 static uint8_t tu_type(const mb_ctx *const m) {
