@@ -64,7 +64,7 @@ void h264_cost_macroblock(h264_decoder *const dec, const bool last) {
     const taps *const t = dec->cur->taps;
     cost *const c = &s->cost;
     count_until(c, COST_TYPE, position(s, last));
-    if (s->mb.mb->skip && c->run_done < c->run_length)
+    if (c->run_done < c->run_length && s->mb.mb->skip)
         c->part[COST_TYPE] += share_of_run(c);
     uint32_t sum = c->part[COST_TYPE]; // all of it, where details are not asked for
     for (int part = COST_TYPE + 1; part < N_COSTS && c->detailed; part++)

@@ -219,10 +219,13 @@ static int residual_chroma(h264_decoder *const dec) {
 
 // Which 4x4 luma blocks lie in a transform block with levels, for the deblocking filter (8.7.2.1)
 static uint16_t nonzero_map(const mb_ctx *const m) {
+    static const uint8_t first[4] = {0, 2, 8, 10}; // blocks of the quarters, in raster order
     unsigned map = 0;
-    for (int blk = 0; blk < 16; blk++)
-        if (m->coded[0] >> (m->transform_size_8x8_flag ? blk & ~3 : blk) & 1)
-            map |= 1u << (h264_block_y[blk] * 4 + h264_block_x[blk]);
+    for (int q = 0; q < 4; q++) {
+        const unsigned four = m->coded[0] >> 4 * q & 15;
+        const unsigned blocks = m->transform_size_8x8_flag ? (four & 1) * 15 : four;
+        map |= ((blocks & 3) | (blocks & 12) << 2) << first[q];
+    }
     return (uint16_t)map;
 }
 

@@ -7,7 +7,7 @@
 
 // ----------------------------------------------------------------------------------- motion caches
 
-static void copy_mv(int16_t *const to, const int16_t *const from) {
+H264_INLINE void copy_mv(int16_t *const to, const int16_t *const from) {
     memcpy(to, from, 2 * sizeof(int16_t));
 }
 
@@ -197,25 +197,21 @@ typedef struct neighbour_motion {
     const int16_t *mv;
 } neighbour_motion;
 
-static int median(const int a, const int b, const int c) {
+H264_INLINE int median(const int a, const int b, const int c) {
     return imax(imin(a, b), imin(imax(a, b), c));
 }
 
-// 8.4.1.3.1
-static void median_prediction(const neighbour_motion A, const neighbour_motion B,
-                              const neighbour_motion C, const int ref_idx, int16_t mvp[2]) {
+// 8.4.1.3.1, without branches: which case it is cannot be guessed
+H264_INLINE void median_prediction(const neighbour_motion A, const neighbour_motion B,
+                                   const neighbour_motion C, const int ref_idx, int16_t mvp[2]) {
     const bool a = A.ref_idx == ref_idx, b = B.ref_idx == ref_idx, c = C.ref_idx == ref_idx;
-    const bool only_A = B.ref_idx == REF_UNAVAILABLE && C.ref_idx == REF_UNAVAILABLE &&
-                        A.ref_idx != REF_UNAVAILABLE;
-    if (only_A || (a && !b && !c)) {
-        copy_mv(mvp, A.mv);
-    } else if (b && !a && !c) {
-        copy_mv(mvp, B.mv);
-    } else if (c && !a && !b) {
-        copy_mv(mvp, C.mv);
-    } else {
-        mvp[0] = (int16_t)median(A.mv[0], B.mv[0], C.mv[0]);
-        mvp[1] = (int16_t)median(A.mv[1], B.mv[1], C.mv[1]);
+    const bool only_A = (B.ref_idx == REF_UNAVAILABLE) & (C.ref_idx == REF_UNAVAILABLE) &
+                        (A.ref_idx != REF_UNAVAILABLE);
+    const int16_t *const one = a | only_A ? A.mv : b ? B.mv : C.mv;
+    const int takes_one = -(int)(only_A | (a + b + c == 1));
+    for (int i = 0; i < 2; i++) {
+        const int middle = median(A.mv[i], B.mv[i], C.mv[i]);
+        mvp[i] = (int16_t)(middle ^ ((middle ^ one[i]) & takes_one));
     }
 }
 
@@ -245,43 +241,57 @@ void h264_mv_predict(const mb_ctx *const m, const int list, const int ref_idx, c
         median_prediction(A, B, C, ref_idx, mvp);
 }
 
-static neighbour_motion stored(const h264_decoder *const dec, const int addr, const int list,
-                               const int block) {
-    static const int16_t zero[2] = {0, 0};
-    if (addr < 0)
-        return (neighbour_motion){REF_UNAVAILABLE, zero};
-    const mb_motion *const n = &dec->cur->motion[addr];
-    return (neighbour_motion){n->ref_idx[list][h264_quarter_of_block[block]], n->mv[list][block]};
+static const mb_motion unavailable_motion = {
+    .ref_idx = {{REF_UNAVAILABLE, REF_UNAVAILABLE, REF_UNAVAILABLE, REF_UNAVAILABLE},
+                {REF_UNAVAILABLE, REF_UNAVAILABLE, REF_UNAVAILABLE, REF_UNAVAILABLE}}};
+
+// A 4x4 block of a macroblock beside this one
+typedef struct neighbour_block {
+    const mb_motion *motion;
+    int block, addr; // addr -1: not available
+} neighbour_block;
+
+H264_INLINE neighbour_block block_at(const h264_decoder *const dec, const int addr,
+                                     const int block) {
+    return (neighbour_block){addr < 0 ? &unavailable_motion : &dec->cur->motion[addr], block, addr};
 }
 
-// A, B and C of the whole macroblock (8.4.1.3.2), straight from mb_motion; `converted` keeps
-// vectors of macroblocks of the other kind
-static void whole_mb_neighbours(const h264_decoder *const dec, const int list,
-                                neighbour_motion n[3], int16_t converted[3][2]) {
+// A, B and C of the whole macroblock (8.4.1.3.2)
+H264_INLINE void whole_mb_neighbours(const h264_decoder *const dec, neighbour_block n[3]) {
     const mb_ctx *const m = &dec->slice.mb;
-    n[0] = stored(dec, m->addr_left[0], list, m->left_row[0] * 4 + 3);
-    n[1] = stored(dec, m->addr_B, list, 12);
-    const int addr = m->addr_C >= 0 ? m->addr_C : m->addr_D;
-    n[2] = stored(dec, addr, list, m->addr_C >= 0 ? 12 : m->block_D);
-    if (H264_LIKELY(!dec->slice.hdr.MbaffFrameFlag))
-        return;
-    const int from[3] = {m->addr_left[0], m->addr_B, addr};
+    n[0] = block_at(dec, m->addr_left[0], m->left_row[0] * 4 + 3);
+    n[1] = block_at(dec, m->addr_B, 12);
+    n[2] = m->addr_C >= 0 ? block_at(dec, m->addr_C, 12) : block_at(dec, m->addr_D, m->block_D);
+}
+
+// Their motion in a list, straight from mb_motion; `converted` keeps vectors of macroblocks of the
+// other kind
+H264_INLINE void whole_mb_motion(const h264_decoder *const dec, const neighbour_block n[3],
+                                 const int list, neighbour_motion out[3],
+                                 int16_t converted[3][2]) {
+    const bool field = dec->slice.mb.mb->field;
     for (int i = 0; i < 3; i++) {
-        if (from[i] < 0 || dec->mb[from[i]].field == m->mb->field)
+        const int block = n[i].block;
+        out[i] = (neighbour_motion){n[i].motion->ref_idx[list][h264_quarter_of_block[block]],
+                                    n[i].motion->mv[list][block]};
+        if (H264_LIKELY(!dec->slice.hdr.MbaffFrameFlag) || n[i].addr < 0 ||
+            dec->mb[n[i].addr].field == field)
             continue;
-        int8_t ref_idx = (int8_t)n[i].ref_idx;
-        copy_mv(converted[i], n[i].mv);
-        convert(m->mb->field, &ref_idx, converted[i]);
-        n[i] = (neighbour_motion){ref_idx, converted[i]};
+        int8_t ref_idx = (int8_t)out[i].ref_idx;
+        copy_mv(converted[i], out[i].mv);
+        convert(field, &ref_idx, converted[i]);
+        out[i] = (neighbour_motion){ref_idx, converted[i]};
     }
 }
 
 // 8.4.1.1; writes mb_motion itself, the caches are not used
 void h264_predict_p_skip(h264_decoder *const dec) {
     const slice_ctx *const s = &dec->slice;
+    neighbour_block blocks[3];
     neighbour_motion n[3];
     int16_t mv[2] = {0, 0}, converted[3][2];
-    whole_mb_neighbours(dec, 0, n, converted);
+    whole_mb_neighbours(dec, blocks);
+    whole_mb_motion(dec, blocks, 0, n, converted);
     bool still = false;
     for (int i = 0; i < 2; i++)
         still |= n[i].ref_idx == REF_UNAVAILABLE ||
@@ -293,15 +303,18 @@ void h264_predict_p_skip(h264_decoder *const dec) {
     h264_motion_clear(s->mb.motion, 1);
 }
 
-static int min_positive(const int a, const int b) {
-    return a >= 0 && b >= 0 ? imin(a, b) : imax(a, b);
+// MinPositive (8.4.1.2.2); negative where both are
+H264_INLINE int min_positive(const int a, const int b) {
+    return (unsigned)a < (unsigned)b ? a : b;
 }
 
 void h264_predict_whole_mb(const h264_decoder *const dec, int ref_idx[2], int16_t mvp[2][2]) {
+    neighbour_block blocks[3];
+    whole_mb_neighbours(dec, blocks);
     for (int list = 0; list < 2; list++) {
         neighbour_motion n[3];
         int16_t converted[3][2];
-        whole_mb_neighbours(dec, list, n, converted);
+        whole_mb_motion(dec, blocks, list, n, converted);
         ref_idx[list] = min_positive(n[0].ref_idx, min_positive(n[1].ref_idx, n[2].ref_idx));
         mvp[list][0] = mvp[list][1] = 0;
         if (ref_idx[list] >= 0)

@@ -79,6 +79,8 @@ static void clear_taps(const h264_decoder *const dec) {
     const taps *const t = dec->cur->taps;
     const mb_ctx *const m = &dec->slice.mb;
     const size_t size = dec->k->sample_size == 1 ? sizeof(int16_t) : sizeof(int32_t);
+    if (!t->residual[0] && !t->level[0])
+        return;
     const bool dirty = t->dirty[m->addr] || !dec->active_sps.frame_mbs_only_flag;
     t->dirty[m->addr] = (m->coded[0] | m->coded[1] | m->coded[2]) != 0;
     for (int plane = 0; plane < 3 && dirty; plane++) {
@@ -103,6 +105,8 @@ void h264_prefetch_taps(const h264_decoder *const dec) {
         const int rows = plane ? dec->mb_height_c : 16;
         const size_t step = tap_step(dec, plane), at = tap_offset(dec, plane, 0, 0, true);
         const uint8_t *const level = t->level[plane], *const residual = t->residual[plane];
+        if (!level && !residual)
+            continue;
         for (size_t y = 0; y < (size_t)rows; y++) {
             if (residual)
                 H264_PREFETCH_WRITE(residual + (at + y * step) * 2 * size);
@@ -136,9 +140,8 @@ static uint8_t tu_type(const mb_ctx *const m) {
         return H264_TU_PCM;
     if (m->mb->type == H264_I_16X16)
         return H264_TU_I16X16 | bypass;
-    if (!(m->mb->cbp & 15))
-        return H264_TU_NONE;
-    return (m->transform_size_8x8_flag ? H264_TU_8X8 : H264_TU_4X4) | bypass;
+    const uint8_t with_levels = (m->transform_size_8x8_flag ? H264_TU_8X8 : H264_TU_4X4) | bypass;
+    return m->mb->cbp & 15 ? with_levels : H264_TU_NONE;
 }
 
 static void tap_motion(const h264_decoder *const dec, const taps *const t) {
@@ -234,7 +237,7 @@ static void tap_chroma_levels(const h264_decoder *const dec, const int plane) {
 
 static void tap_levels(const h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
-    if (!(m->coded[0] | m->coded[1] | m->coded[2]))
+    if (!dec->cur->taps->level[0] || !(m->coded[0] | m->coded[1] | m->coded[2]))
         return;
     for (int plane = 0; plane < 3; plane++) {
         if (!m->coded[plane] || !dec->cur->taps->level[plane])
