@@ -11,8 +11,10 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-# Python is often built with -fwrapv and hands it on: then loops over int become no vectors
+# Python is often built with -fwrapv and hands it on: then loops over int become no vectors.
+# Functions start on cache lines, or a change anywhere moves the speed of all of them by up to 8 %.
 FLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-fno-wrapv", "-fvisibility=hidden"]
+FLAGS += ["-falign-functions=64"]
 if sys.platform == "win32":
     FLAGS = ["/O2", "/std:c11"]
 FOLDER = Path("bitstream")

@@ -166,7 +166,8 @@ H264_INLINE int32_t coefficient(cabac_engine *const e, uint8_t *const ctx, const
         }
     }
     const int32_t level = (int32_t)abs_minus1 + 1;
-    return cabac_bypass(e) ? -level : level;
+    const int32_t sign = -cabac_bypass(e);
+    return (level ^ sign) - sign;
 }
 
 /* significant_coeff_flag and last_significant_coeff_flag of a block of n coefficients: scan

@@ -311,8 +311,8 @@ int h264_cabac_mvd(h264_decoder *const dec, const int list, const int cache_inde
             while (k-- > 0)
                 v += cabac_bypass(&e) << k;
         }
-        if (cabac_bypass(&e))
-            v = -v;
+        const int sign = -cabac_bypass(&e);
+        v = (v ^ sign) - sign;
     }
     c->engine = e;
     return v;
