@@ -251,17 +251,16 @@ bool h264_is_full_sample(const h264_decoder *const dec, const inter_block *const
     return true;
 }
 
-// Rows of a multiple of 8 bytes
+// A block whose rows have a multiple of 8 bytes
 H264_INLINE void copy_rows(uint8_t *to, const ptrdiff_t ds, const source from, const int bytes,
                            const int h) {
-    const uint8_t *row = from.at;
-    for (int y = 0; y < h; y++, to += ds, row += from.stride) {
-        int i = 0;
-        for (; i + 16 <= bytes; i += 16)
-            memcpy(to + i, row + i, 16);
-        if (i < bytes)
-            memcpy(to + i, row + i, 8);
-    }
+    const uint8_t *at = from.at;
+    int x = 0;
+    for (; x + 16 <= bytes; x += 16, to += 16, at += 16)
+        for (int y = 0; y < h; y++)
+            memcpy(to + y * ds, at + y * from.stride, 16);
+    for (int y = 0; y < h && x < bytes; y++)
+        memcpy(to + y * ds, at + y * from.stride, 8);
 }
 
 void h264_inter_predict_run(const h264_decoder *const dec, const inter_block *const b,

@@ -267,8 +267,7 @@ H264_INLINE void whole_mb_neighbours(const h264_decoder *const dec, neighbour_bl
 // Their motion in a list, straight from mb_motion; `converted` keeps vectors of macroblocks of the
 // other kind
 H264_INLINE void whole_mb_motion(const h264_decoder *const dec, const neighbour_block n[3],
-                                 const int list, neighbour_motion out[3],
-                                 int16_t converted[3][2]) {
+                                 const int list, neighbour_motion out[3], int16_t converted[3][2]) {
     const bool field = dec->slice.mb.mb->field;
     for (int i = 0; i < 3; i++) {
         const int block = n[i].block;

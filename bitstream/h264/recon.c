@@ -671,14 +671,21 @@ static void recon_inter(h264_decoder *const dec) {
     residual_inter(dec);
 }
 
-// Where the macroblocks behind this one will be written, Note [Asking ahead] in inter.c
-static void prefetch_picture(const h264_decoder *const dec) {
+H264_INLINE void prefetch_struct(const void *const p, const size_t size) {
+    for (size_t i = 0; i < size; i += H264_CACHE_LINE)
+        H264_PREFETCH_WRITE((const uint8_t *)p + i);
+}
+
+// What the macroblocks behind this one will write, Note [Asking ahead] in inter.c
+static void prefetch_ahead(const h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     uint8_t *const row = m->dst[0] + 4 * (m->mb_x & 3) * m->stride[0] + H264_CACHE_LINE;
     for (int i = 0; i < 4; i++)
         H264_PREFETCH_WRITE(row + i * m->stride[0]);
     for (int plane = 1; plane < 3 && dec->mb_width_c; plane++)
         H264_PREFETCH_WRITE(m->dst[plane] + (m->mb_x & 7) * m->stride[plane] + H264_CACHE_LINE);
+    prefetch_struct(m->motion + 3, sizeof *m->motion);
+    prefetch_struct(m->mb + 3, sizeof *m->mb);
     if (dec->cur->taps && (dec->cur->taps->prediction[0] || dec->cur->taps->mv))
         h264_prefetch_taps_ahead(dec);
 }
@@ -694,7 +701,7 @@ void h264_recon_mb(h264_decoder *const dec) {
     if (dec->settings.how & H264_NO_SAMPLES)
         return;
     if (dec->slice.asks_ahead)
-        prefetch_picture(dec);
+        prefetch_ahead(dec);
     if (!m->mb->is_intra) {
         recon_inter(dec);
         return;

@@ -109,19 +109,25 @@ TARGET static void FN(inter_chroma)(uint8_t *const dst[2], const ptrdiff_t ds,
 TARGET static void FN(average)(void *const block, const ptrdiff_t ds, const void *const first,
                                const ptrdiff_t as, const void *const second, const ptrdiff_t bs,
                                const int w, const int h) {
-    uint8_t *dst = block;
+    uint8_t *to = block;
     const uint8_t *a = first, *b = second;
-    for (int y = 0; y < h; y++, dst += ds, a += as, b += bs) {
-        int x = 0;
-        for (; x + 16 <= w; x += 16)
-            store_bytes_16(dst + x, _mm_avg_epu8(load_bytes_16(a + x), load_bytes_16(b + x)));
-        if (w & 8)
-            store_bytes_8(dst + x, _mm_avg_epu8(load_bytes_8(a + x), load_bytes_8(b + x)));
-        else if (w == 4)
-            store_bytes_4(dst, _mm_avg_epu8(load_bytes_4(a), load_bytes_4(b)));
-        else if (w == 2)
-            store_bytes_2(dst, _mm_avg_epu8(load_bytes_2(a), load_bytes_2(b)));
-    }
+    int x = 0;
+    for (; x + 16 <= w; x += 16, to += 16, a += 16, b += 16)
+        for (int y = 0; y < h; y++)
+            store_bytes_16(to + y * ds,
+                           _mm_avg_epu8(load_bytes_16(a + y * as), load_bytes_16(b + y * bs)));
+    if (w & 8)
+        for (int y = 0; y < h; y++)
+            store_bytes_8(to + y * ds,
+                          _mm_avg_epu8(load_bytes_8(a + y * as), load_bytes_8(b + y * bs)));
+    else if (w == 4)
+        for (int y = 0; y < h; y++)
+            store_bytes_4(to + y * ds,
+                          _mm_avg_epu8(load_bytes_4(a + y * as), load_bytes_4(b + y * bs)));
+    else if (w == 2)
+        for (int y = 0; y < h; y++)
+            store_bytes_2(to + y * ds,
+                          _mm_avg_epu8(load_bytes_2(a + y * as), load_bytes_2(b + y * bs)));
 }
 
 TARGET H264_INLINE void FN(weigh)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *a,
