@@ -314,3 +314,29 @@ void h264_prefetch_references(const h264_decoder *const dec, const inter_block *
         H264_PREFETCH(c + (b->ref[list]->pic->plane[2] - b->ref[list]->pic->plane[1]));
     }
 }
+
+// The references of the first block; those of the others, where they differ, lie near
+void h264_prefetch_prediction(const h264_decoder *const dec) {
+    const mb_ctx *const m = &dec->slice.mb;
+    const int size = dec->k->sample_size, mb_row = m->mb->field ? m->mb_y >> 1 : m->mb_y;
+    for (int list = 0; list < 2; list++) {
+        const int ref_idx = m->motion->ref_idx[list][0];
+        if (ref_idx < 0)
+            continue;
+        const ref_entry *const ref = &m->ref_list[list][ref_idx];
+        const ref_plane luma = reference_plane(dec, ref, 0);
+        const int16_t *const mv = m->motion->mv[list][0];
+        const int x = 16 * m->mb_x + (mv[0] >> 2) + 8, y = 16 * mb_row + (mv[1] >> 2);
+        const uint8_t *const row = luma.data + y * luma.stride + x * size;
+        for (int i = -1; i < 18; i++)
+            H264_PREFETCH(row + i * luma.stride);
+        if (dec->active_sps.ChromaArrayType != 1)
+            continue;
+        const ref_plane Cb = reference_plane(dec, ref, 1);
+        const uint8_t *const c = Cb.data + (y >> 1) * Cb.stride + (x >> 1) * size;
+        for (int i = 0; i < 9; i++) {
+            H264_PREFETCH(c + i * Cb.stride);
+            H264_PREFETCH(c + i * Cb.stride + (ref->pic->plane[2] - ref->pic->plane[1]));
+        }
+    }
+}

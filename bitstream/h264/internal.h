@@ -804,6 +804,8 @@ void h264_inter_predict_run(const h264_decoder *dec, const inter_block *b, uint8
                             const ptrdiff_t stride[3]);
 // Is the prediction of frames made of their samples as they are, luma and chroma?
 bool h264_is_full_sample(const h264_decoder *dec, const inter_block *b);
+// A hint: the current macroblock, whose residual is yet to be parsed, will be predicted
+void h264_prefetch_prediction(const h264_decoder *dec);
 // A hint: macroblocks after that of b will read their references at much the same distance
 void h264_prefetch_references(const h264_decoder *dec, const inter_block *b);
 void h264_inter_kernels_8(kernels *k);

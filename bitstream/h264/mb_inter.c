@@ -210,5 +210,7 @@ int h264_inter_pred_syntax(h264_decoder *const dec, const int mb_type,
     h264_cost_part(s, COST_MOTION);
     if (rc == H264_OK)
         h264_motion_store(dec, s->pps->entropy_coding_mode_flag);
+    if (rc == H264_OK && s->asks_ahead)
+        h264_prefetch_prediction(dec);
     return rc;
 }
