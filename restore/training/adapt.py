@@ -257,8 +257,9 @@ def mixed(wanted: Adaptation, path: Path, stream: TextIO | None = None) -> Path:
         gain = sum(score.gain for score in scores) / len(scores)
         if stream is not None:
             print(f"{share:.0%} of what was learnt: {gain:+.3f} dB", file=stream, flush=True)
-        if gain > best:
-            best, weights, chosen = gain, between, share
+        if gain <= best:
+            break  # less of it only falls further
+        best, weights, chosen = gain, between, share
     if chosen == 1:
         return path
     folder = path.parent / "mixed"
