@@ -24,13 +24,13 @@ REFERENCE ?= $(if $(filter $(CLIP),$(VIDEO)),demo/talking-head-clean.mp4)
 BIN    := $(VENV)/bin
 CORE   := $(wildcard bitstream/*/*.[ch] bitstream/*/*/*.[ch] bitstream/*.pyx)
 export DAVD_SHARED := $(abspath $(SHARED))
-SANITIZE := -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined \
-	-fno-sanitize-recover=undefined -Ibitstream/h264 -Ibitstream/priors
+CHECK := -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -pthread -Ibitstream/h264 -Ibitstream/priors
+SANITIZE := $(CHECK) -fsanitize=address,undefined -fno-sanitize-recover=undefined
 HARNESSES := stream unit packets memory
 FUZZERS := $(HARNESSES:%=build/fuzz/fuzz_%) $(HARNESSES:%=build/fuzz/fuzz_hevc_%)
 FUZZ_FLAGS = -max_total_time=$(SECONDS) -timeout=60 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
 	-artifact_prefix=build/fuzz/
-FUZZED = -g -O2 -std=c11 -fsanitize=address,undefined -fno-sanitize-recover=undefined -Ibuild/fuzz
+FUZZED = -g -O2 -std=c11 -pthread -fsanitize=address,undefined -fno-sanitize-recover=undefined -Ibuild/fuzz
 FUZZ_OBJECTS := $(patsubst bitstream/%.c,build/fuzz/%.o,$(filter bitstream/h264/%.c bitstream/hevc/%.c bitstream/coding/%.c,$(CORE)))
 CHECKED := $(patsubst bitstream/%.c,build/checked/%.o,$(filter %.c,$(CORE)))
 
@@ -65,9 +65,10 @@ test: setup  ## all tests, the sanitizer run of the C core among them
 	@$(MAKE) --no-print-directory -j2 check-c
 	$(BIN)/python -m pytest
 
-check-c: build/core_test build/decode_main setup  ## the C core under address and undefined-behaviour sanitizers
+check-c: build/core_test build/decode_main build/decode_threads setup  ## the C core under address, undefined-behaviour and thread sanitizers
 	build/core_test
 	$(BIN)/python tests/sanitize.py build/decode_main $(CLIP)
+	$(BIN)/python tests/sanitize.py build/decode_threads $(CLIP) 3
 
 portable: setup  ## the core for Windows, macOS and aarch64: compiled, and tested where qemu-user is (pip install ziglang)
 	tests/portable.sh $(BIN)/python $(CLIP)
@@ -102,6 +103,10 @@ build/core_test: $(wildcard tests/core*) $(CHECKED)
 
 build/decode_main: tests/decode_main.c $(CHECKED)
 	$(CC) $(SANITIZE) $(filter %.c %.o,$^) -o $@
+
+build/decode_threads: tests/decode_main.c $(filter bitstream/h264/% bitstream/coding/%,$(CORE))
+	@mkdir -p $(@D)
+	$(CC) $(CHECK) -fsanitize=thread $(filter %.c,$^) -o $@
 
 build/checked/%.o: bitstream/%.c $(filter %.h,$(CORE))
 	@mkdir -p $(@D)

@@ -13,10 +13,11 @@ from setuptools import Extension, setup
 
 # Python is often built with -fwrapv and hands it on: then loops over int become no vectors.
 # Functions start on cache lines, or a change anywhere moves the speed of all of them by up to 8 %.
-FLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-fno-wrapv", "-fvisibility=hidden"]
+FLAGS = ["-O3", "-std=c11", "-fno-math-errno", "-fno-wrapv", "-fvisibility=hidden", "-pthread"]
 FLAGS += ["-falign-functions=64"]
+LINKED = ["-pthread"]
 if sys.platform == "win32":
-    FLAGS = ["/O2", "/std:c11"]
+    FLAGS, LINKED = ["/O2", "/std:c11"], []
 FOLDER = Path("bitstream")
 
 
@@ -30,6 +31,7 @@ def extension(name: str, *folders: str) -> Extension:
         depends=sorted(map(str, FOLDER.rglob("*.h"))),
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=FLAGS,
+        extra_link_args=LINKED,
     )
 
 

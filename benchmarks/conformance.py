@@ -1,13 +1,15 @@
 """Decode every stream of a folder of vectors and compare it with what is known of it.
 
-    python -m benchmarks.conformance --vectors ../shared/vectors [--only 'x_*'] [--direct]
+    python -m benchmarks.conformance --vectors ../shared/vectors [--only 'x_*']
+        [--direct [--threads 2]]
 
 A row of `manifest.csv` names a stream and the MD5 of its cropped decoded video. Where it has a
 golden file, eight digests per frame, taken inside the JM reference decoder, are compared too:
 decoded, prediction, residual, level, tu, mb_type, qp, field. By default the stream goes through a
 priors file and what is read back is compared; `--direct` compares the frames as they come, which is
-faster. Each stream runs in a process of its own, so that a crash or a hang is a line in the table.
-Where JM's `ldecod` is on PATH, or named by DAVD_LDECOD, its pictures are compared as well.
+faster, from a decoder with so many `--threads`. Each stream runs in a process of its own, so that a
+crash or a hang is a line in the table. Where JM's `ldecod` is on PATH, or named by DAVD_LDECOD, its
+pictures are compared as well.
 """
 
 import argparse
@@ -22,9 +24,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -36,6 +39,7 @@ from davd.bitstream.priors.reader import PriorsFile
 from davd.bitstream.priors.record import FrameRecord
 from davd.bitstream.priors.schema import PLANE_GROUPS
 
+Frames = Callable[[Path], Iterator[tuple[FrameRecord, list[np.ndarray]]]]
 # Of the 135 streams of the official suite JVT-AVC_V1 (its professional profiles left out).
 OTHERS = "JM 19.0: 133 of 135, FFmpeg 5.1: 130 of 135 streams of JVT-AVC_V1"
 TIMEOUT = 300  # seconds a stream may take
@@ -150,11 +154,13 @@ def digests(record: FrameRecord) -> dict[str, str]:
     return result
 
 
-def frames_direct(stream: Path) -> Iterator[tuple[FrameRecord, list[np.ndarray]]]:
+def frames_direct(
+    stream: Path, threads: int | None = None
+) -> Iterator[tuple[FrameRecord, list[np.ndarray]]]:
     """Frames as the decoder gives them, with their cropped planes."""
     from davd.bitstream.priors.record import cropped
 
-    for record, info in iterate(stream):
+    for record, info in iterate(stream, threads=threads):
         yield record, cropped(record.decoded or (), info)
 
 
@@ -185,7 +191,7 @@ def ffmpeg_times(stream: Path) -> list[int | None]:
         return [frame.pts for frame in container.decode(video=0)]
 
 
-def run(row: dict[str, str], vectors: Path, direct: bool) -> Result:
+def run(row: dict[str, str], vectors: Path, frames: Frames) -> Result:
     """One stream, in this process."""
     from davd.bitstream import DavdError, UnsupportedStreamError
     from davd.bitstream.demux import VideoError
@@ -198,7 +204,7 @@ def run(row: dict[str, str], vectors: Path, direct: bool) -> Result:
     check = Check(row, golden, source.rotation // 90, times)
     began = time.perf_counter()
     try:
-        for record, cropped in (frames_direct if direct else frames_through_file)(stream):
+        for record, cropped in frames(stream):
             check.add(record, cropped)
     except UnsupportedStreamError as error:
         return Result("refused", str(error), check.frames)
@@ -228,12 +234,12 @@ def reference_md5(stream: Path) -> str:
         return hashlib.md5(out.read_bytes()).hexdigest() if out.exists() else ""
 
 
-def isolated(row: dict[str, str], vectors: Path, direct: bool) -> Result:
+def isolated(row: dict[str, str], vectors: Path, frames: Frames) -> Result:
     """One stream, in a process that may die of it."""
 
     def child(pipe: Connection) -> None:
         try:
-            pipe.send(run(row, vectors, direct))
+            pipe.send(run(row, vectors, frames))
         except BaseException as error:
             pipe.send(Result("error", f"{type(error).__name__}: {error}"))
 
@@ -295,7 +301,10 @@ def main() -> None:
     parser.add_argument("--group", default="", help="only groups whose name contains this")
     parser.add_argument("--direct", action="store_true", help="without priors files in between")
     parser.add_argument("--bad", action="store_true", help="print only what is not exact")
+    parser.add_argument("--threads", type=int, help="of the decoder, with --direct")
     arguments = parser.parse_args()
+    direct = partial(frames_direct, threads=arguments.threads)
+    frames: Frames = direct if arguments.direct else frames_through_file
     manifest = arguments.vectors / "manifest.csv"
     if not manifest.exists():
         print(f"conformance: skipped, there is no {manifest}")
@@ -308,7 +317,7 @@ def main() -> None:
         ]
     results = []
     for row in rows:
-        result = isolated(row, arguments.vectors, arguments.direct)
+        result = isolated(row, arguments.vectors, frames)
         results.append(result)
         if not (arguments.bad and result.verdict == "exact"):
             print(

@@ -5,9 +5,11 @@
 The streams are encoded on the spot by libx264 (through PyAV) from pictures that this program
 draws, so that everybody measures the same thing. Decoding is timed in seconds of the one thread
 that does it, which a busy machine does not change much; each figure is the median of several
-rounds that take turns. "stored" is the whole command, everything into a priors file (decoding in
-one thread, compression in a second one, sound left out), in seconds of the clock; "CPU" is what
-both threads together take of it, in frames per second of one core.
+rounds that take turns. "two" is how many times as fast two threads decode the stream over and over
+as one, by the clock, best of several rounds: on a machine that has two cores to spare. "stored" is
+the whole command, everything into a priors file (decoding in one thread, compression in a second
+one, sound left out), in seconds of the clock; "CPU" is what both threads together take of it, in
+frames per second of one core.
 """
 
 import argparse
@@ -38,6 +40,7 @@ STREAMS = [
     (1920, 1080, 23, 24),
 ]
 ROUNDS = 3
+LASTING = 240  # frames that two threads decode, at least
 
 
 def picture(k: int, width: int, height: int) -> np.ndarray:
@@ -93,7 +96,14 @@ def ffmpeg_decodes(extradata: bytes, packets: list[bytes]) -> int:
     return count + len(context.decode(None))
 
 
-def davd_decodes(extradata: bytes, packets: list[bytes], taps: bool, *, pixels: bool = True) -> int:
+def davd_decodes(
+    extradata: bytes,
+    packets: list[bytes],
+    taps: bool,
+    *,
+    pixels: bool = True,
+    threads: int = 1,
+) -> int:
     """Our decoder; with taps, all of them recorded and handed to nobody."""
     decoder = Decoder(
         extradata=extradata,
@@ -103,6 +113,7 @@ def davd_decodes(extradata: bytes, packets: list[bytes], taps: bool, *, pixels: 
         motion=taps,
         modes=taps,
         pixels=pixels,
+        threads=threads,
     )
     count = 0
     for data in [*packets, None]:
@@ -121,6 +132,17 @@ def seconds(action: Callable[[], int], frames: int) -> float:
     found = action()
     assert found == frames, f"{found} frames for {frames}"
     return time.thread_time() - began
+
+
+def two_threads(extradata: bytes, packets: list[bytes], times: int) -> float:
+    """Speed of two threads over that of one, by the clock."""
+    took: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(ROUNDS):
+        for threads, found in took.items():
+            began = time.perf_counter()
+            davd_decodes(extradata, packets * times, False, threads=threads)
+            found.append(time.perf_counter() - began)
+    return min(took[1]) / min(took[2])
 
 
 def measure(width: int, height: int, crf: int, frames: int) -> dict[str, float | int | str]:
@@ -152,6 +174,7 @@ def measure(width: int, height: int, crf: int, frames: int) -> dict[str, float |
         "decode_ratio": round(took["ffmpeg"] / took["decode"], 2),
         "taps_fps": round(frames / took["taps"], 1),
         "taps_ratio": round(took["ffmpeg"] / took["taps"], 2),
+        "two_threads": round(two_threads(extradata, packets, 1 + LASTING // frames), 2),
         "stored_fps": round(frames / min(clock), 1),
         "stored_fps_per_core": round(frames / statistics.median(cpu), 1),
         "video_bytes": len(video),
@@ -182,7 +205,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.json:
         print(f"extraction on {machine()}")
-        heads = f"{'FFmpeg':>9}{'decode':>16}{'with taps':>17}{'stored':>9}{'CPU':>7}"
+        heads = f"{'FFmpeg':>9}{'decode':>16}{'with taps':>17}{'two':>6}{'stored':>9}{'CPU':>7}"
         print(f"{'frames/s of':20}{heads}")
     results = []
     for stream in STREAMS:
@@ -194,7 +217,8 @@ def main() -> None:
         if not arguments.json:
             print(
                 f"{name:20}{r['ffmpeg_fps']:9.0f}{r['decode_fps']:9.0f} ({r['decode_ratio']:.2f})"
-                f"{r['taps_fps']:10.0f} ({r['taps_ratio']:.2f}){r['stored_fps']:9.0f}"
+                f"{r['taps_fps']:10.0f} ({r['taps_ratio']:.2f}){r['two_threads']:6.2f}"
+                f"{r['stored_fps']:9.0f}"
                 f"{r['stored_fps_per_core']:7.0f}",
                 flush=True,
             )

@@ -43,6 +43,7 @@ cdef extern from "h264.h" nogil:
     ctypedef struct h264_settings:
         unsigned taps, how
         uint32_t max_pixels
+        int threads
     ctypedef struct h264_stream_info:
         int profile_idc, level_idc, constraint_flags
         int coded_width, coded_height
@@ -398,6 +399,9 @@ cdef class Decoder(PacketQueue):
         pixels: make the samples; without, syntax is all that is decoded, and there is no `decoded`,
             `prediction` and `residual`.
         max_pixels: luma samples of the largest picture accepted; 0: 4096x2304.
+        threads: pictures decoded at the same time, 1 to 16. Frames, their order and the warnings are
+            the same with any number; frames come up to `2 * threads - 2` pictures later. With more than
+            one the decoder does not cross a fork.
 
     Raises:
         CorruptStreamError: extradata that cannot be read.
@@ -413,6 +417,7 @@ cdef class Decoder(PacketQueue):
         self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
         bint level=True, bint motion=False, bint modes=False, bint bits=False, bint units=False,
         bint headers=False, bint patient=False, bint pixels=True, uint32_t max_pixels=0,
+        int threads=1,
     ):
         cdef h264_settings settings
         settings.taps = (
@@ -426,6 +431,7 @@ cdef class Decoder(PacketQueue):
             | (H264_PATIENT if patient else 0) | (0 if pixels else H264_NO_SAMPLES)
         )
         settings.max_pixels = max_pixels
+        settings.threads = threads
         self._decoded = decoded and pixels
         self._waiting = deque()
         if h264_open(&self._dec, &settings) != H264_OK:

@@ -41,7 +41,7 @@ class Codec:
         frame: Class of its frames.
         costs: Whether it is recorded what bits were spent on.
         decoder: Opens a decoder: extradata, `units` (every packet is an access unit), `patient`,
-            `headers`, `pixels` and what to record, as `_core.Decoder` has them.
+            `headers`, `pixels`, `threads` and what to record, as `_core.Decoder` has them.
     """
 
     name: str
@@ -53,8 +53,13 @@ class Codec:
     costs: bool
 
 
-def _hevc_decoder(*, units: bool = False, bits: bool = False, **options: object) -> Decoder:
-    """One of HEVC: slices say where pictures begin, and what bits were spent on is not recorded."""
+def _hevc_decoder(
+    *, units: bool = False, bits: bool = False, threads: int = 1, **options: object
+) -> Decoder:
+    """One of HEVC: slices say where pictures begin, and what bits were spent on is not recorded.
+
+    It has one thread.
+    """
     return HevcDecoder(**options)  # type: ignore[arg-type]
 
 

@@ -66,10 +66,13 @@ class Taps:
             getattr(self, name) <= getattr(other, name) for name in ("motion", "modes", "bits")
         )
 
-    def decoder(self, timeline: Timeline, parameter_sets: bytes = b"") -> Decoder:
+    def decoder(
+        self, timeline: Timeline, parameter_sets: bytes = b"", *, threads: int = 1
+    ) -> Decoder:
         """A decoder of a video that records this; it is given some more parameter sets."""
         return timeline.decoder(
             parameter_sets,
+            threads=threads,
             motion=self.motion,
             modes=self.modes,
             bits=self.bits,
@@ -88,6 +91,7 @@ class Run:
         taps: What to record.
         selection: The wanted frames.
         begin: Frames of them before this row are decoded, but not handed out.
+        threads: Of the decoder.
         ended: A frame after the wanted ones was seen.
         warnings: What was odd, by name.
     """
@@ -96,6 +100,7 @@ class Run:
     taps: Taps
     selection: Selection
     begin: int = 0
+    threads: int = 1
     ended: bool = False
     warnings: dict[str, int] = field(default_factory=dict)
 
@@ -143,7 +148,8 @@ class Run:
         self, packets: Iterable[tuple[int, Packet]], entry: Entry, parameter_sets: Iterable[bytes]
     ) -> Iterator[AnyFrame]:
         """All frames; those before the wanted ones without their arrays."""
-        decoder = self.taps.decoder(self.timeline, b"".join(parameter_sets))
+        sets = b"".join(parameter_sets)
+        decoder = self.taps.decoder(self.timeline, sets, threads=self.threads)
         left = max(self.selection.first, self.begin) - entry.row
         if self.taps.headers:
             left = len(self.timeline)

@@ -16,7 +16,7 @@ from .annexb import split_nals
 from .decode import Taps
 from .demux import Source, VideoError, open_source
 from .output import Output, OutputSettings, refuse_change
-from .pieces import one_by_one, several_at_once
+from .pieces import one_by_one, several_at_once, threads_within
 from .priors.packing import PackedFrame, pack_record
 from .priors.record import FrameRecord, cropped
 from .priors.schema import PLANE_GROUPS
@@ -123,6 +123,7 @@ def iterate(
     motion: bool = False,
     modes: bool = False,
     bits: bool = False,
+    threads: int | None = None,
 ) -> Iterator[tuple[FrameRecord, StreamInfo]]:
     """Frame records of a video in display order, with the properties of their sequence.
 
@@ -136,6 +137,8 @@ def iterate(
         motion: Record motion vectors.
         modes: Record intra prediction modes.
         bits: Record what the bits of a macroblock were spent on.
+        threads: Pictures of H.264 decoded at the same time, with the same result; None: as the
+            machine has cores, at most 4, where pictures are large enough to gain by it.
 
     Raises:
         VideoError: There is no H.264 or HEVC video in the file.
@@ -143,7 +146,9 @@ def iterate(
     """
     timeline = look_through(open_source(video, stream=stream))
     selection = timeline.select(timeline.span(start=start, end=end, frames=frames))
-    yield from one_by_one(timeline, Taps(tuple(planes), motion, modes, bits), selection, {})
+    taps = Taps(tuple(planes), motion, modes, bits)
+    threads = threads or threads_within(timeline)
+    yield from one_by_one(timeline, taps, selection, {}, threads=threads)
 
 
 def extract(
@@ -242,7 +247,9 @@ def extract(
     if jobs > 1 and not verify and not digest:
         items = _packed(timeline, taps, selection, summary, jobs, compression if output else "")
     else:
-        items = one_by_one(timeline, taps, selection, summary.warnings)
+        # what is written keeps the other threads busy with compression
+        within = 1 if output else threads_within(timeline)
+        items = one_by_one(timeline, taps, selection, summary.warnings, threads=within)
     with Output(timeline, selection, settings, output) as files:
         for item, info in items:
             record = item.record if isinstance(item, PackedFrame) else item

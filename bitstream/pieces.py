@@ -5,6 +5,7 @@ gives the same frames. Each job walks through the whole file by itself and decod
 what it has ready waits in a queue of bounded size until the pieces before are through.
 """
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,8 @@ from .priors.record import FrameRecord
 from .timeline import Entry, Selection, Timeline
 
 _SHORTEST = 24  # packets in a piece, at least
+_SMALL_PICTURE = 500 * 256  # luma samples
+_MOST_WITHIN = 4  # threads of one decoder
 _QUEUE = 40 << 20  # bytes of finished frames that a job may be ahead
 
 T = TypeVar("T")
@@ -70,11 +73,35 @@ class _Queue:
             return item
 
 
+def threads_within(timeline: Timeline, threads: int | None = None) -> int:
+    """How many threads one decoder of a video should have, of so many (None: of the machine's).
+
+    Small pictures are not worth being handed over: at 224x224 two threads are slower than one.
+    """
+    info = timeline.info(0)
+    if info.coded_width * info.coded_height < _SMALL_PICTURE:
+        return 1
+    return threads or min(_MOST_WITHIN, os.cpu_count() or 1)
+
+
 def one_by_one(
-    timeline: Timeline, taps: Taps, selection: Selection, counts: dict[str, int]
+    timeline: Timeline,
+    taps: Taps,
+    selection: Selection,
+    counts: dict[str, int],
+    *,
+    threads: int = 1,
 ) -> Iterator[tuple[FrameRecord, StreamInfo]]:
-    """Frames of the selection, by one decoder in this thread; warnings are added to `counts`."""
-    run = Run(timeline, taps, selection, warnings=counts)
+    """Frames of the selection, by one decoder; warnings are added to `counts`.
+
+    Args:
+        timeline: Of the video.
+        taps: What to record.
+        selection: Which frames.
+        counts: Warnings are added to it.
+        threads: Of the decoder.
+    """
+    run = Run(timeline, taps, selection, threads=threads, warnings=counts)
     packets, sets = packets_from(timeline, selection.entry, counts)
     yield from run.records(packets, selection.entry, sets)
 
@@ -195,7 +222,7 @@ def _job(
 ) -> None:
     """Decode pieces `number`, `number + jobs` ... into the queue."""
     sets: dict[bytes, None] = {}
-    pieces = _pieces(timeline, selection)
+    pieces = pieces_of(timeline, selection)
 
     def seen(packets: Iterable[tuple[int, Packet]]) -> Iterator[tuple[int, Packet]]:
         for item in packets:
@@ -229,7 +256,7 @@ def _exhaust(items: Iterable[object]) -> None:
     deque(items, maxlen=0)
 
 
-def _pieces(timeline: Timeline, selection: Selection) -> list[Entry]:
+def pieces_of(timeline: Timeline, selection: Selection) -> list[Entry]:
     """Where the pieces of a selection begin."""
     found = [selection.entry]
     for entry in timeline.entries:

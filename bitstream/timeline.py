@@ -152,12 +152,13 @@ class Timeline:
         entry = self.entry(rows.start) if rows.start else _BEGINNING
         return Selection(entry, rows.start, rows.stop)
 
-    def decoder(self, parameter_sets: bytes = b"", **taps: bool) -> Decoder:
+    def decoder(self, parameter_sets: bytes = b"", *, threads: int = 1, **taps: bool) -> Decoder:
         """A decoder for the source's packets, from one on before which these sets were sent."""
         return self.source.codec.decoder(
             extradata=self.source.parameter_sets + parameter_sets,
             units=not self.source.bare,
             patient=self.patient,
+            threads=threads,
             **taps,
         )
 

@@ -20,7 +20,14 @@ from .decode import Run, Taps
 from .demux import Packet, VideoError, open_source
 from .kept import CODED, KeptFrame, Walk, store
 from .output import attributes, refuse_change, sha256
-from .pieces import one_by_one, packets_from, read_whole, several_at_once
+from .pieces import (
+    one_by_one,
+    packets_from,
+    pieces_of,
+    read_whole,
+    several_at_once,
+    threads_within,
+)
 from .priors.reading import Priors, Stack
 from .priors.record import SCALING, FrameRecord, record_array, record_arrays
 from .priors.schema import FORMAT, VERSIONS, Field, Grid
@@ -254,10 +261,16 @@ class PriorsVideo(Priors):
         return self._fetched([index], self._all)[index]
 
     def __iter__(self) -> Iterator[FrameRecord]:
-        """Frame by frame; pieces are decoded ahead by several threads, and nothing is kept."""
+        """Frame by frame, decoded ahead by several threads; nothing is kept.
+
+        They take a piece each, or where there are not enough pieces, a picture each.
+        """
         records: Iterator[tuple[FrameRecord, StreamInfo]]
-        if self._threads == 1:
-            records = one_by_one(self._timeline, self._all, self._selection, self.warnings)
+        if len(pieces_of(self._timeline, self._selection)) < self._threads or self._threads == 1:
+            within = threads_within(self._timeline, self._threads)
+            records = one_by_one(
+                self._timeline, self._all, self._selection, self.warnings, threads=within
+            )
         else:
             records = several_at_once(
                 self._timeline,

@@ -1,8 +1,9 @@
 /* Decodes Annex B files with every tap on and prints the MD5 of all cropped frames, for runs under
  * sanitizers:
  *
- *     decode_main [-p] [-s SEED] FILE...      -p: packets of one NAL unit; -s: damage the data
- * first
+ *     decode_main [-p] [-t THREADS] [-s SEED] FILE...
+ *
+ * -p: packets of one NAL unit; -s: damage the data first.
  *
  * One line a file: MD5, frames, concealed macroblocks, result, digest of all that frames carry and
  * of the warnings, name. Exit status 0 unless a file
@@ -193,8 +194,9 @@ static void damage(uint8_t *const data, const size_t size, uint32_t seed) {
 }
 
 static int decode(const uint8_t *const data, const size_t size, const int by_unit,
-                  totals *const t) {
-    const h264_settings settings = {.taps = H264_TAP_PREDICTION | H264_TAP_RESIDUAL |
+                  const int threads, totals *const t) {
+    const h264_settings settings = {.threads = threads,
+                                    .taps = H264_TAP_PREDICTION | H264_TAP_RESIDUAL |
                                             H264_TAP_LEVEL | H264_TAP_MOTION | H264_TAP_MODES};
     h264_decoder *dec;
     int rc = h264_open(&dec, &settings);
@@ -254,11 +256,15 @@ static uint8_t *read_file(const char *const name, size_t *const size) {
 }
 
 int main(const int argc, char **const argv) {
-    int by_unit = 0, status = 0;
+    int by_unit = 0, threads = 1, status = 0;
     uint32_t seed = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "-p") == 0) {
             by_unit = 1;
+            continue;
+        }
+        if (strcmp(argv[i], "-t") == 0 && i + 1 < argc) {
+            threads = atoi(argv[++i]);
             continue;
         }
         if (strcmp(argv[i], "-s") == 0 && i + 1 < argc) {
@@ -277,7 +283,7 @@ int main(const int argc, char **const argv) {
         md5_init(&t.md5);
         if (seed != 0)
             damage(data, size, seed);
-        const int rc = decode(data, size, by_unit, &t);
+        const int rc = decode(data, size, by_unit, threads, &t);
         md5_print(&t.md5);
         printf(" %lu %lu %d %016llx %s\n", t.frames, t.concealed, rc, (unsigned long long)t.digest,
                argv[i]);

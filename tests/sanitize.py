@@ -1,9 +1,10 @@
 """Run the C core, built with sanitizers, over a video: whole, NAL unit by NAL unit, and damaged.
 
-    python tests/sanitize.py build/decode_main VIDEO [damaged copies, default 30] [RUNNER...]
+    python tests/sanitize.py build/decode_main VIDEO [damaged copies, default 12] [RUNNER...]
 
-Whole, its frames must be FFmpeg's; damaged, any answer will do but a sanitizer's report. RUNNER
-is a command that runs the program where this processor cannot.
+Whole, its frames must be FFmpeg's; damaged, any answer will do but a sanitizer's report, as long as
+it is the same with one, two and three threads. RUNNER is a command that runs the program where this
+processor cannot.
 """
 
 import hashlib
@@ -46,20 +47,30 @@ def run(program: list[str], *arguments: str) -> list[str]:
     return done.stdout.split()
 
 
+def with_threads(program: list[str], *arguments: str) -> list[str]:
+    """The same of a run with one thread; leaves where two or three say otherwise."""
+    alone = run(program, *arguments)
+    for threads in ("2", "3"):
+        said = run(program, "-t", threads, *arguments)
+        if said != alone:
+            sys.exit(f"{' '.join(arguments)}: {said} with {threads} threads, {alone} with one")
+    return alone
+
+
 def main() -> None:
     """Decode whole and by unit, compare, then decode damaged copies."""
     program, video = [*sys.argv[4:], sys.argv[1]], Path(sys.argv[2])
-    copies = int(sys.argv[3]) if len(sys.argv) > 3 else 30
+    copies = int(sys.argv[3]) if len(sys.argv) > 3 else 12
     with tempfile.TemporaryDirectory() as folder:
         stream = Path(folder) / "stream.264"
         write_annex_b(video, stream)
         expected, count = ffmpeg_md5(stream)
         for how in ([], ["-p"]):
-            md5, frames, concealed, *_ = run(program, *how, str(stream))
+            md5, frames, concealed, *_ = with_threads(program, *how, str(stream))
             if (md5, int(frames), int(concealed)) != (expected, count, 0):
                 sys.exit(f"{video}: {md5} of {frames} frames, FFmpeg has {expected} of {count}")
         for seed in range(1, copies + 1):
-            run(program, "-p", "-s", str(seed), str(stream))
+            with_threads(program, "-p", "-s", str(seed), str(stream))
     print(
         f"{program[-1]}: {video.name}: {count} frames equal FFmpeg's, "
         f"{copies} damaged copies endured"

@@ -10,14 +10,15 @@ enum {
 
 // ----------------------------------------------------------------------------------------- packets
 
-/* Decodes NAL units from *pos on until a frame is ready or the packet ends. *usable counts those
+/* Decodes NAL units from *pos on until a frame is queued or the packet ends. *usable counts those
  * that were any good. */
 static void decode_packet(h264_decoder *const dec, const uint8_t *const data, const size_t size,
                           size_t *const pos, size_t *const usable) {
     stream_state *const s = dec->stream;
+    const int before = s->queue_length;
     const uint8_t *unit;
     size_t unit_size;
-    while (s->queue_length == 0 && s->failure == 0 &&
+    while (s->queue_length == before && s->failure == 0 &&
            h264_nal_next(dec, data, size, pos, &unit, &unit_size)) {
         nal_unit nal;
         int rc = h264_nal_parse(dec, unit, unit_size, &nal);
@@ -33,14 +34,26 @@ static void decode_packet(h264_decoder *const dec, const uint8_t *const data, co
     s->nal_unit_type = 0;
 }
 
+static bool has_rest(const stream_state *const s) {
+    return s->rest_pos < s->rest_size;
+}
+
+/* Is there a frame to hand out? With workers it may have to wait for others to be begun. */
+static bool frame_waits(const h264_decoder *const dec) {
+    const stream_state *const s = dec->stream;
+    return s->queue_length > 0 && (s->failure != 0 || (s->flushing && !has_rest(s)) ||
+                                   h264_workers_allow(dec, s->queue[0]->begun_before));
+}
+
 static void decode_rest(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     size_t usable = 0;
-    if (s->rest_pos < s->rest_size)
+    while (has_rest(s) && !frame_waits(dec)) {
         decode_packet(dec, s->rest, s->rest_size, &s->rest_pos, &usable);
-    if (s->failure != 0)
-        s->rest_pos = s->rest_size;
-    if (s->flushing && s->rest_pos >= s->rest_size && s->queue_length == 0) {
+        if (s->failure != 0)
+            s->rest_pos = s->rest_size;
+    }
+    if (s->flushing && !has_rest(s) && s->queue_length == 0) {
         (void)h264_decode_partitions(dec); // the end of the stream is near anyway
         h264_end_sequence(dec);
     }
@@ -61,6 +74,10 @@ static int keep_rest(h264_decoder *const dec, const uint8_t *const data, const s
     s->rest_pos = 0;
     s->rest_size = size;
     return H264_OK;
+}
+
+static int other_process(h264_decoder *const dec) {
+    return h264_error(dec, H264_BADARG, "a decoder with threads does not cross a fork");
 }
 
 static void unlock_lent(h264_decoder *const dec) {
@@ -145,11 +162,12 @@ int h264_send(h264_decoder *const dec, const uint8_t *const data, const size_t s
         return H264_BADARG;
     stream_state *const s = dec->stream;
     unlock_lent(dec);
+    if (h264_workers_lost(dec))
+        return other_process(dec);
     if (s->failure != 0)
         return s->failure;
-    if (s->flushing && s->queue_length == 0)
-        decode_rest(dec); // the end of the stream before comes first
-    if (s->rest_pos < s->rest_size || s->queue_length > 0)
+    decode_rest(dec); // the packet before, and the end of the stream before, come first
+    if (frame_waits(dec))
         return H264_AGAIN;
     if (size == 0)
         return H264_OK;
@@ -175,9 +193,10 @@ int h264_flush(h264_decoder *const dec) {
     if (dec == NULL)
         return H264_BADARG;
     unlock_lent(dec);
+    if (h264_workers_lost(dec))
+        return other_process(dec);
     dec->stream->flushing = true;
-    if (dec->stream->queue_length == 0)
-        decode_rest(dec);
+    decode_rest(dec);
     return H264_OK;
 }
 
@@ -186,10 +205,12 @@ int h264_receive(h264_decoder *const dec, h264_frame *const frame) {
         return H264_BADARG;
     stream_state *const s = dec->stream;
     unlock_lent(dec);
-    if (s->queue_length == 0)
-        decode_rest(dec);
-    if (s->queue_length > 0) {
+    if (h264_workers_lost(dec))
+        return other_process(dec);
+    decode_rest(dec);
+    if (frame_waits(dec)) {
         picture *const pic = s->queue[0];
+        h264_workers_wait(dec, pic->begun_before);
         memmove(&s->queue[0], &s->queue[1], (size_t)--s->queue_length * sizeof s->queue[0]);
         pic->queued = false;
         pic->locked = true;
@@ -202,11 +223,20 @@ int h264_receive(h264_decoder *const dec, h264_frame *const frame) {
     return s->flushing ? H264_END : H264_AGAIN;
 }
 
+uint64_t h264_warning_count(const h264_decoder *const dec, const int warning) {
+    if (dec == NULL || warning < 0 || warning >= H264_N_WARNINGS)
+        return 0;
+    if (dec->stream->lent != NULL)
+        return dec->stream->lent->warnings[warning];
+    return dec->warnings[warning] + h264_workers_warnings(dec, warning);
+}
+
 void h264_close(h264_decoder *const dec) {
     if (dec == NULL)
         return;
+    h264_workers_free(dec);
     for (int i = 0; i < MAX_PPS; i++)
-        free(dec->pps[i].slice_group_id);
+        free(dec->stream->pps[i].slice_group_id);
     free(dec->active_pps.slice_group_id);
     h264_pictures_free(dec);
     free(dec->stream->rbsp.data);

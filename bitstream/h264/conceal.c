@@ -3,11 +3,10 @@
 
 #include "internal.h"
 
-// The picture decoded last before the current one, if any
-static const picture *latest_picture(const h264_decoder *const dec) {
-    const picture *latest = NULL;
+picture *h264_latest_picture(const h264_decoder *const dec) {
+    picture *latest = NULL;
     for (int i = 0; i < dec->dpb.n_frames; i++) {
-        const picture *const p = dec->dpb.frames[i];
+        picture *const p = dec->dpb.frames[i];
         if (p != dec->cur && !p->non_existing && p->plane[0] && (!latest || p->uid > latest->uid))
             latest = p;
     }
@@ -71,16 +70,18 @@ static bool pair_is_field(const h264_decoder *const dec, const mb_ctx *const m) 
     return dec->mb[other].slice_num >= 0 && dec->mb[other].field;
 }
 
-void h264_conceal_picture(h264_decoder *const dec) {
+void h264_conceal_picture(h264_decoder *const dec, picture *const latest) {
     const slice_header *const h = &dec->slice.hdr;
     mb_ctx *const m = &dec->slice.mb;
-    const source from = {.pic = latest_picture(dec)};
+    const source from = {.pic = latest};
     const int step = h->field_pic_flag ? 2 : 1;
     for (m->mb_y = h->bottom_field_flag; m->mb_y < dec->FrameHeightInMbs; m->mb_y += step) {
         for (m->mb_x = 0; m->mb_x < dec->PicWidthInMbs; m->mb_x++) {
             mb_info *const mb = &dec->mb[m->mb_x + m->mb_y * dec->PicWidthInMbs];
             if (mb->slice_num >= 0 && !(mb->residual_lost && mb->is_intra))
                 continue;
+            if (latest)
+                h264_await(dec, latest, ALL_ROWS);
             mb->field = h->MbaffFrameFlag && pair_is_field(dec, m);
             h264_neighbours(dec, m);
             conceal_mb(dec, from);

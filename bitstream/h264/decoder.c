@@ -27,22 +27,6 @@ static bool begins_picture(const h264_decoder *const dec) {
            s->next.redundant_pic_cnt == 0;
 }
 
-static void activate_scaling(h264_decoder *const dec) {
-    level_scale *const scale = &dec->scale;
-    uint8_t list4x4[6][16], list8x8[6][64];
-    h264_scaling_lists(&dec->active_sps, &dec->active_pps, list4x4, list8x8);
-    if (memcmp(list4x4, scale->ScalingList4x4, sizeof list4x4) != 0 ||
-        memcmp(list8x8, scale->ScalingList8x8, sizeof list8x8) != 0) {
-        memcpy(scale->ScalingList4x4, list4x4, sizeof list4x4);
-        memcpy(scale->ScalingList8x8, list8x8, sizeof list8x8);
-        h264_level_scale_init(scale);
-    }
-    if (dec->stream->n_slices == 0) {
-        memcpy(dec->cur->ScalingList4x4, list4x4, sizeof list4x4);
-        memcpy(dec->cur->ScalingList8x8, list8x8, sizeof list8x8);
-    }
-}
-
 static void use_partitions(const stream_state *const s, slice_ctx *const c) {
     c->residual = &c->b;
     c->mb.inter_counts_as_0 = false;
@@ -57,8 +41,8 @@ static void use_partitions(const stream_state *const s, slice_ctx *const c) {
  * a slice that broke off. (What has been filtered cannot be replaced; in pictures that announce
  * redundant slices nothing has, before their end.) */
 static bool is_needed(h264_decoder *const dec) {
-    const stream_state *const s = dec->stream;
     slice_ctx *const c = &dec->slice;
+    const broken_slices *const broken = &dec->broken;
     c->replaces = -1;
     if (c->hdr.redundant_pic_cnt == 0)
         return true;
@@ -66,22 +50,15 @@ static bool is_needed(h264_decoder *const dec) {
         return false;
     const int there = h264_first_slice_num(dec);
     const bool replaceable = there >= 0 && dec->rows.filtered == 0;
-    for (int i = 0; i < imin(s->n_broken_slices, N_BROKEN_SLICES) && replaceable; i++)
-        if (s->broken_slices[i] == there)
+    for (int i = 0; i < imin(broken->count, N_BROKEN_SLICES) && replaceable; i++)
+        if (broken->slice_num[i] == there)
             c->replaces = there;
     return there < 0 || c->replaces >= 0;
 }
 
-static void decode_macroblocks(h264_decoder *const dec) {
-    stream_state *const s = dec->stream;
-    const slice_header *const h = &dec->slice.hdr;
-    h264_select_colour_plane(dec, h->colour_plane_id);
-    if (h264_decode_slice_data(dec) < 0 && h->redundant_pic_cnt == 0) {
-        dec->warnings[H264_WARN_CORRUPT_SLICE]++;
-        s->slice_error = true;
-        s->broken_slices[s->n_broken_slices++ % N_BROKEN_SLICES] = dec->slice.slice_num;
-    }
-    h264_select_colour_plane(dec, 0);
+// Can a worker decode the slice? What needs to know about slices before it cannot wait there.
+static bool for_worker(const slice_ctx *const c) {
+    return !c->partitioned && !c->MbToSliceGroupMap && c->hdr.redundant_pic_cnt == 0;
 }
 
 /* dec->stream->next is a slice of dec->cur; b stands at slice_data(). */
@@ -94,11 +71,12 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     dec->warnings[H264_WARN_CORRUPT_SLICE] += rc == H264_CORRUPT;
     if (rc < 0)
         return h264_error(dec, rc, "parameter set %d cannot be used", s->next.pic_parameter_set_id);
-    activate_scaling(dec);
+    if (s->n_slices == 0)
+        h264_scaling_lists(&dec->active_sps, &dec->active_pps, dec->cur->ScalingList4x4,
+                           dec->cur->ScalingList8x8);
     c->hdr = s->next;
     c->sps = &dec->active_sps;
     c->pps = &dec->active_pps;
-    c->scale = &dec->scale;
     c->pic = dec->cur;
     c->b = *b;
     use_partitions(s, c);
@@ -106,6 +84,8 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     dec->warnings[H264_WARN_CORRUPT_SLICE] += rc == H264_CORRUPT;
     if (rc < 0)
         return h264_error(dec, rc, "slice groups do not fit the picture");
+    if (h264_workers_have_it(dec) && !for_worker(c))
+        h264_workers_give_back(dec);
     if (!is_needed(dec))
         return H264_OK;
     c->slice_num = s->n_slices++;
@@ -114,8 +94,10 @@ static int decode_slice(h264_decoder *const dec, const bits *const b) {
     if (rc < 0)
         return rc;
     s->first_mb_seen |= s->next.first_mb_in_slice == 0;
-    if (!(dec->settings.how & H264_HEADERS))
-        decode_macroblocks(dec);
+    if (h264_workers_have_it(dec))
+        h264_workers_slice(dec);
+    else if (!(dec->settings.how & H264_HEADERS))
+        h264_decode_slice(dec);
     return H264_OK;
 }
 

@@ -106,6 +106,7 @@ static colocated_mb colocated_macroblock(const h264_decoder *const dec) {
     const ref_entry *const ref = &m->ref_list[1][0];
     const picture *const pic = ref->pic;
     const mb_motion *const same = &pic->motion[m->addr];
+    h264_await(dec, ref->pic, 16 * m->mb_y + 1);
     if (H264_LIKELY(s->sps->frame_mbs_only_flag))
         return (colocated_mb){{same, same}, ONE_TO_ONE};
     const int w = dec->PicWidthInMbs, pair = m->addr - (m->mb_y & 1) * w;

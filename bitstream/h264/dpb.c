@@ -78,6 +78,9 @@ static void output(h264_decoder *const dec, const int i) {
     d->last_output_poc = pic->PicOrderCnt;
     pic->needed_for_output = false;
     pic->queued = true;
+    pic->begun_before = h264_workers_begun(dec);
+    memcpy(pic->warnings, dec->warnings, sizeof pic->warnings);
+    memcpy(pic->encoder_text, dec->encoder_text, strlen(dec->encoder_text) + 1);
     s->queue[s->queue_length++] = pic;
 }
 

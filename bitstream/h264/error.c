@@ -24,11 +24,8 @@ const char *h264_error_text(const h264_decoder *const dec) {
 }
 
 const char *h264_encoder_text(const h264_decoder *const dec) {
-    return dec == NULL ? "" : dec->encoder_text;
-}
-
-uint64_t h264_warning_count(const h264_decoder *const dec, const int warning) {
-    return dec == NULL || warning < 0 || warning >= H264_N_WARNINGS ? 0 : dec->warnings[warning];
+    const picture *const frame = dec == NULL ? NULL : dec->stream->lent;
+    return dec == NULL ? "" : frame != NULL ? frame->encoder_text : dec->encoder_text;
 }
 
 const char *h264_warning_name(const int warning) {

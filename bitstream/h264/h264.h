@@ -105,11 +105,18 @@ enum {
                             and costs are as ever, samples, prediction and residual mean nothing */
 };
 
+enum {
+    H264_MAX_THREADS = 16
+};
+
 typedef struct h264_settings {
     unsigned taps;       /* H264_TAP_* or-ed */
     unsigned how;        /* H264_UNITS ... or-ed */
     uint32_t max_pixels; /* luma samples of the largest picture accepted; 0: 36864 macroblocks,
                             level 5.2 */
+    int threads; /* pictures decoded at the same time, H264_MAX_THREADS at most; 0 and 1: one, by
+                    the caller. Frames, their order and the warnings are the same with any number; a
+                    frame may need 2 * threads - 2 pictures more to be sent before it comes. */
 } h264_settings;
 
 /* What holds for a whole coded video sequence. */
@@ -166,7 +173,8 @@ typedef struct h264_frame {
     int64_t pts;       /* as given to h264_send() with the first slice; INT64_MIN when none */
 } h264_frame;
 
-/* Opens a decoder. H264_OK, H264_NOMEM, H264_BADARG. The caller closes it. */
+/* Opens a decoder. H264_OK, H264_NOMEM, H264_BADARG. The caller closes it. One with threads stays
+ * with its process: after a fork the other one may only close it. */
 int h264_open(h264_decoder **out, const h264_settings *settings);
 
 /* Takes an avcC record (ISO/IEC 14496-15: packets are then length-prefixed) or Annex B parameter
@@ -190,10 +198,10 @@ int h264_receive(h264_decoder *dec, h264_frame *frame);
 /* One sentence about the last error; "" when there was none. Valid until the next call. */
 const char *h264_error_text(const h264_decoder *dec);
 
-/* Text of the newest unregistered user data SEI that is plain text (x264 and others sign there); ""
- * when none. */
+/* Both as of the frame received last, when that was the last call of all; else as of everything
+ * that was sent. Text of the newest unregistered user data SEI that is plain text (x264 and others
+ * sign there); "" when none. */
 const char *h264_encoder_text(const h264_decoder *dec);
-
 uint64_t h264_warning_count(const h264_decoder *dec, int warning);
 const char *h264_warning_name(int warning);
 

@@ -225,9 +225,19 @@ static void predict_chroma(const h264_decoder *const dec, const inter_block *con
         combine(dec->k, b, 1 + i, dst[i], ds, p[i], w, h, dec->active_sps.BitDepthC);
 }
 
+// Note [Pictures side by side]: the rows that filters read, and one that wide registers run into
+static void await_references(const h264_decoder *const dec, const inter_block *const b) {
+    for (int list = 0; list < 2 && H264_UNLIKELY(dec->progress != NULL); list++) {
+        const int end = b->y + (b->mv[list][1] >> 2) + b->h + MARGIN_AFTER + 1;
+        if (b->ref[list])
+            h264_await(dec, b->ref[list]->pic, iclip(end, 1, dec->height[0]));
+    }
+}
+
 void h264_inter_predict(const h264_decoder *const dec, const inter_block *const b,
                         uint8_t *const dst[3], const ptrdiff_t stride[3]) {
     const int type = dec->active_sps.ChromaArrayType;
+    await_references(dec, b);
     predict_luma(dec, b, 0, dst[0], stride[0]);
     if (type == 3) {
         predict_luma(dec, b, 1, dst[1], stride[1]);
@@ -266,6 +276,7 @@ H264_INLINE void copy_rows(uint8_t *to, const ptrdiff_t ds, const source from, c
 void h264_inter_predict_run(const h264_decoder *const dec, const inter_block *const b,
                             uint8_t *const dst[3], const ptrdiff_t stride[3]) {
     const int size = dec->k->sample_size;
+    await_references(dec, b);
     for (int plane = 0; plane < (dec->mb_width_c ? 3 : 1); plane++) {
         const int half_x = plane && dec->mb_width_c == 8, half_y = plane && dec->mb_height_c == 8;
         const int w = b->w >> half_x, h = b->h >> half_y;

@@ -33,6 +33,7 @@
 
 #include "../coding/arithmetic.h"
 #include "../coding/bits.h"
+#include "../coding/threads.h"
 #include "h264.h"
 
 #if defined(__GNUC__)
@@ -228,6 +229,11 @@ typedef struct taps {
     struct taps *next; // free list
 } taps;
 
+enum {
+    ENCODER_TEXT = 1024,   // bytes
+    ALL_ROWS = INT_MAX / 2 // of a picture that is finished
+};
+
 typedef struct picture {
     uint8_t *plane[3];   // samples of the frame, fields interleaved
     ptrdiff_t stride[3]; // bytes between frame rows
@@ -251,6 +257,12 @@ typedef struct picture {
     bool first_shown;   // decoding began without an IDR picture, and is exact from this one on
     // Who holds the slot; it is free when nobody does. locked: lent to the caller of h264_receive()
     bool current, in_dpb, needed_for_output, queued, locked;
+    int users;        // workers whose picture it is, or that may read it
+    shared_int ready; // Note [Pictures side by side]: luma rows that are finished
+    // As of when it was queued: pictures given to workers, and what h264.h says of them
+    int begun_before;
+    uint64_t warnings[H264_N_WARNINGS];
+    char encoder_text[ENCODER_TEXT];
     uint32_t geometry; // of the sequence it was allocated for: see picture.c
     void *memory;      // one block for planes, motion and mb_field
     int picture_type, concealed_mbs;
@@ -641,14 +653,34 @@ typedef struct picture_rows {
     int filtered;  // rows that are deblocked
 } picture_rows;
 
+enum {
+    N_BROKEN_SLICES = 8,
+};
+
+// Slices of the current picture that broke the syntax
+typedef struct broken_slices {
+    int count;
+    int slice_num[N_BROKEN_SLICES]; // of the last of them, a ring
+} broken_slices;
+
+/* Note [Pictures side by side]. With several threads each picture has a worker, which decodes it
+ * with an h264_decoder of its own: the same structure, in which only what the macroblock layer uses
+ * has a meaning. Headers, reference lists, marking, order and output stay with the decoder that the
+ * caller has, in his thread, so that nothing there depends on time. Pictures only wait for pictures
+ * that come before them in decoding order, for rows that are deblocked, or for motion:
+ * picture.ready. Whoever reads samples or motion of another picture calls h264_await() first. */
+typedef struct progress {
+    thread_lock lock;
+    thread_signal moved; // some picture.ready grew
+    int waiting;         // threads that wait for it
+} progress;
+
 struct h264_decoder {
     h264_settings settings;
     char error_text[256];
-    char encoder_text[1024];
+    char encoder_text[ENCODER_TEXT];
     uint64_t warnings[H264_N_WARNINGS];
     int nal_length_size; // 0: Annex B
-    sps sps[MAX_SPS];
-    pps pps[MAX_PPS];
     // active for the current coded video sequence / picture (copies: Note [Parameter sets change]
     // in params.c)
     sps active_sps;
@@ -665,12 +697,23 @@ struct h264_decoder {
     uint8_t *slice_groups;       // [PicSizeInMbs] what slice_groups.c fills
     picture *cur;                // being decoded; NULL between pictures
     picture_rows rows;           // of it
+    broken_slices broken;        // of it
+    progress *progress;          // NULL: no other thread decodes
     slice_ctx slice;
     dpb dpb;
     struct stream_state *stream; // stream.h: what the macroblock layer does not need
 };
 
-// nal.c, sei.c, params.c, slice.c, refs.c, dpb.c, picture.c: stream.h
+// nal.c, sei.c, params.c, slice.c, refs.c, dpb.c, picture.c, slices.c, workers.c: stream.h
+
+// progress.c: waits until that many luma rows of the frame are finished
+void h264_await_rows(const h264_decoder *dec, picture *pic, int rows);
+H264_INLINE void h264_await(const h264_decoder *const dec, picture *const pic, const int rows) {
+    if (H264_UNLIKELY(dec->progress != NULL) && shared_load(&pic->ready) < rows)
+        h264_await_rows(dec, pic, rows);
+}
+// dec->cur has come so far. Never less than before.
+void h264_rows_ready(const h264_decoder *dec, int rows);
 
 // slice_data.c (7.3.4, 7.3.5): decodes the macroblocks of dec->slice into dec->cur. Returns H264_OK
 // or H264_CORRUPT; either way macroblocks it decoded have slice_num >= 0, the rest of the picture
@@ -860,8 +903,10 @@ void h264_edge_masks(const h264_decoder *dec, int addr, int left, int top, bool 
 void h264_recon_mb(h264_decoder *dec);
 void h264_recon_end_run(h264_decoder *dec); // at the end of a slice
 
-// conceal.c: macroblocks of dec->cur (its structure) with slice_num < 0
-void h264_conceal_picture(h264_decoder *dec);
+// conceal.c: macroblocks of dec->cur (its structure) with slice_num < 0, from `latest`
+void h264_conceal_picture(h264_decoder *dec, picture *latest);
+// The picture decoded last before the current one, if any
+picture *h264_latest_picture(const h264_decoder *dec);
 void h264_conceal_field(h264_decoder *dec, int structure); // of dec->cur, a field picture
 
 // taps.c: everything a picture keeps beside its samples. Nothing happens where nobody asked for it.

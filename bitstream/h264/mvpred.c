@@ -207,7 +207,7 @@ H264_INLINE void median_prediction(const neighbour_motion A, const neighbour_mot
     const bool a = A.ref_idx == ref_idx, b = B.ref_idx == ref_idx, c = C.ref_idx == ref_idx;
     const bool only_A = (B.ref_idx == REF_UNAVAILABLE) & (C.ref_idx == REF_UNAVAILABLE) &
                         (A.ref_idx != REF_UNAVAILABLE);
-    const int16_t *const one = a | only_A ? A.mv : b ? B.mv : C.mv;
+    const int16_t *const one = (a | only_A) ? A.mv : b ? B.mv : C.mv;
     const int takes_one = -(int)(only_A | (a + b + c == 1));
     for (int i = 0; i < 2; i++) {
         const int middle = median(A.mv[i], B.mv[i], C.mv[i]);

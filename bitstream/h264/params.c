@@ -310,7 +310,7 @@ void h264_parse_sps(h264_decoder *const dec, bits *const b) {
     sps s;
     memset(&s, 0, sizeof s); // padding too: sets are compared as bytes
     if (seq_parameter_set_data(b, &s))
-        memcpy(&dec->sps[s.seq_parameter_set_id], &s, sizeof s);
+        memcpy(&dec->stream->sps[s.seq_parameter_set_id], &s, sizeof s);
     else
         dec->warnings[H264_WARN_BAD_PARAMETER_SET]++;
 }
@@ -462,7 +462,7 @@ void h264_parse_pps(h264_decoder *const dec, bits *const b) {
     pps p;
     memset(&p, 0, sizeof p);
     if (pic_parameter_set(b, &p)) {
-        pps *const stored = &dec->pps[p.pic_parameter_set_id];
+        pps *const stored = &dec->stream->pps[p.pic_parameter_set_id];
         free(stored->slice_group_id);
         memcpy(stored, &p, sizeof p);
     } else {

@@ -45,7 +45,7 @@ void h264_select_colour_plane(h264_decoder *const dec, const int colour_plane_id
 // ----------------------------------------------------------------------------------- frame slots
 
 static bool is_free(const picture *const pic) {
-    return !pic->current && !pic->in_dpb && !pic->queued && !pic->locked;
+    return !pic->current && !pic->in_dpb && !pic->queued && !pic->locked && pic->users == 0;
 }
 
 static picture *new_picture(const h264_decoder *const dec) {
@@ -100,6 +100,7 @@ static void reset_picture(picture *const pic) {
     memcpy(fresh.stride, pic->stride, sizeof fresh.stride);
     *pic = fresh;
     pic->pts = INT64_MIN;
+    shared_store(&pic->ready, ALL_ROWS);
 }
 
 picture *h264_picture_get(h264_decoder *const dec) {
@@ -136,7 +137,7 @@ static void give_back_taps(stream_state *const s, picture *const pic) {
 
 void h264_picture_release(h264_decoder *const dec, picture *const pic) {
     stream_state *const s = dec->stream;
-    if (!pic->current && !pic->needed_for_output && !pic->queued && !pic->locked)
+    if (!pic->current && !pic->needed_for_output && !pic->queued && !pic->locked && pic->users == 0)
         give_back_taps(s, pic);
     if (!is_free(pic) || pic->geometry == s->geometry)
         return;
@@ -378,6 +379,8 @@ void h264_frame_fill(const picture *const pic, h264_frame *const f) {
     f->picture_type = pic->picture_type;
     f->keyframe = pic->is_idr;
     f->recovery_point = pic->recovery_point;
-    f->concealed_mbs = pic->concealed_mbs;
+    // slices sent twice may count twice
+    f->concealed_mbs =
+        imin(pic->concealed_mbs, pic->info.coded_width / 16 * (pic->info.coded_height / 16));
     f->pts = pic->pts;
 }

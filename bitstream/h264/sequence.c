@@ -27,8 +27,6 @@ static void complete_frame(h264_decoder *const dec) {
     pic->current = false;
     if (pic->taps)
         h264_cost_join_planes(dec, pic->taps);
-    // slices sent twice may count twice
-    pic->concealed_mbs = imin(pic->concealed_mbs, dec->PicWidthInMbs * dec->FrameHeightInMbs);
     pic->needed_for_output = s->recovered && pic->PicOrderCnt >= s->recovery_poc;
     if (!pic->needed_for_output)
         dec->warnings[H264_WARN_DISCARDED_PICTURE]++;
@@ -37,23 +35,25 @@ static void complete_frame(h264_decoder *const dec) {
     h264_picture_release(dec, pic);
 }
 
+static bool has_mmco5(const slice_header *const h) {
+    for (int i = 0; i < h->n_mmco; i++)
+        if (h->mmco[i].op == 5)
+            return true;
+    return false;
+}
+
 void h264_finish_picture(h264_decoder *const dec) {
     stream_state *const s = dec->stream;
     picture *const pic = dec->cur;
     const slice_header *const h = &s->first;
-    const bool samples = !(dec->settings.how & H264_HEADERS);
-    for (int plane = 0; plane < h264_colour_planes(dec) && samples; plane++) {
-        h264_select_colour_plane(dec, plane);
-        h264_conceal_picture(dec);
-        if (!(dec->settings.how & H264_NO_SAMPLES))
-            h264_deblock_rows(dec, dec->rows.filtered, h264_rows_of_picture(dec));
-    }
-    h264_select_colour_plane(dec, 0);
-    // An error is seen some macroblocks after the damage: the picture is marked even if in the end
-    // nothing of it is missing.
-    if (s->slice_error && dec->cur->concealed_mbs == 0)
-        dec->cur->concealed_mbs = 1;
-    s->slice_error = false;
+    picture *const latest = h264_latest_picture(dec);
+    if (h264_workers_have_it(dec))
+        h264_workers_end(dec, latest);
+    else
+        h264_end_slices(dec, latest);
+    if (has_mmco5(
+            h)) // its PicOrderCnt changes, and those of fields are asked for while it is decoded
+        h264_workers_wait_for_all(dec);
     h264_dpb_mark(dec);
     if (h->nal_ref_idc != 0)
         s->PrevRefFrameNum = pic->mmco5 ? 0 : h->frame_num;
@@ -87,6 +87,7 @@ void h264_end_sequence(h264_decoder *const dec) {
 
 /* Makes `s` the active SPS. The buffer must have been emptied. */
 static int activate(h264_decoder *const dec, const sps *const s) {
+    h264_workers_wait_for_all(dec);
     const uint64_t pixels = (uint64_t)s->PicWidthInMbs * (uint64_t)s->FrameHeightInMbs * 256;
     if (pixels > dec->settings.max_pixels)
         return h264_error(
@@ -153,13 +154,6 @@ static void check_recovery(h264_decoder *const dec, picture *const pic) {
     }
 }
 
-static bool has_mmco5(const slice_header *const h) {
-    for (int i = 0; i < h->n_mmco; i++)
-        if (h->mmco[i].op == 5)
-            return true;
-    return false;
-}
-
 /* 3.30: is the field in `next` the second field of dec->cur? (MMCO 5 in the first has made its
  * frame_num 0.) */
 static bool is_second_field(const h264_decoder *const dec) {
@@ -212,14 +206,16 @@ int h264_start_picture(h264_decoder *const dec) {
         rc = start_sequence(dec);
     const int MaxFrameNum = 1 << dec->active_sps.log2_max_frame_num;
     if (rc == H264_OK && h->frame_num != s->PrevRefFrameNum &&
-        h->frame_num != (s->PrevRefFrameNum + 1) % MaxFrameNum)
+        h->frame_num != (s->PrevRefFrameNum + 1) % MaxFrameNum) {
+        h264_workers_wait_for_all(dec); // for the samples that are copied
         rc = h264_dpb_fill_gap(dec, h);
+    }
     if (rc == H264_OK && !second_field)
         rc = new_frame(dec);
     if (rc < 0)
         return rc;
     s->first = *h;
-    s->n_slices = s->n_broken_slices = 0;
+    s->n_slices = 0;
     s->first_mb_seen = false;
     s->field_open = false;
     dec->cur->mmco5 = false;
@@ -228,15 +224,10 @@ int h264_start_picture(h264_decoder *const dec) {
     dec->slice.hdr = *h;
     dec->slice.sps = &dec->active_sps;
     dec->slice.pic = dec->cur;
-    dec->rows = (picture_rows){.in_order = h264_colour_planes(dec) == 1};
     h264_poc_decode(dec, dec->cur, h);
     check_recovery(dec, dec->cur);
     s->recovery.pending = false;
-    // FrameHeightInMbs is even where there are fields: the rows of colour planes alternate too
-    const int step = h->field_pic_flag ? 2 : 1, w = dec->PicWidthInMbs;
-    const int rows = dec->FrameHeightInMbs * h264_colour_planes(dec);
-    for (int row = h->structure == BOTTOM_FIELD; row < rows; row += step)
-        for (int i = row * w; i < (row + 1) * w; i++)
-            dec->mb[i].slice_num = -1;
+    if (!h264_workers_begin(dec))
+        h264_begin_slices(dec);
     return H264_OK;
 }

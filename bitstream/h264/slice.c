@@ -217,8 +217,8 @@ static void clear_header(slice_header *const h, const nal_unit *const nal) {
  * may bring another. */
 static int parameter_sets(h264_decoder *const dec, const slice_header *const h) {
     stream_state *const s = dec->stream;
-    s->next_pps = &dec->pps[h->pic_parameter_set_id];
-    s->next_sps = &dec->sps[s->next_pps->seq_parameter_set_id];
+    s->next_pps = &dec->stream->pps[h->pic_parameter_set_id];
+    s->next_sps = &dec->stream->sps[s->next_pps->seq_parameter_set_id];
     if (!s->next_pps->valid || !s->next_sps->valid) {
         dec->warnings[H264_WARN_NO_PARAMETER_SET]++;
         return h264_error(dec, H264_CORRUPT, "slice names parameter set %d, which never came",

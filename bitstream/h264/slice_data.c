@@ -34,17 +34,24 @@ int h264_rows_of_picture(const h264_decoder *const dec) {
 }
 
 enum {
-    FILTERED_AT_ONCE = 20 // macroblocks, at least: the change of code costs small pictures 2 %
+    FILTERED_AT_ONCE = 20, // macroblocks, at least: the change of code costs small pictures 2 %
+    CHANGED_ABOVE = 4      // luma rows that the filter may still change above an edge, and one
 };
 
 // The row of the current macroblock is complete, and those above may be filtered.
 static void finish_row(h264_decoder *const dec) {
     const int row = dec->slice.mb.mb_y >> is_halved(&dec->slice.hdr);
-    if (!dec->rows.in_order || dec->settings.how & H264_NO_SAMPLES ||
-        (row - dec->rows.filtered) * dec->PicWidthInMbs < FILTERED_AT_ONCE)
+    if (!dec->rows.in_order)
+        return;
+    if (dec->settings.how & H264_NO_SAMPLES) { // motion is all that other pictures read
+        h264_rows_ready(dec, 16 * (row + 1));
+        return;
+    }
+    if ((row - dec->rows.filtered) * dec->PicWidthInMbs < FILTERED_AT_ONCE)
         return;
     h264_deblock_rows(dec, dec->rows.filtered, row);
     dec->rows.filtered = row;
+    h264_rows_ready(dec, 16 * row - CHANGED_ABOVE);
 }
 
 static void finish_macroblock(h264_decoder *const dec) {

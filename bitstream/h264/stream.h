@@ -15,10 +15,9 @@
 #include "internal.h"
 
 enum {
-    N_BROKEN_SLICES = 8,
-    // DPB, frames that one IDR picture sends to the queue, the current one, one lent, one
-    // substitute
-    MAX_PICTURES = 2 * (MAX_DPB_FRAMES + 2) + 4,
+    // DPB, frames that one IDR picture sends to the queue, those of workers, the current one, one
+    // lent, one substitute
+    MAX_PICTURES = 2 * (MAX_DPB_FRAMES + 2) + 2 * H264_MAX_THREADS + 4,
     POC_LIMIT = (1 << 30) -
         1, // PicOrderCnt is kept within +-POC_LIMIT, so that differences fit an int32_t
 };
@@ -44,7 +43,10 @@ typedef struct partition {
 } partition;
 
 typedef struct stream_state {
-    rbsp_buffer rbsp; // the NAL unit being decoded, without emulation prevention
+    sps sps[MAX_SPS];
+    pps pps[MAX_PPS];
+    struct workers *workers; // workers.c; NULL: not yet, or one thread
+    rbsp_buffer rbsp;        // the NAL unit being decoded, without emulation prevention
     // what is left of a packet while frames wait to be received
     uint8_t *rest;
     size_t rest_pos, rest_size, rest_capacity;
@@ -72,8 +74,6 @@ typedef struct stream_state {
     partition partitions[3]; // A, B, C. While A is present the slice in `next` waits to be decoded
     uint32_t slice_id;       // of partition A
     int n_slices;
-    bool slice_error;                                    // a slice of dec->cur broke the syntax
-    int broken_slices[N_BROKEN_SLICES], n_broken_slices; // which: the last of them
     bool field_open; // dec->cur is a first field waiting for its second; no slice of that has come
                      // yet
     bool
@@ -149,6 +149,32 @@ void h264_pictures_free(h264_decoder *dec);
 void h264_select_colour_plane(h264_decoder *dec, int colour_plane_id);
 int h264_colour_planes(const h264_decoder *dec); // 3 with separate_colour_plane_flag, else 1
 void h264_frame_fill(const picture *pic, h264_frame *f);
+
+// slices.c: what becomes of a picture, in the thread that decodes it. dec->slice.hdr is a header of
+// it
+void h264_begin_slices(h264_decoder *dec);
+void h264_decode_slice(h264_decoder *dec); // dec->slice
+void h264_end_slices(h264_decoder *dec, picture *latest);
+
+// workers.c: Note [Pictures side by side]. What they do to the decoder happens in the caller's
+// thread.
+// dec->cur is given to a worker; false: the caller decodes it
+bool h264_workers_begin(h264_decoder *dec);
+bool h264_workers_have_it(const h264_decoder *dec); // is dec->cur with one?
+void h264_workers_slice(h264_decoder *dec);         // dec->slice, without its macroblocks
+void h264_workers_end(h264_decoder *dec, picture *latest);
+void h264_workers_give_back(h264_decoder *dec); // the caller goes on with dec->cur
+// Waits for the first pictures given to them, that many, or for all
+void h264_workers_wait(h264_decoder *dec, int pictures);
+void h264_workers_wait_for_all(h264_decoder *dec);
+// May a frame be handed out that was queued when so many pictures had begun? Not while as many
+// pictures can be begun after it as keep all workers busy.
+bool h264_workers_allow(const h264_decoder *dec, int begun_before);
+int h264_workers_begun(const h264_decoder *dec);
+// Of pictures not waited for; waits for all slices given to workers
+uint64_t h264_workers_warnings(const h264_decoder *dec, int warning);
+bool h264_workers_lost(const h264_decoder *dec); // this is another process, which has none
+void h264_workers_free(h264_decoder *dec);
 
 // sequence.c: Note [Life of a picture]
 bool h264_may_start_here(const stream_state *s); // decoding may begin with the picture of s->next

@@ -13,6 +13,7 @@
 enum {
     ALL_TAPS = HEVC_TAP_PREDICTION | HEVC_TAP_RESIDUAL | HEVC_TAP_LEVEL | HEVC_TAP_MOTION
 };
+#define HAS_THREADS 0
 #else
 #include "h264.h"
 #define CODEC(name) h264_##name
@@ -21,6 +22,7 @@ enum {
     ALL_TAPS = H264_TAP_PREDICTION | H264_TAP_RESIDUAL | H264_TAP_LEVEL | H264_TAP_MOTION |
         H264_TAP_MODES
 };
+#define HAS_THREADS 1 // settings.threads
 #endif
 
 void touch(const void *data, size_t size); // all of it may be read

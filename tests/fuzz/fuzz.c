@@ -23,8 +23,8 @@
 
 enum {
     MAX_PIXELS = 1 << 15,
-    // 34 pictures of 16-bit 4:4:4 with all taps, and as many of the size before
-    MAX_MEMORY = 2 * 34 * MAX_PIXELS * 3 * 12 + (16 << 20),
+    // 38 pictures of 16-bit 4:4:4 with all taps, and as many of the size before
+    MAX_MEMORY = 2 * 38 * MAX_PIXELS * 3 * 12 + (16 << 20),
 };
 static const double SECONDS_A_PICTURE = 0.25; // with sanitizers, on a busy machine
 
@@ -147,8 +147,12 @@ typedef struct manner {
 
 static manner manner_of(const uint32_t h) {
     const unsigned taps = h >> 4 & 3 ? ALL_TAPS : h >> 6 & ALL_TAPS;
-    return (manner){
+    manner m = {
         .by_unit = h & 1, .lazy = h & 2, .settings = {.taps = taps, .max_pixels = MAX_PIXELS}};
+#if HAS_THREADS
+    m.settings.threads = h >> 2 & 3 ? 1 : 2; // a quarter of all inputs
+#endif
+    return m;
 }
 
 // False: the decoder will take no more
