@@ -75,6 +75,9 @@ void h264_conceal_picture(h264_decoder *const dec, picture *const latest) {
     mb_ctx *const m = &dec->slice.mb;
     const source from = {.pic = latest};
     const int step = h->field_pic_flag ? 2 : 1;
+    if (dec->rows.in_order && // then none was decoded twice
+        dec->rows.decoded == (dec->FrameHeightInMbs >> h->field_pic_flag) * dec->PicWidthInMbs)
+        return;
     for (m->mb_y = h->bottom_field_flag; m->mb_y < dec->FrameHeightInMbs; m->mb_y += step) {
         for (m->mb_x = 0; m->mb_x < dec->PicWidthInMbs; m->mb_x++) {
             mb_info *const mb = &dec->mb[m->mb_x + m->mb_y * dec->PicWidthInMbs];

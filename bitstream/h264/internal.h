@@ -651,6 +651,7 @@ typedef struct picture_rows {
     bool in_order; // the rule has held so far
     int next;      // macroblock, or pair, that the next slice must begin with
     int filtered;  // rows that are deblocked
+    int decoded;   // macroblocks
 } picture_rows;
 
 enum {

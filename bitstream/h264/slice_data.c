@@ -57,6 +57,7 @@ static void finish_row(h264_decoder *const dec) {
 static void finish_macroblock(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     m->mb->slice_num = dec->slice.slice_num;
+    dec->rows.decoded++;
     h264_recon_mb(dec);
     if (H264_UNLIKELY(m->mb_x == dec->PicWidthInMbs - 1) &&
         (!dec->slice.hdr.MbaffFrameFlag || m->mb_y & 1))
