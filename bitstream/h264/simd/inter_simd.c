@@ -15,6 +15,7 @@
 #if H264_X86_SIMD
 #include <emmintrin.h>
 #include <immintrin.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef int16_t i16x8 __attribute__((vector_size(16)));
@@ -56,7 +57,12 @@ H264_INLINE void store_bytes_16(uint8_t *const p, const bytes v) {
     _mm_storeu_si128((__m128i *)p, v);
 }
 
-// Constants of a weighted prediction
+// A weighted prediction: ((a * first + b * second + round) >> shift) + offset
+typedef struct weights {
+    int first, second, round, shift, offset;
+} weights;
+
+// Its constants in registers
 typedef struct weighting {
     __m128i factors, round, shift, offset; // 16-bit pairs; 32-bit lanes; a count; 32-bit lanes
 } weighting;
@@ -150,6 +156,24 @@ H264_TARGET_AVX2 H264_INLINE i16x16 across_16_samples(const uint8_t *const p) {
 #define COLUMN 8
 #include "inter_simd_template.h"
 #undef COLUMN
+
+// 8.4.2.3.2 where all sums fit 16 bits: |first| + |second| is below 128. w: a multiple of 8
+H264_TARGET_AVX2 static void weigh_in_16_bits(uint8_t *dst, const ptrdiff_t ds, const uint8_t *a,
+                                              const ptrdiff_t as, const uint8_t *b,
+                                              const ptrdiff_t bs, const int w, const int h,
+                                              const weights *const v) {
+    const __m128i factors =
+        _mm_unpacklo_epi8(_mm_set1_epi8((char)v->first), _mm_set1_epi8((char)v->second));
+    const __m128i round = _mm_set1_epi16((int16_t)v->round), shift = _mm_cvtsi32_si128(v->shift);
+    const __m128i offset = _mm_set1_epi16((int16_t)v->offset);
+    for (int y = 0; y < h; y++, dst += ds, a += as, b += bs)
+        for (int x = 0; x < w; x += 8) {
+            const __m128i both = _mm_unpacklo_epi8(load_bytes_8(a + x), load_bytes_8(b + x));
+            const __m128i sum = _mm_add_epi16(_mm_maddubs_epi16(both, factors), round);
+            const __m128i out = _mm_add_epi16(_mm_sra_epi16(sum, shift), offset);
+            store_bytes_8(dst + x, _mm_packus_epi16(out, out));
+        }
+}
 
 #undef ACROSS
 #define ACROSS across_16_samples

@@ -144,33 +144,45 @@ TARGET H264_INLINE void FN(weigh)(uint8_t *dst, const ptrdiff_t ds, const uint8_
     }
 }
 
-TARGET H264_INLINE weighting FN(weighting_of)(const int first, const int second, const int round,
-                                              const int shift, const int offset) {
-    const __m128i a = _mm_set1_epi16((int16_t)first), b = _mm_set1_epi16((int16_t)second);
-    return (weighting){_mm_unpacklo_epi16(a, b), _mm_set1_epi32(round), _mm_cvtsi32_si128(shift),
-                       _mm_set1_epi32(offset)};
+TARGET H264_INLINE weighting FN(weighting_of)(const weights *const v) {
+    const __m128i a = _mm_set1_epi16((int16_t)v->first), b = _mm_set1_epi16((int16_t)v->second);
+    return (weighting){_mm_unpacklo_epi16(a, b), _mm_set1_epi32(v->round),
+                       _mm_cvtsi32_si128(v->shift), _mm_set1_epi32(v->offset)};
 }
 
-// 8.4.2.3.2, one list: the block itself is the second source, with factor 0
+// 8.4.2.3.2
+TARGET H264_INLINE void FN(weigh_block)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *a,
+                                        const ptrdiff_t as, const uint8_t *b, const ptrdiff_t bs,
+                                        const int w, const int h, const weights *const v) {
+#ifdef HAVE_AVX2
+    if (w % 8 == 0 && abs(v->first) + abs(v->second) < 128) {
+        weigh_in_16_bits(dst, ds, a, as, b, bs, w, h, v);
+        return;
+    }
+#endif
+    const weighting k = FN(weighting_of)(v);
+    FN(weigh)(dst, ds, a, as, b, bs, w, h, &k);
+}
+
+// One list: the block itself is the second source, with factor 0
 TARGET static void FN(weight_one)(void *const dst, const ptrdiff_t ds, const void *const src,
                                   const ptrdiff_t ss, const int w, const int h,
                                   const int log2_denom, const int weight, const int offset,
                                   const int depth) {
     const int round = log2_denom ? 1 << (log2_denom - 1) : 0;
-    const weighting k = FN(weighting_of)(weight, 0, round, log2_denom, offset);
+    const weights v = {weight, 0, round, log2_denom, offset};
     (void)depth;
-    FN(weigh)(dst, ds, src, ss, src, ss, w, h, &k);
+    FN(weigh_block)(dst, ds, src, ss, src, ss, w, h, &v);
 }
 
-// 8.4.2.3.2, both lists
+// Both lists
 TARGET static void FN(weight_two)(void *const dst, const ptrdiff_t ds, const void *const a,
                                   const ptrdiff_t as, const void *const b, const ptrdiff_t bs,
                                   const int w, const int h, const int log2_denom,
                                   const int weight[2], const int offset, const int depth) {
-    const weighting k =
-        FN(weighting_of)(weight[0], weight[1], 1 << log2_denom, log2_denom + 1, offset);
+    const weights v = {weight[0], weight[1], 1 << log2_denom, log2_denom + 1, offset};
     (void)depth;
-    FN(weigh)(dst, ds, a, as, b, bs, w, h, &k);
+    FN(weigh_block)(dst, ds, a, as, b, bs, w, h, &v);
 }
 
 static void FN(fill)(kernels *const k) {
