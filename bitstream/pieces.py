@@ -78,6 +78,8 @@ def threads_within(timeline: Timeline, threads: int | None = None) -> int:
 
     Small pictures are not worth being handed over: at 224x224 two threads are slower than one.
     """
+    if not timeline.formats:
+        return 1  # no picture that can be decoded
     info = timeline.info(0)
     if info.coded_width * info.coded_height < _SMALL_PICTURE:
         return 1

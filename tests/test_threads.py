@@ -239,3 +239,10 @@ def test_records_of_larger_video(tmp_path: Path) -> None:
 def test_small_video_has_one_thread(tmp_path: Path) -> None:
     video = encode(tmp_path / "a.mp4", frames=3, sound=False)
     assert threads_within(look_through(open_source(video)), 4) == 1
+
+
+def test_a_video_without_a_picture_has_one_thread(tmp_path: Path) -> None:
+    video = encode(tmp_path / "a.264", frames=3, sound=False)
+    video.write_bytes(video.read_bytes()[:40])
+    assert threads_within(look_through(open_source(video)), 4) == 1
+    assert list(iterate(video)) == []
