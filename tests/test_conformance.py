@@ -15,7 +15,15 @@ from bitwriter import IDR, SLICE, SPS, BitWriter, nal
 from clips import same_content
 from davd.bitstream import extract, iterate
 
-from benchmarks.conformance import ARGUED, Check, digests, isolated, run
+from benchmarks.conformance import (
+    ARGUED,
+    Check,
+    digests,
+    frames_direct,
+    frames_through_file,
+    isolated,
+    run,
+)
 
 LARGEST = 24_000  # bytes of a stream
 FOLDER = Path(os.environ.get("DAVD_SHARED", Path(__file__).parents[2] / "shared")) / "vectors"
@@ -37,7 +45,7 @@ ROWS = small_rows()
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["file"])
 def test_stream(row: dict[str, str], shared: Path) -> None:
-    result = isolated(row, shared / "vectors", True)
+    result = isolated(row, shared / "vectors", frames_direct)
     if result.verdict == "refused":
         assert result.detail.rpartition(": ")[2].endswith("cannot be decoded")
         pytest.skip(result.detail)
@@ -48,7 +56,7 @@ def test_stream(row: dict[str, str], shared: Path) -> None:
 @pytest.mark.parametrize("name", ["x_main_cavlc.264", "x_high_cabac.264", "c_mp4_avc1.mp4"])
 def test_through_the_file(name: str, shared: Path) -> None:
     row = next(row for row in ROWS if row["file"] == name)
-    assert run(row, shared / "vectors", False).verdict == "exact"
+    assert run(row, shared / "vectors", frames_through_file).verdict == "exact"
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "taps").glob("*.npz")), ids=lambda p: p.stem)

@@ -8,6 +8,8 @@
 #define WIN32_LEAN_AND_MEAN
 #define NOMINMAX
 #include <windows.h>
+#undef near // words of 16-bit compilers, and good names
+#undef far
 typedef HANDLE thread_handle;
 typedef SRWLOCK thread_lock;
 typedef CONDITION_VARIABLE thread_signal;
