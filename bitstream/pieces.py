@@ -21,7 +21,7 @@ from .timeline import Entry, Selection, Timeline
 
 _SHORTEST = 24  # packets in a piece, at least
 _SMALL_PICTURE = 500 * 256  # luma samples
-_MOST_WITHIN = 4  # threads of one decoder
+_MOST_THREADS = 4  # that are taken by themselves
 _QUEUE = 40 << 20  # bytes of finished frames that a job may be ahead
 
 T = TypeVar("T")
@@ -83,7 +83,12 @@ def threads_within(timeline: Timeline, threads: int | None = None) -> int:
     info = timeline.info(0)
     if info.coded_width * info.coded_height < _SMALL_PICTURE:
         return 1
-    return threads or min(_MOST_WITHIN, os.cpu_count() or 1)
+    return threads or usual_threads()
+
+
+def usual_threads() -> int:
+    """How many threads decode where nobody says."""
+    return min(_MOST_THREADS, os.cpu_count() or 1)
 
 
 def one_by_one(

@@ -27,6 +27,7 @@ from .pieces import (
     read_whole,
     several_at_once,
     threads_within,
+    usual_threads,
 )
 from .priors.reading import Priors, Stack
 from .priors.record import SCALING, FrameRecord, record_array, record_arrays
@@ -35,7 +36,6 @@ from .sound import whole_sound
 from .timeline import Entry, look_through
 from .tracks import Tracks, original_sound, plan
 
-_MOST_THREADS = 4
 _SMALL = 32  # frames in a row that one decoder decodes, even over those
 _BY_HEADERS = frozenset({"poc", "picture_type", "keyframe", "scaling", "bytes"})  # columns
 _BY_SAMPLES = frozenset({"hash"})
@@ -102,7 +102,7 @@ class PriorsVideo(Priors):
         self._all = taps or Taps(motion=True, modes=True, bits=True)
         self._names: dict[str, None] = {}
         self._wanted = Taps(())  # grows with what is asked for
-        self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+        self._threads = threads or usual_threads()
         self._columns: dict[str, np.ndarray] = {}
         self._lists: tuple[np.ndarray, ...] | None = None
         self._sound: tuple[np.ndarray, int, float] | None = None

@@ -129,8 +129,7 @@ static int decode_slice_nal(h264_decoder *const dec, nal_unit *const nal) {
     return rc < 0 || dec->cur == NULL ? rc : decode_slice(dec, &nal->rbsp);
 }
 
-// -------------------------------------------------------------------------------- data
-// partitioning
+// ------------------------------------------------------------------------------- data partitioning
 
 static int keep_partition(h264_decoder *const dec, partition *const p, const bits *const b) {
     const size_t size = (b->end >> 3) + BITS_PADDING;

@@ -480,14 +480,21 @@ H264_INLINE void set_block(const h264_decoder *const dec, const int x, const int
         set_weights(dec, b, m->motion->ref_idx[0][quarter], m->motion->ref_idx[1][quarter]);
 }
 
+// The samples of all planes at luma sample (x, y) of the macroblock
+static void samples_at(const h264_decoder *const dec, const int x, const int y, uint8_t *dst[3]) {
+    dst[0] = h264_sample_at(dec, 0, x, y);
+    dst[1] = dst[2] = NULL;
+    for (int plane = 1; plane < 3 && dec->mb_width_c; plane++)
+        dst[plane] =
+            h264_sample_at(dec, plane, x * dec->mb_width_c / 16, y * dec->mb_height_c / 16);
+}
+
 static void predict_part(h264_decoder *const dec, const int x, const int y, const int w,
                          const int h) {
     inter_block b;
     set_block(dec, x, y, w, h, &b);
-    uint8_t *dst[3] = {h264_sample_at(dec, 0, x, y), NULL, NULL};
-    for (int plane = 1; plane < 3 && dec->mb_width_c; plane++)
-        dst[plane] =
-            h264_sample_at(dec, plane, x * dec->mb_width_c / 16, y * dec->mb_height_c / 16);
+    uint8_t *dst[3];
+    samples_at(dec, x, y, dst);
     h264_inter_predict(dec, &b, dst, dec->slice.mb.stride);
 }
 
@@ -612,10 +619,8 @@ void h264_recon_end_run(h264_decoder *const dec) {
         return;
     // the current macroblock may be another one of the slice
     const int x = run->block.x - 16 * m->mb_x, y = run->block.y - 16 * m->mb_y;
-    uint8_t *dst[3] = {h264_sample_at(dec, 0, x, y), NULL, NULL};
-    for (int plane = 1; plane < 3 && dec->mb_width_c; plane++)
-        dst[plane] =
-            h264_sample_at(dec, plane, x * dec->mb_width_c / 16, y * dec->mb_height_c / 16);
+    uint8_t *dst[3];
+    samples_at(dec, x, y, dst);
     run->block.w = 16 * run->n;
     h264_inter_predict_run(dec, &run->block, dst, m->stride);
     tap_inter(dec, x, y, 16 * run->n);

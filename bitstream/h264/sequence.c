@@ -51,8 +51,8 @@ void h264_finish_picture(h264_decoder *const dec) {
         h264_workers_end(dec, latest);
     else
         h264_end_slices(dec, latest);
-    if (has_mmco5(
-            h)) // its PicOrderCnt changes, and those of fields are asked for while it is decoded
+    // PicOrderCnt changes, and those of fields are asked for while the picture is decoded
+    if (has_mmco5(h))
         h264_workers_wait_for_all(dec);
     h264_dpb_mark(dec);
     if (h->nal_ref_idc != 0)

@@ -215,8 +215,7 @@ uint64_t h264_workers_warnings(const h264_decoder *const dec, const int warning)
     return n;
 }
 
-// ------------------------------------------------------------------------------------------
-// pictures
+// ---------------------------------------------------------------------------------------- pictures
 
 static workers *hire(const h264_decoder *const dec) {
     const int n = imin(dec->settings.threads, H264_MAX_THREADS);

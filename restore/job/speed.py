@@ -18,7 +18,7 @@ from ...bitstream import Priors
 from ...data.units import skips
 from ..networks.moving import quiet_share
 from ..networks.restorer import Restorer
-from .twice import looks
+from .twice import mean_qp
 
 BLOCK = 64  # frames whose maps are read at a time
 COARSE = 40.0  # mean QP of luma from which on the weights made for it are better than the general
@@ -83,10 +83,7 @@ def is_coarse(priors: Priors, frames: range) -> bool:
     At finer quantisation they correct too much: docs/results.md has the figures. Some of the first
     frames are looked at.
     """
-    if "mb/qp_y" not in priors or not len(frames):
-        return False
-    seen = [float(priors.read("mb/qp_y", [k]).mean()) for k in looks(frames)]
-    return sum(seen) / len(seen) >= COARSE
+    return "mb/qp_y" in priors and len(frames) > 0 and mean_qp(priors, frames) >= COARSE
 
 
 def busy_share(priors: Priors, frames: range, quiet: float) -> float:

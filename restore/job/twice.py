@@ -55,22 +55,25 @@ def trace(priors: Priors, frames: range) -> Trace | None:
     """
     if "mb/qp_y" not in priors or min(side.stop - side.start for side in priors.crop) < 8 * GRID:
         return None
-    qp: list[float] = []
     steps: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for k in looks(frames):
-        qp.append(float(priors.read("mb/qp_y", [k]).mean()))
         luma = priors.read("decoded/y", [k])[0][priors.crop].astype(np.float32)
         for axis in (0, 1):
             steps[axis].append(_edges(luma if axis else luma.T))
     found = [_strongest(np.mean(rows, axis=0)) for rows in steps]
     excess, offset = max(found)
-    return Trace(excess, offset, float(np.mean(qp)))
+    return Trace(excess, offset, mean_qp(priors, frames))
 
 
 def looks(frames: range) -> list[int]:
     """Some of the first of a video's frames, enough to judge its coding by."""
     last = min(frames.stop, frames.start + FIRST) - 1
     return sorted({int(k) for k in np.linspace(frames.start, last, LOOKS)})
+
+
+def mean_qp(priors: Priors, frames: range) -> float:
+    """Mean QP of luma of some of the first frames."""
+    return float(np.mean([priors.read("mb/qp_y", [k]).mean() for k in looks(frames)]))
 
 
 def _edges(luma: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from typing import TextIO
 
 import torch
 
-from ...data.dataset import open_segments
+from ...data.dataset import Segment, open_segments
 from ...data.index import build_index, load_index
 from ...data.prepare import prepare_clip
 from ...data.sources import Source, find_sources, scan
@@ -245,10 +245,7 @@ def mixed(wanted: Adaptation, path: Path, stream: TextIO | None = None) -> Path:
     begin_from(start, info.config.train.init)
     first = start.state_dict()
     last = {name: value.clone() for name, value in trained.state_dict().items()}
-    parts = open_segments(
-        wanted.work, "val", crf=wanted.crf, listen=trained.config.audio,
-        motion=trained.config.motion,
-    )  # fmt: skip
+    parts = _segments(wanted, "val", trained)
     best, weights, chosen = -math.inf, last, 1.0
     for share in SHARES:
         between = {name: torch.lerp(first[name], last[name], share) for name in last}
@@ -287,11 +284,18 @@ def measure_person(wanted: Adaptation, path: Path) -> Adapted:
     )
 
 
-def _measured(wanted: Adaptation, network: Restorer, sound: str) -> Row:
-    segments = open_segments(
-        wanted.work, "test", crf=wanted.crf, sound=sound, listen=network.config.audio,
+def _segments(
+    wanted: Adaptation, split: str, network: Restorer, sound: str = "right"
+) -> list[Segment]:
+    """What of a split a network reads."""
+    return open_segments(
+        wanted.work, split, crf=wanted.crf, sound=sound, listen=network.config.audio,
         motion=network.config.motion,
     )  # fmt: skip
+
+
+def _measured(wanted: Adaptation, network: Restorer, sound: str) -> Row:
+    segments = _segments(wanted, "test", network, sound)
     amp = fast_bf16("cpu")
     names = list(dict.fromkeys(s.clip.name for s in segments))  # each at all rate factors
     kept = set(names[:: math.ceil(len(segments) * LEAST / ALL_FRAMES)])
