@@ -11,14 +11,7 @@
 
 #include "bits.h"
 #include "cabac_tables.h"
-
-#if defined(__GNUC__)
-#define CABAC_INLINE static inline __attribute__((always_inline))
-#define CABAC_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#else
-#define CABAC_INLINE static inline
-#define CABAC_UNLIKELY(x) (x)
-#endif
+#include "compiler.h"
 
 typedef struct cabac_engine {
     uint64_t value;
@@ -28,7 +21,7 @@ typedef struct cabac_engine {
 } cabac_engine;
 
 // Bytes beyond the end read as the padding; `next` stops there.
-CABAC_INLINE void cabac_refill(cabac_engine *const e) {
+CORE_INLINE void cabac_refill(cabac_engine *const e) {
     uint64_t v = 0;
     for (int i = 0; i < 8; i++)
         v = v << 8 | e->next[i];
@@ -63,7 +56,7 @@ static inline uint64_t cabac_cost(const cabac_engine *const e, const uint8_t *co
 
 // DecodeDecision without branches on the decoded bin: they are as unpredictable as the stream is
 // dense. Both outcomes are made ready, renormalised, and the right one is taken.
-CABAC_INLINE int cabac_decision(cabac_engine *const e, uint8_t *const state) {
+CORE_INLINE int cabac_decision(cabac_engine *const e, uint8_t *const state) {
     const uint32_t s = *state;
     const coding_lps *const lps = coding_rangeTabLps[s] + ((size_t)(e->range >> 6) - 4);
     const uint32_t mps = e->range - lps->range; // 128 or more
@@ -77,18 +70,18 @@ CABAC_INLINE int cabac_decision(cabac_engine *const e, uint8_t *const state) {
     e->range = after_lps ^ ((after_lps ^ after_mps) & (uint32_t)is_mps);
     e->shift -= (int)(lps_shift ^ ((lps_shift ^ mps_shift) & (uint32_t)is_mps));
     *state = coding_transIdx[(int32_t)t + 128];
-    if (CABAC_UNLIKELY(e->shift < 8))
+    if (CORE_UNLIKELY(e->shift < 8))
         cabac_refill(e);
     return (int)(~t & 1);
 }
 
 // DecodeBypass
-CABAC_INLINE int cabac_bypass(cabac_engine *const e) {
+CORE_INLINE int cabac_bypass(cabac_engine *const e) {
     const uint64_t scaled = (uint64_t)e->range << --e->shift;
     const int64_t rest = (int64_t)(e->value - scaled);
     const uint64_t zero = (uint64_t)(rest >> 63); // all bits where the bin is 0
     e->value = (uint64_t)rest + (scaled & zero);
-    if (CABAC_UNLIKELY(e->shift < 8))
+    if (CORE_UNLIKELY(e->shift < 8))
         cabac_refill(e);
     return (int)(1 + zero);
 }
@@ -101,14 +94,14 @@ static inline uint32_t cabac_bypass_bits(cabac_engine *const e, const int n) {
 }
 
 // DecodeTerminate
-CABAC_INLINE int cabac_terminate(cabac_engine *const e) {
+CORE_INLINE int cabac_terminate(cabac_engine *const e) {
     e->range -= 2;
     if (e->value >= (uint64_t)e->range << e->shift)
         return 1;
     const int n = e->range < 256;
     e->range <<= n;
     e->shift -= n;
-    if (CABAC_UNLIKELY(e->shift < 8))
+    if (CORE_UNLIKELY(e->shift < 8))
         cabac_refill(e);
     return 0;
 }

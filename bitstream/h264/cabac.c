@@ -150,7 +150,7 @@ static int coded_block_flag_inc_8x8(const mb_ctx *const m, const int plane, cons
 
 // coeff_abs_level_minus1 (prefix TU with cMax 14, suffix Exp-Golomb of order 0) and
 // sign: 9.3.2.3, 9.3.3.1.3
-H264_INLINE int32_t coefficient(cabac_engine *const e, uint8_t *const ctx, const int first,
+CORE_INLINE int32_t coefficient(cabac_engine *const e, uint8_t *const ctx, const int first,
                                 const int more) {
     uint32_t abs_minus1 = 0;
     if (cabac_decision(e, ctx + first)) {
@@ -173,7 +173,7 @@ H264_INLINE int32_t coefficient(cabac_engine *const e, uint8_t *const ctx, const
 /* significant_coeff_flag and last_significant_coeff_flag of a block of n coefficients: scan
  * positions of the levels into pos, ascending; returns how many. inc == NULL: ctxIdxInc is the
  * position itself. */
-H264_INLINE int significance_map(cabac_engine *const e, uint8_t *const sig, uint8_t *const last,
+CORE_INLINE int significance_map(cabac_engine *const e, uint8_t *const sig, uint8_t *const last,
                                  const int n, const uint8_t *const sig_inc,
                                  const uint8_t *const last_inc, uint8_t *const pos) {
     int count = 0;

@@ -28,7 +28,7 @@ enum {
 };
 
 // Through a local copy of the engine
-H264_INLINE int decide(cabac *const c, cabac_engine *const e, const int ctxIdx) {
+CORE_INLINE int decide(cabac *const c, cabac_engine *const e, const int ctxIdx) {
     return cabac_decision(e, &c->state[ctxIdx]);
 }
 
@@ -184,7 +184,7 @@ bool h264_cabac_transform_size_8x8_flag(h264_decoder *const dec) {
 
 // 9.3.3.1.1.4: a luma bit of 0 in the neighbouring 8x8 block counts; I_PCM and missing macroblocks
 // have all bits set.
-H264_INLINE int cbp_luma(cabac *const c, cabac_engine *const e, const mb_ctx *const m) {
+CORE_INLINE int cbp_luma(cabac *const c, cabac_engine *const e, const mb_ctx *const m) {
     const unsigned top = m->B->cbp;
     unsigned v = 0;
     for (int b8 = 0; b8 < 4; b8++) {
@@ -198,7 +198,7 @@ H264_INLINE int cbp_luma(cabac *const c, cabac_engine *const e, const mb_ctx *co
     return (int)v;
 }
 
-H264_INLINE int cbp_chroma(cabac *const c, cabac_engine *const e, const mb_ctx *const m) {
+CORE_INLINE int cbp_chroma(cabac *const c, cabac_engine *const e, const mb_ctx *const m) {
     const int a = is_available(m->A) ? m->A->cbp >> 4 : 0,
               b = is_available(m->B) ? m->B->cbp >> 4 : 0;
     if (!decide(c, e, CTX_CBP_CHROMA + (a != 0) + 2 * (b != 0)))

@@ -15,7 +15,7 @@ static int context_nC(const mb_ctx *const m, const int plane, const int x, const
         const mb_info *const left = m->left[y >= rows / 2];
         if (left->slice_num >= 0) {
             const int row = width == 4 ? m->left_row[y] : m->left_row_c[y];
-            nA = H264_UNLIKELY(no_inter) && !left->is_intra
+            nA = CORE_UNLIKELY(no_inter) && !left->is_intra
                      ? 0
                      : left->total_coeff[plane][row * width + width - 1];
             have = 1;
@@ -25,7 +25,7 @@ static int context_nC(const mb_ctx *const m, const int plane, const int x, const
         nB = m->mb->total_coeff[plane][(y - 1) * width + x];
         have += 2;
     } else if (m->B->slice_num >= 0) {
-        nB = H264_UNLIKELY(no_inter) && !m->B->is_intra
+        nB = CORE_UNLIKELY(no_inter) && !m->B->is_intra
                  ? 0
                  : m->B->total_coeff[plane][(rows - 1) * width + x];
         have += 2;

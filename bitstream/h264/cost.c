@@ -12,7 +12,7 @@
 
 // In partitions B and C
 static uint32_t partitions_read(const slice_ctx *const s) {
-    return H264_UNLIKELY(s->partitioned) ? s->partition[0].pos + s->partition[1].pos : 0;
+    return CORE_UNLIKELY(s->partitioned) ? s->partition[0].pos + s->partition[1].pos : 0;
 }
 
 // ended: after the last syntax element of the slice

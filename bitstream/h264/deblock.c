@@ -75,42 +75,42 @@ typedef struct thresholds {
     const int8_t *tc0; // by bS
 } thresholds;
 
-H264_INLINE thresholds thresholds_for(const mb_info *const q, const int qPp, const int qPq) {
+CORE_INLINE thresholds thresholds_for(const mb_info *const q, const int qPp, const int qPq) {
     const int qPav = (qPp + qPq + 1) >> 1;
     const int indexA = iclip(qPav + q->FilterOffsetA, 0, 51);
     const int indexB = iclip(qPav + q->FilterOffsetB, 0, 51);
     return (thresholds){table_8_16_alpha[indexA], table_8_16_beta[indexB], table_8_17_tc0[indexA]};
 }
 
-H264_INLINE int plane_qp(const mb_info *const mb, const int plane) {
+CORE_INLINE int plane_qp(const mb_info *const mb, const int plane) {
     return plane ? mb->QPC[plane - 1] : mb->QPY;
 }
 
-H264_INLINE unsigned edge_bits(const uint16_t mask, const int edge) {
+CORE_INLINE unsigned edge_bits(const uint16_t mask, const int edge) {
     return mask >> (4 * edge) & 15;
 }
 
-H264_INLINE bool intra_edge(const mb_edges *const m, const int dir, const int edge) {
+CORE_INLINE bool intra_edge(const mb_edges *const m, const int dir, const int edge) {
     return edge ? m->intra : m->intra_before[dir];
 }
 
 // bS > 0 anywhere on the edge?
-H264_INLINE bool edge_active(const mb_edges *const m, const int dir, const int edge) {
+CORE_INLINE bool edge_active(const mb_edges *const m, const int dir, const int edge) {
     return edge_bits(m->active[dir], edge);
 }
 
 // bS 4 rather than 3 (8.7.2.1): macroblock edges, but not horizontal ones in fields
-H264_INLINE bool strongest(const mb_edges *const m, const int dir, const int edge) {
+CORE_INLINE bool strongest(const mb_edges *const m, const int dir, const int edge) {
     return edge == 0 && !(m->field && dir == HORIZONTAL_EDGES);
 }
 
 // Four bits become the lowest ones of four bytes
-H264_INLINE uint32_t spread_bits(const unsigned four) {
+CORE_INLINE uint32_t spread_bits(const unsigned four) {
     return four * 0x00204081u & 0x01010101u;
 }
 
 // Table 8-17 for the four quarters of an edge, one in each byte, the first in the lowest
-H264_INLINE uint32_t edge_tc0(const mb_edges *const m, const int dir, const int edge,
+CORE_INLINE uint32_t edge_tc0(const mb_edges *const m, const int dir, const int edge,
                               const int8_t table[4]) {
     if (intra_edge(m, dir, edge))
         return 0x01010101u * (uint8_t)table[3];
@@ -120,7 +120,7 @@ H264_INLINE uint32_t edge_tc0(const mb_edges *const m, const int dir, const int 
            spread_bits(15 ^ (one | two)) * (uint8_t)table[0];
 }
 
-H264_INLINE void store_tc0(const uint32_t four, int8_t tc0[4]) {
+CORE_INLINE void store_tc0(const uint32_t four, int8_t tc0[4]) {
     for (int i = 0; i < 4; i++)
         tc0[i] = (int8_t)(uint8_t)(four >> 8 * i);
 }
@@ -243,14 +243,14 @@ static void filter_mixed_chroma(const picture_edges *const c, const mb_edges *co
 // -------------------------------------------------------------------------------- filtering, 8.7.2
 
 // The thresholds of an edge in a plane; `inner`: those of edges inside the macroblock
-H264_INLINE thresholds edge_thresholds(const mb_edges *const m, const int dir, const int edge,
+CORE_INLINE thresholds edge_thresholds(const mb_edges *const m, const int dir, const int edge,
                                        const int plane, const thresholds inner) {
     const int qPp = edge ? 0 : plane_qp(m->p[dir], plane), qPq = plane_qp(m->q, plane);
     return edge || qPp == qPq ? inner : thresholds_for(m->q, qPp, qPq);
 }
 
 // Luma, or a plane of 4:4:4
-H264_INLINE void filter_full_plane(const picture_edges *const c, const mb_edges *const m,
+CORE_INLINE void filter_full_plane(const picture_edges *const c, const mb_edges *const m,
                                    const int plane) {
     const kernels *const k = c->dec->k;
     const unsigned edges = m->q->transform_size_8x8_flag ? 0x0f0f : 0xffff;
@@ -259,7 +259,7 @@ H264_INLINE void filter_full_plane(const picture_edges *const c, const mb_edges 
     const thresholds inner = thresholds_for(m->q, qP, qP);
     for (int dir = 0; dir < 2; dir++) {
         const ptrdiff_t step = 4 * (dir == VERTICAL_EDGES ? k->sample_size : stride);
-        if (H264_UNLIKELY(m->mixed[dir]))
+        if (CORE_UNLIKELY(m->mixed[dir]))
             filter_mixed_full(c, m, dir, plane);
         unsigned active = m->active[dir] & edges;
         for (int edge = 0; active; edge++, active >>= 4) {
@@ -288,7 +288,7 @@ typedef enum chroma_lines {
 } chroma_lines;
 
 // tc0 of the lines' quarters
-H264_INLINE uint32_t select_quarters(const uint32_t tc0, const chroma_lines which) {
+CORE_INLINE uint32_t select_quarters(const uint32_t tc0, const chroma_lines which) {
     if (which == ALL_QUARTERS)
         return tc0;
     const uint32_t two = which == UPPER_QUARTERS ? tc0 & 0xffff : tc0 >> 16;
@@ -296,7 +296,7 @@ H264_INLINE uint32_t select_quarters(const uint32_t tc0, const chroma_lines whic
 }
 
 // Eight lines of a chroma edge of 4:2:0 or 4:2:2, in both planes
-H264_INLINE void filter_chroma_edge(const picture_edges *const c, const mb_edges *const m,
+CORE_INLINE void filter_chroma_edge(const picture_edges *const c, const mb_edges *const m,
                                     const thresholds inner[2], const int dir, const int edge,
                                     const ptrdiff_t offset, const chroma_lines which) {
     edge_pair e = {.intra = intra_edge(m, dir, edge) && strongest(m, dir, edge),
@@ -313,14 +313,14 @@ H264_INLINE void filter_chroma_edge(const picture_edges *const c, const mb_edges
 }
 
 // Both chroma planes of 4:2:0 or 4:2:2, Note [Chroma edges]
-H264_INLINE void filter_chroma(const picture_edges *const c, const mb_edges *const m) {
+CORE_INLINE void filter_chroma(const picture_edges *const c, const mb_edges *const m) {
     const bool tall = c->format == 2;
     const int size = c->dec->k->sample_size;
     const ptrdiff_t stride = m->stride[1];
     const int8_t *const qP = m->q->QPC;
     thresholds inner[2] = {thresholds_for(m->q, qP[0], qP[0])};
     inner[1] = qP[1] == qP[0] ? inner[0] : thresholds_for(m->q, qP[1], qP[1]);
-    if (H264_UNLIKELY(m->mixed[VERTICAL_EDGES]))
+    if (CORE_UNLIKELY(m->mixed[VERTICAL_EDGES]))
         filter_mixed_chroma(c, m, VERTICAL_EDGES);
     for (int edge = 0; edge < 4; edge += 2) {
         if (!edge_active(m, VERTICAL_EDGES, edge))
@@ -331,7 +331,7 @@ H264_INLINE void filter_chroma(const picture_edges *const c, const mb_edges *con
             filter_chroma_edge(c, m, inner, VERTICAL_EDGES, edge, 2 * edge * size + 8 * stride,
                                LOWER_QUARTERS);
     }
-    if (H264_UNLIKELY(m->mixed[HORIZONTAL_EDGES]))
+    if (CORE_UNLIKELY(m->mixed[HORIZONTAL_EDGES]))
         filter_mixed_chroma(c, m, HORIZONTAL_EDGES);
     for (int edge = 0; edge < 4; edge += tall ? 1 : 2)
         if (edge_active(m, HORIZONTAL_EDGES, edge))
@@ -343,7 +343,7 @@ H264_INLINE void filter_chroma(const picture_edges *const c, const mb_edges *con
 
 // filterLeftMbEdgeFlag, filterTopMbEdgeFlag: the neighbour, or NULL where the edge is not to be
 // filtered
-H264_INLINE const mb_info *neighbour_across(const mb_info *const q, const bool inside,
+CORE_INLINE const mb_info *neighbour_across(const mb_info *const q, const bool inside,
                                             const int distance) {
     if (!inside)
         return NULL;
@@ -352,7 +352,7 @@ H264_INLINE const mb_info *neighbour_across(const mb_info *const q, const bool i
 }
 
 // 8.7.2.1 for all edges of a macroblock that are not mixed. False: all are 0.
-H264_INLINE bool find_strengths(const picture_edges *const c, const int addr, mb_edges *const m) {
+CORE_INLINE bool find_strengths(const picture_edges *const c, const int addr, mb_edges *const m) {
     const mb_info *const mb = c->dec->mb;
     m->intra = m->q->filter_as_intra;
     int other[2];
@@ -376,7 +376,7 @@ H264_INLINE bool find_strengths(const picture_edges *const c, const int addr, mb
 }
 
 // All planes of a macroblock whose first luma row is `row` of the picture
-H264_INLINE void filter_planes(const picture_edges *const c, mb_edges *const m, const int mb_x,
+CORE_INLINE void filter_planes(const picture_edges *const c, mb_edges *const m, const int mb_x,
                                const int mb_row, const int line) {
     const h264_decoder *const dec = c->dec;
     const int n_planes = c->format ? 3 : 1, size = dec->k->sample_size;

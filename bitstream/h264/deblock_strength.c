@@ -37,7 +37,7 @@ static reference_keys keys_of(const mb_motion *const m, const bool field) {
 
 // Quarters of which a and b differ, as a mask of their blocks' first columns or rows; `spread` says
 // which bits.
-H264_INLINE unsigned differing(const int32_t a[4], const int32_t b[4], const uint16_t spread[4]) {
+CORE_INLINE unsigned differing(const int32_t a[4], const int32_t b[4], const uint16_t spread[4]) {
     unsigned mask = 0;
     for (int i = 0; i < 4; i++)
         mask |= a[i] != b[i] ? spread[i] : 0u;
@@ -49,28 +49,28 @@ static const uint16_t left_blocks[4] = {0x0011, 0x0044, 0x1100, 0x4400};
 static const uint16_t upper_blocks[4] = {0x0003, 0x000c, 0x0300, 0x0c00};
 
 // What stands before each quarter: in the macroblock itself or in its neighbour
-H264_INLINE void before_left(const int32_t own[4], const int32_t left[4], int32_t out[4]) {
+CORE_INLINE void before_left(const int32_t own[4], const int32_t left[4], int32_t out[4]) {
     out[0] = left[1];
     out[1] = own[0];
     out[2] = left[3];
     out[3] = own[2];
 }
 
-H264_INLINE void before_top(const int32_t own[4], const int32_t top[4], int32_t out[4]) {
+CORE_INLINE void before_top(const int32_t own[4], const int32_t top[4], int32_t out[4]) {
     out[0] = top[2];
     out[1] = top[3];
     out[2] = own[0];
     out[3] = own[1];
 }
 
-H264_INLINE bool vectors_apart(const int16_t a[2], const int16_t b[2], const int limit_y) {
+CORE_INLINE bool vectors_apart(const int16_t a[2], const int16_t b[2], const int limit_y) {
     return abs(a[0] - b[0]) >= 4 || abs(a[1] - b[1]) >= limit_y;
 }
 
 #if H264_X86_SIMD
 
 // Blocks of a row whose vectors are 4 or more apart in x, or limit_y in y
-H264_INLINE unsigned row_apart(const __m128i a, const __m128i b, const int limit_y) {
+CORE_INLINE unsigned row_apart(const __m128i a, const __m128i b, const int limit_y) {
     const __m128i limit = _mm_set1_epi32((limit_y - 1) << 16 | 3), d = _mm_subs_epi16(a, b);
     const __m128i apart =
         _mm_or_si128(_mm_cmpgt_epi16(d, limit), _mm_cmpgt_epi16(_mm_subs_epi16(b, a), limit));
@@ -78,12 +78,12 @@ H264_INLINE unsigned row_apart(const __m128i a, const __m128i b, const int limit
     return (unsigned)_mm_movemask_ps(_mm_castsi128_ps(near)) ^ 15u;
 }
 
-H264_INLINE __m128i load_row(const int16_t (*const mv)[2]) {
+CORE_INLINE __m128i load_row(const int16_t (*const mv)[2]) {
     return _mm_loadu_si128((const __m128i *)mv);
 }
 
 // A row moved right by one block, with the block before it
-H264_INLINE __m128i row_before(const int16_t (*const mv)[2], const int16_t left[2]) {
+CORE_INLINE __m128i row_before(const int16_t (*const mv)[2], const int16_t left[2]) {
     int32_t first;
     memcpy(&first, left, 4);
     return _mm_or_si128(_mm_slli_si128(load_row(mv), 4), _mm_cvtsi32_si128(first));
@@ -134,12 +134,12 @@ enum {
     TOP
 };
 
-H264_INLINE unsigned apart(const int dir, const int16_t (*const q)[2], const int16_t (*const p)[2],
+CORE_INLINE unsigned apart(const int dir, const int16_t (*const q)[2], const int16_t (*const p)[2],
                            const int16_t (*const other)[2], const int limit_y) {
     return dir == LEFT ? apart_left(q, p, other, limit_y) : apart_top(q, p, other, limit_y);
 }
 
-H264_INLINE void before(const int dir, const int32_t own[4], const int32_t other[4],
+CORE_INLINE void before(const int dir, const int32_t own[4], const int32_t other[4],
                         int32_t out[4]) {
     if (dir == LEFT)
         before_left(own, other, out);
@@ -148,7 +148,7 @@ H264_INLINE void before(const int dir, const int32_t own[4], const int32_t other
 }
 
 // Edges of one direction across which motion differs; `other` is the neighbour in that direction.
-H264_INLINE unsigned motion_mask(const int dir, const mb_motion *const own,
+CORE_INLINE unsigned motion_mask(const int dir, const mb_motion *const own,
                                  const mb_motion *const other, const bool field,
                                  const bool two_lists) {
     const uint16_t *const spread = dir == LEFT ? left_blocks : upper_blocks;
@@ -187,14 +187,14 @@ static unsigned transposed(unsigned m) {
     return m ^ t ^ t << 6;
 }
 
-H264_INLINE bool same_reference(const mb_motion *const a, const int list_a,
+CORE_INLINE bool same_reference(const mb_motion *const a, const int list_a,
                                 const mb_motion *const b, const int list_b, const bool field) {
     return a->uid[list_a][0] == b->uid[list_b][0] &&
            (!field || a->ref_parity[list_a][0] == b->ref_parity[list_b][0]);
 }
 
 // Strength 1 between macroblocks that move as one each, by their first blocks
-H264_INLINE bool differ_as_wholes(const mb_motion *const a, const mb_motion *const b,
+CORE_INLINE bool differ_as_wholes(const mb_motion *const a, const mb_motion *const b,
                                   const bool field) {
     const int limit_y = field ? 2 : 4;
     const bool straight = same_reference(a, 0, b, 0, field) && same_reference(a, 1, b, 1, field) &&
@@ -207,7 +207,7 @@ H264_INLINE bool differ_as_wholes(const mb_motion *const a, const mb_motion *con
 
 // motion_mask, block by block only where that is needed. first: blocks at the edge to the
 // neighbour.
-H264_INLINE unsigned direction_mask(const h264_decoder *const dec, const int dir, const int addr,
+CORE_INLINE unsigned direction_mask(const h264_decoder *const dec, const int dir, const int addr,
                                     const int neighbour, const bool field, const unsigned first) {
     const mb_motion *const own = &dec->cur->motion[addr];
     const mb_motion *const other = neighbour < 0 ? own : &dec->cur->motion[neighbour];

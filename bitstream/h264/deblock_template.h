@@ -4,7 +4,7 @@
 #include "../coding/sample.h"
 
 // 8.7.2.3 for one line of samples: bS < 4
-H264_INLINE void FN(filter_line)(SAMPLE *const q, const ptrdiff_t across, const int alpha,
+CORE_INLINE void FN(filter_line)(SAMPLE *const q, const ptrdiff_t across, const int alpha,
                                  const int beta, const int tc0, const int max, const bool luma) {
     const int p0 = q[-across], p1 = q[-2 * across], q0 = q[0], q1 = q[across];
     if (abs(p0 - q0) >= alpha || abs(p1 - p0) >= beta || abs(q1 - q0) >= beta)
@@ -26,7 +26,7 @@ H264_INLINE void FN(filter_line)(SAMPLE *const q, const ptrdiff_t across, const 
 
 // 8.7.2.4, bS 4: one side of the edge. s0..s3 go away from it, o0 and o1 are the nearest samples of
 // the other side.
-H264_INLINE void FN(strong_side)(SAMPLE *const s, const ptrdiff_t away, const int o0, const int o1,
+CORE_INLINE void FN(strong_side)(SAMPLE *const s, const ptrdiff_t away, const int o0, const int o1,
                                  const bool smooth, const int beta) {
     const int s0 = s[0], s1 = s[away], s2 = s[2 * away];
     if (smooth && abs(s2 - s0) < beta) {
@@ -39,7 +39,7 @@ H264_INLINE void FN(strong_side)(SAMPLE *const s, const ptrdiff_t away, const in
     }
 }
 
-H264_INLINE void FN(filter_line_intra)(SAMPLE *const q, const ptrdiff_t across, const int alpha,
+CORE_INLINE void FN(filter_line_intra)(SAMPLE *const q, const ptrdiff_t across, const int alpha,
                                        const int beta, const bool luma) {
     const int p0 = q[-across], p1 = q[-2 * across], q0 = q[0], q1 = q[across];
     if (abs(p0 - q0) >= alpha || abs(p1 - p0) >= beta || abs(q1 - q0) >= beta)
@@ -54,7 +54,7 @@ H264_INLINE void FN(filter_line_intra)(SAMPLE *const q, const ptrdiff_t across, 
     }
 }
 
-H264_INLINE void FN(filter_lines)(SAMPLE *q, const ptrdiff_t across, const ptrdiff_t along,
+CORE_INLINE void FN(filter_lines)(SAMPLE *q, const ptrdiff_t across, const ptrdiff_t along,
                                   const int lines, const int alpha, const int beta,
                                   const int8_t tc0[4], const int depth, const bool luma) {
     const int scale = 1 << (depth - 8), max = (1 << depth) - 1;
@@ -65,7 +65,7 @@ H264_INLINE void FN(filter_lines)(SAMPLE *q, const ptrdiff_t across, const ptrdi
     }
 }
 
-H264_INLINE void FN(filter_lines_intra)(SAMPLE *q, const ptrdiff_t across, const ptrdiff_t along,
+CORE_INLINE void FN(filter_lines_intra)(SAMPLE *q, const ptrdiff_t across, const ptrdiff_t along,
                                         const int lines, const int alpha, const int beta,
                                         const int depth, const bool luma) {
     const int scale = 1 << (depth - 8);
@@ -93,7 +93,7 @@ static void FN(luma_intra_h)(void *const pix, const ptrdiff_t stride, const int 
     FN(filter_lines_intra)(pix, stride / SAMPLE_SIZE, 1, 16, alpha, beta, DEPTH(depth), true);
 }
 
-H264_INLINE void FN(chroma)(uint8_t *const planes[2], const ptrdiff_t across, const ptrdiff_t along,
+CORE_INLINE void FN(chroma)(uint8_t *const planes[2], const ptrdiff_t across, const ptrdiff_t along,
                             const edge_pair *const e) {
     for (int i = 0; i < 2; i++) {
         SAMPLE *const pix = (SAMPLE *)planes[i];

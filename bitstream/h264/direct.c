@@ -107,7 +107,7 @@ static colocated_mb colocated_macroblock(const h264_decoder *const dec) {
     const picture *const pic = ref->pic;
     const mb_motion *const same = &pic->motion[m->addr];
     h264_await(dec, ref->pic, 16 * m->mb_y + 1);
-    if (H264_LIKELY(s->sps->frame_mbs_only_flag))
+    if (CORE_LIKELY(s->sps->frame_mbs_only_flag))
         return (colocated_mb){{same, same}, ONE_TO_ONE};
     const int w = dec->PicWidthInMbs, pair = m->addr - (m->mb_y & 1) * w;
     const mb_motion *const top = &pic->motion[pair], *const bottom = top + w;
@@ -149,7 +149,7 @@ typedef struct colocated {
 } colocated;
 
 // The block of the co-located macroblock for block (x, y)
-H264_INLINE colocated colocated_block(const mb_ctx *const m, const colocated_mb *const mb,
+CORE_INLINE colocated colocated_block(const mb_ctx *const m, const colocated_mb *const mb,
                                       const bool inference, const int x, const int y) {
     static const int16_t zero[2] = {0, 0};
     const mb_motion *const col = mb->half[y >> 1];
@@ -254,7 +254,7 @@ static void temporal_direct(h264_decoder *const dec, const direct_block *const b
 static void prefetch_colocated(const mb_ctx *const m) {
     const uint8_t *const ahead = (const uint8_t *)(m->ref_list[1][0].pic->motion + m->addr + 2);
     for (size_t i = 0; i < sizeof(mb_motion); i += H264_CACHE_LINE)
-        H264_PREFETCH(ahead + i);
+        CORE_PREFETCH(ahead + i);
 }
 
 void h264_predict_direct(h264_decoder *const dec, const int quarters) {

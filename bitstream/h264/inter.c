@@ -48,11 +48,11 @@ typedef struct patch {
 #include "inter_template.h"
 #undef SAMPLE_SIZE
 
-H264_INLINE ref_plane reference_plane(const h264_decoder *const dec, const ref_entry *const ref,
+CORE_INLINE ref_plane reference_plane(const h264_decoder *const dec, const ref_entry *const ref,
                                       const int plane) {
     const ptrdiff_t stride = ref->pic->stride[plane];
     const uint8_t *const data = ref->pic->plane[plane];
-    if (H264_LIKELY(ref->structure == FRAME))
+    if (CORE_LIKELY(ref->structure == FRAME))
         return (ref_plane){data, stride, dec->width[plane], dec->height[plane]};
     return (ref_plane){ref->structure == BOTTOM_FIELD ? data + stride : data, 2 * stride,
                        dec->width[plane], dec->height[plane] / 2};
@@ -60,8 +60,8 @@ H264_INLINE ref_plane reference_plane(const h264_decoder *const dec, const ref_e
 
 // 8.4.1.4, Table 8-9: fields of different parity lie half a luma row apart, a quarter of a chroma
 // row in 4:2:0
-H264_INLINE int chroma_vertical_offset(const h264_decoder *const dec, const ref_entry *const ref) {
-    if (H264_LIKELY(ref->structure == FRAME) || dec->active_sps.ChromaArrayType != 1)
+CORE_INLINE int chroma_vertical_offset(const h264_decoder *const dec, const ref_entry *const ref) {
+    if (CORE_LIKELY(ref->structure == FRAME) || dec->active_sps.ChromaArrayType != 1)
         return 0;
     const int parity = dec->slice.mb.mb_y & 1 ? BOTTOM_FIELD : TOP_FIELD;
     if (ref->structure == parity)
@@ -70,7 +70,7 @@ H264_INLINE int chroma_vertical_offset(const h264_decoder *const dec, const ref_
 }
 
 // 8.4.2.2.1, (8-227), (8-228)
-H264_INLINE region luma_region(const inter_block *const b, const int list) {
+CORE_INLINE region luma_region(const inter_block *const b, const int list) {
     const int16_t *const mv = b->mv[list];
     const int fx = mv[0] & 3, fy = mv[1] & 3;
     const bool whole = !(fx | fy);
@@ -79,7 +79,7 @@ H264_INLINE region luma_region(const inter_block *const b, const int list) {
 }
 
 // 8.4.2.2.2, (8-229) to (8-232), for ChromaArrayType 1 and 2
-H264_INLINE region chroma_region(const h264_decoder *const dec, const inter_block *const b,
+CORE_INLINE region chroma_region(const h264_decoder *const dec, const inter_block *const b,
                                  const int list) {
     const int mvx = b->mv[list][0];
     const int mvy = b->mv[list][1] + chroma_vertical_offset(dec, b->ref[list]);
@@ -118,24 +118,24 @@ static source fetch_outside(const ref_plane ref, const region r, const int size,
                     PATCH_STRIDE * size};
 }
 
-H264_INLINE bool is_inside(const ref_plane ref, const region r) {
+CORE_INLINE bool is_inside(const ref_plane ref, const region r) {
     return r.x >= r.before && r.y >= r.before && r.x + r.w + r.after <= ref.width &&
            r.y + r.h + r.after <= ref.height;
 }
 
-H264_INLINE source fetch_inside(const ref_plane ref, const region r, const int size) {
+CORE_INLINE source fetch_inside(const ref_plane ref, const region r, const int size) {
     return (source){ref.data + r.y * ref.stride + r.x * size, ref.stride};
 }
 
 // The first sample of a region with its margins readable around it; Note [Reference reads].
-H264_INLINE source fetch(const ref_plane ref, const region r, const int size, patch *const patch) {
-    return H264_LIKELY(is_inside(ref, r)) ? fetch_inside(ref, r, size)
+CORE_INLINE source fetch(const ref_plane ref, const region r, const int size, patch *const patch) {
+    return CORE_LIKELY(is_inside(ref, r)) ? fetch_inside(ref, r, size)
                                           : fetch_outside(ref, r, size, patch);
 }
 
 // 8.4.2.3 for one plane: p[list] are the predictions of the references that b has. That of one
 // reference without weights is in place already.
-H264_INLINE void combine(const kernels *const k, const inter_block *const b, const int plane,
+CORE_INLINE void combine(const kernels *const k, const inter_block *const b, const int plane,
                          uint8_t *const dst, const ptrdiff_t ds, const source p[2], const int w,
                          const int h, const int depth) {
     if (!b->weighted) {
@@ -202,7 +202,7 @@ static void predict_chroma(const h264_decoder *const dec, const inter_block *con
         const region r = chroma_region(dec, b, list);
         const ref_plane ref = reference_plane(dec, b->ref[list], 1);
         const uint8_t *const *const plane = (const uint8_t *const *)b->ref[list]->pic->plane;
-        if (H264_LIKELY(is_inside(ref, r))) { // Cr is as far away as Cb is
+        if (CORE_LIKELY(is_inside(ref, r))) { // Cr is as far away as Cb is
             p[0][list] = fetch_inside(ref, r, dec->k->sample_size);
             p[1][list] = (source){p[0][list].at + (plane[2] - plane[1]), p[0][list].stride};
         } else {
@@ -227,7 +227,7 @@ static void predict_chroma(const h264_decoder *const dec, const inter_block *con
 
 // Note [Pictures side by side]: the rows that filters read, and one that wide registers run into
 static void await_references(const h264_decoder *const dec, const inter_block *const b) {
-    for (int list = 0; list < 2 && H264_UNLIKELY(dec->progress != NULL); list++) {
+    for (int list = 0; list < 2 && CORE_UNLIKELY(dec->progress != NULL); list++) {
         const int end = b->y + (b->mv[list][1] >> 2) + b->h + MARGIN_AFTER + 1;
         if (b->ref[list])
             h264_await(dec, b->ref[list]->pic, iclip(end, 1, dec->height[0]));
@@ -262,7 +262,7 @@ bool h264_is_full_sample(const h264_decoder *const dec, const inter_block *const
 }
 
 // A block whose rows have a multiple of 8 bytes
-H264_INLINE void copy_rows(uint8_t *to, const ptrdiff_t ds, const source from, const int bytes,
+CORE_INLINE void copy_rows(uint8_t *to, const ptrdiff_t ds, const source from, const int bytes,
                            const int h) {
     const uint8_t *at = from.at;
     int x = 0;
@@ -312,17 +312,17 @@ void h264_prefetch_references(const h264_decoder *const dec, const inter_block *
         const int x = b->x + (b->mv[list][0] >> 2), y = b->y + (b->mv[list][1] >> 2);
         const uint8_t *const row =
             luma.data + (y + 4 * (mb_x & 3)) * luma.stride + x * size + H264_CACHE_LINE;
-        H264_PREFETCH(row);
-        H264_PREFETCH(row + luma.stride);
-        H264_PREFETCH(row + 2 * luma.stride);
-        H264_PREFETCH(row + 3 * luma.stride);
+        CORE_PREFETCH(row);
+        CORE_PREFETCH(row + luma.stride);
+        CORE_PREFETCH(row + 2 * luma.stride);
+        CORE_PREFETCH(row + 3 * luma.stride);
         if (dec->active_sps.ChromaArrayType != 1)
             continue;
         const ref_plane Cb = reference_plane(dec, b->ref[list], 1);
         const uint8_t *const c =
             Cb.data + ((y >> 1) + (mb_x & 7)) * Cb.stride + (x >> 1) * size + H264_CACHE_LINE;
-        H264_PREFETCH(c);
-        H264_PREFETCH(c + (b->ref[list]->pic->plane[2] - b->ref[list]->pic->plane[1]));
+        CORE_PREFETCH(c);
+        CORE_PREFETCH(c + (b->ref[list]->pic->plane[2] - b->ref[list]->pic->plane[1]));
     }
 }
 
@@ -340,14 +340,14 @@ void h264_prefetch_prediction(const h264_decoder *const dec) {
         const int x = 16 * m->mb_x + (mv[0] >> 2) + 8, y = 16 * mb_row + (mv[1] >> 2);
         const uint8_t *const row = luma.data + y * luma.stride + x * size;
         for (int i = -1; i < 18; i++)
-            H264_PREFETCH(row + i * luma.stride);
+            CORE_PREFETCH(row + i * luma.stride);
         if (dec->active_sps.ChromaArrayType != 1)
             continue;
         const ref_plane Cb = reference_plane(dec, ref, 1);
         const uint8_t *const c = Cb.data + (y >> 1) * Cb.stride + (x >> 1) * size;
         for (int i = 0; i < 9; i++) {
-            H264_PREFETCH(c + i * Cb.stride);
-            H264_PREFETCH(c + i * Cb.stride + (ref->pic->plane[2] - ref->pic->plane[1]));
+            CORE_PREFETCH(c + i * Cb.stride);
+            CORE_PREFETCH(c + i * Cb.stride + (ref->pic->plane[2] - ref->pic->plane[1]));
         }
     }
 }

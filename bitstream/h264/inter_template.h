@@ -9,7 +9,7 @@
 #define MID int32_t
 #endif
 
-H264_INLINE void FN(fill_run)(SAMPLE *const p, const SAMPLE value) {
+CORE_INLINE void FN(fill_run)(SAMPLE *const p, const SAMPLE value) {
     for (int i = 0; i < RUN; i++)
         p[i] = value;
 }
@@ -35,19 +35,19 @@ static void FN(copy_clamped)(SAMPLE *patch, const ref_plane *const ref, const in
 
 // --------------------------------------------------------------------- luma, 8.4.2.2.1, Figure 8-4
 
-H264_INLINE int FN(tap6)(const int a, const int b, const int c, const int d, const int e,
+CORE_INLINE int FN(tap6)(const int a, const int b, const int c, const int d, const int e,
                          const int f) {
     return a - 5 * b + 20 * c + 20 * d - 5 * e + f;
 }
 
-H264_INLINE void FN(copy)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
+CORE_INLINE void FN(copy)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
                           const int w, const int h) {
     for (int y = 0; y < h; y++, dst += ds, src += ss)
         memcpy(dst, src, (size_t)w * sizeof(SAMPLE));
 }
 
 // Samples b (and s): horizontal half positions
-H264_INLINE void FN(half_h)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
+CORE_INLINE void FN(half_h)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
                             const int w, const int h, const int max) {
     for (int y = 0; y < h; y++, dst += ds, src += ss)
         for (int x = 0; x < w; x++) {
@@ -58,7 +58,7 @@ H264_INLINE void FN(half_h)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, 
 }
 
 // Samples h (and m): vertical half positions
-H264_INLINE void FN(half_v)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
+CORE_INLINE void FN(half_v)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
                             const int w, const int h, const int max) {
     for (int y = 0; y < h; y++, dst += ds, src += ss)
         for (int x = 0; x < w; x++) {
@@ -70,7 +70,7 @@ H264_INLINE void FN(half_v)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, 
 }
 
 // Samples j: both. The unrounded horizontal results of all rows needed, then the vertical filter.
-H264_INLINE void FN(half_hv)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
+CORE_INLINE void FN(half_hv)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
                              const int w, const int h, const int max) {
     MID mid[PATCH_ROWS * MAX_BLOCK];
     src -= MARGIN_BEFORE * ss;
@@ -88,7 +88,7 @@ H264_INLINE void FN(half_hv)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src,
 }
 
 // The quarter positions of 8.4.2.2.1
-H264_INLINE void FN(mean)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
+CORE_INLINE void FN(mean)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, const ptrdiff_t ss,
                           const int w, const int h) {
     for (int y = 0; y < h; y++, dst += ds, src += ss)
         for (int x = 0; x < w; x++)
@@ -96,7 +96,7 @@ H264_INLINE void FN(mean)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src, co
 }
 
 // Table 8-12. Each quarter position is the mean of two of: the full sample, b or s, h or m, j.
-H264_INLINE void FN(luma_block)(SAMPLE *const dst, const ptrdiff_t ds, const SAMPLE *const src,
+CORE_INLINE void FN(luma_block)(SAMPLE *const dst, const ptrdiff_t ds, const SAMPLE *const src,
                                 const ptrdiff_t ss, const int w, const int h, const int fx,
                                 const int fy, const int max) {
     const SAMPLE *const right = src + (fx == 3), *const below = src + (fy == 3) * ss;
@@ -143,7 +143,7 @@ static void FN(inter_luma)(void *const dst, ptrdiff_t ds, const void *const src,
 // ------------------------------------------------------------------------------- chroma, 8.4.2.2.2
 
 // 8.4.2.2.2
-H264_INLINE void FN(chroma_block)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src,
+CORE_INLINE void FN(chroma_block)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *src,
                                   const ptrdiff_t ss, const int w, const int h, const int fx,
                                   const int fy) {
     const int a = (8 - fx) * (8 - fy), b = fx * (8 - fy), c = (8 - fx) * fy, d = fx * fy;
@@ -175,7 +175,7 @@ static void FN(inter_chroma)(uint8_t *const dst[2], const ptrdiff_t ds, const ui
 
 // ---------------------------------------------------------------------------- combination, 8.4.2.3
 
-H264_INLINE void FN(mean_of)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *a, const ptrdiff_t as,
+CORE_INLINE void FN(mean_of)(SAMPLE *dst, const ptrdiff_t ds, const SAMPLE *a, const ptrdiff_t as,
                              const SAMPLE *b, const ptrdiff_t bs, const int w, const int h) {
     for (int y = 0; y < h; y++, dst += ds, a += as, b += bs)
         for (int x = 0; x < w; x++)

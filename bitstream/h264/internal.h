@@ -33,22 +33,9 @@
 
 #include "../coding/arithmetic.h"
 #include "../coding/bits.h"
+#include "../coding/compiler.h"
 #include "../coding/threads.h"
 #include "h264.h"
-
-#if defined(__GNUC__)
-#define H264_INLINE static inline __attribute__((always_inline))
-#define H264_LIKELY(x) __builtin_expect(!!(x), 1)
-#define H264_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define H264_PREFETCH(p) __builtin_prefetch(p)
-#define H264_PREFETCH_WRITE(p) __builtin_prefetch((p), 1)
-#else
-#define H264_INLINE static inline
-#define H264_LIKELY(x) (x)
-#define H264_UNLIKELY(x) (x)
-#define H264_PREFETCH(p) ((void)(p))
-#define H264_PREFETCH_WRITE(p) ((void)(p))
-#endif
 
 // Intrinsics of x86 and a second build of hot functions for AVX2; everything has a plain C twin.
 // -DH264_NO_SIMD: only that; -DH264_HAS_AVX2=0: no AVX2.
@@ -80,13 +67,13 @@ enum { // no QP_Y
     NO_QP = INT_MIN
 };
 
-H264_INLINE int imin(const int a, const int b) {
+CORE_INLINE int imin(const int a, const int b) {
     return a < b ? a : b;
 }
-H264_INLINE int imax(const int a, const int b) {
+CORE_INLINE int imax(const int a, const int b) {
     return a > b ? a : b;
 }
-H264_INLINE int iclip(const int v, const int lo, const int hi) {
+CORE_INLINE int iclip(const int v, const int lo, const int hi) {
     return v < lo ? lo : v > hi ? hi : v;
 }
 
@@ -325,7 +312,7 @@ typedef struct slice_header {
     uint32_t slice_group_change_cycle;
 } slice_header;
 
-H264_INLINE bool h264_is_inter_slice(const slice_header *const h) {
+CORE_INLINE bool h264_is_inter_slice(const slice_header *const h) {
     return h->slice_type != SLICE_I && h->slice_type != SLICE_SI;
 }
 
@@ -709,8 +696,8 @@ struct h264_decoder {
 
 // progress.c: waits until that many luma rows of the frame are finished
 void h264_await_rows(const h264_decoder *dec, picture *pic, int rows);
-H264_INLINE void h264_await(const h264_decoder *const dec, picture *const pic, const int rows) {
-    if (H264_UNLIKELY(dec->progress != NULL) && shared_load(&pic->ready) < rows)
+CORE_INLINE void h264_await(const h264_decoder *const dec, picture *const pic, const int rows) {
+    if (CORE_UNLIKELY(dec->progress != NULL) && shared_load(&pic->ready) < rows)
         h264_await_rows(dec, pic, rows);
 }
 // dec->cur has come so far. Never less than before.
@@ -751,8 +738,8 @@ void h264_cost_part_now(slice_ctx *s, int part);
 void h264_cost_part_until(slice_ctx *s, int part, uint64_t until); // a position in 1/256 bit
 // Adds the costs of the second and third colour plane, Note [Colour planes], to those of the first
 void h264_cost_join_planes(const h264_decoder *dec, const struct taps *t);
-H264_INLINE void h264_cost_part(slice_ctx *const s, const int part) {
-    if (H264_UNLIKELY(s->cost.detailed))
+CORE_INLINE void h264_cost_part(slice_ctx *const s, const int part) {
+    if (CORE_UNLIKELY(s->cost.detailed))
         h264_cost_part_now(s, part);
 }
 
@@ -802,7 +789,7 @@ enum {
 // Neighbours of the macroblock into the caches
 void h264_motion_cache_fill(h264_decoder *dec, int lists);
 // A rectangle of 4x4 blocks of the caches: ref_idx -1 where the list is not used (mv 0 then)
-H264_INLINE void h264_motion_fill(mb_ctx *const m, const int list, const int x, const int y,
+CORE_INLINE void h264_motion_fill(mb_ctx *const m, const int list, const int x, const int y,
                                   const int w, const int h, const int ref_idx,
                                   const int16_t mv[2]) {
     const int16_t row[4][2] = {{mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}, {mv[0], mv[1]}};
@@ -924,7 +911,7 @@ void h264_prefetch_taps(const h264_decoder *dec);
 void h264_prefetch_taps_ahead(const h264_decoder *dec);
 
 // Sample (x, y) of the current macroblock
-H264_INLINE uint8_t *h264_sample_at(const h264_decoder *const dec, const int plane, const int x,
+CORE_INLINE uint8_t *h264_sample_at(const h264_decoder *const dec, const int plane, const int x,
                                     const int y) {
     const mb_ctx *const m = &dec->slice.mb;
     return m->dst[plane] + y * m->stride[plane] + x * dec->k->sample_size;

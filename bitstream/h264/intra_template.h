@@ -7,14 +7,14 @@
  * results. Blocks of 4x4 and 8x8 share these formulas (8.3.1.2, 8.3.2.2). */
 #include "../coding/sample.h"
 
-H264_INLINE int FN(smooth2)(const int *const e) {
+CORE_INLINE int FN(smooth2)(const int *const e) {
     return (e[0] + e[1] + 1) >> 1;
 }
-H264_INLINE int FN(smooth3)(const int *const e) {
+CORE_INLINE int FN(smooth3)(const int *const e) {
     return (e[-1] + 2 * e[0] + e[1] + 2) >> 2;
 }
 
-H264_INLINE void FN(fill)(SAMPLE *dst, const ptrdiff_t stride, const int w, const int h,
+CORE_INLINE void FN(fill)(SAMPLE *dst, const ptrdiff_t stride, const int w, const int h,
                           const int value) {
     for (int y = 0; y < h; y++, dst += stride)
         for (int x = 0; x < w; x++)
@@ -22,14 +22,14 @@ H264_INLINE void FN(fill)(SAMPLE *dst, const ptrdiff_t stride, const int w, cons
 }
 
 // Rows that are windows of `line`, starting at `first` and moving on by `step` from row to row.
-H264_INLINE void FN(slide)(SAMPLE *dst, const ptrdiff_t stride, const SAMPLE *line, const int step,
+CORE_INLINE void FN(slide)(SAMPLE *dst, const ptrdiff_t stride, const SAMPLE *line, const int step,
                            const int w, const int h) {
     for (int y = 0; y < h; y++, dst += stride, line += step)
         memcpy(dst, line, (size_t)w * sizeof(SAMPLE));
 }
 
 // 8.3.1.1, 8.3.2.1: neighbours into an edge array of 3 * n + 1 entries, Note [Edge array].
-H264_INLINE void FN(load_edge)(int *const edge, const SAMPLE *const above, const SAMPLE *const left,
+CORE_INLINE void FN(load_edge)(int *const edge, const SAMPLE *const above, const SAMPLE *const left,
                                const ptrdiff_t left_stride, const unsigned avail, const int n,
                                const int depth) {
     const int grey = 1 << (depth - 1);
@@ -42,7 +42,7 @@ H264_INLINE void FN(load_edge)(int *const edge, const SAMPLE *const above, const
         edge[n + 1 + x] = (avail & AVAIL_TOP) && (avail & AVAIL_TOPRIGHT) ? above[x] : edge[2 * n];
 }
 
-H264_INLINE int FN(edge_dc)(const int *const edge, const unsigned avail, const int n,
+CORE_INLINE int FN(edge_dc)(const int *const edge, const unsigned avail, const int n,
                             const int depth) {
     const int shift = n == 4 ? 2 : 3;
     int left = 0, top = 0;
@@ -59,7 +59,7 @@ H264_INLINE int FN(edge_dc)(const int *const edge, const unsigned avail, const i
 }
 
 // 8.3.1.2.4, 8.3.2.2.5
-H264_INLINE void FN(diagonal_down_left)(SAMPLE *const dst, const ptrdiff_t stride,
+CORE_INLINE void FN(diagonal_down_left)(SAMPLE *const dst, const ptrdiff_t stride,
                                         const int *const edge, const int n) {
     SAMPLE line[16];
     const int *const top = edge + n + 1;
@@ -70,7 +70,7 @@ H264_INLINE void FN(diagonal_down_left)(SAMPLE *const dst, const ptrdiff_t strid
 }
 
 // 8.3.1.2.5, 8.3.2.2.6
-H264_INLINE void FN(diagonal_down_right)(SAMPLE *const dst, const ptrdiff_t stride,
+CORE_INLINE void FN(diagonal_down_right)(SAMPLE *const dst, const ptrdiff_t stride,
                                          const int *const edge, const int n) {
     SAMPLE line[16];
     for (int i = 0; i < 2 * n - 1; i++)
@@ -80,7 +80,7 @@ H264_INLINE void FN(diagonal_down_right)(SAMPLE *const dst, const ptrdiff_t stri
 
 // 8.3.1.2.6, 8.3.2.2.7: even and odd rows slide each along their own line; what enters from the
 // left skips every second sample.
-H264_INLINE void FN(vertical_right)(SAMPLE *const dst, const ptrdiff_t stride,
+CORE_INLINE void FN(vertical_right)(SAMPLE *const dst, const ptrdiff_t stride,
                                     const int *const edge, const int n) {
     SAMPLE even[12], odd[12];
     const int lead = n / 2 - 1;
@@ -97,7 +97,7 @@ H264_INLINE void FN(vertical_right)(SAMPLE *const dst, const ptrdiff_t stride,
 }
 
 // 8.3.1.2.7, 8.3.2.2.8: one line in the order of falling zHD
-H264_INLINE void FN(horizontal_down)(SAMPLE *const dst, const ptrdiff_t stride,
+CORE_INLINE void FN(horizontal_down)(SAMPLE *const dst, const ptrdiff_t stride,
                                      const int *const edge, const int n) {
     SAMPLE line[24];
     for (int i = 0; i < n; i++) {
@@ -110,7 +110,7 @@ H264_INLINE void FN(horizontal_down)(SAMPLE *const dst, const ptrdiff_t stride,
 }
 
 // 8.3.1.2.8, 8.3.2.2.9
-H264_INLINE void FN(vertical_left)(SAMPLE *const dst, const ptrdiff_t stride, const int *const edge,
+CORE_INLINE void FN(vertical_left)(SAMPLE *const dst, const ptrdiff_t stride, const int *const edge,
                                    const int n) {
     SAMPLE even[12], odd[12];
     const int *const top = edge + n + 1;
@@ -124,7 +124,7 @@ H264_INLINE void FN(vertical_left)(SAMPLE *const dst, const ptrdiff_t stride, co
 
 // 8.3.1.2.9, 8.3.2.2.10: one line in the order of rising zHU; below the last sample everything
 // equals it
-H264_INLINE void FN(horizontal_up)(SAMPLE *const dst, const ptrdiff_t stride, const int *const edge,
+CORE_INLINE void FN(horizontal_up)(SAMPLE *const dst, const ptrdiff_t stride, const int *const edge,
                                    const int n) {
     SAMPLE line[24];
     const int last = edge[0];
@@ -138,7 +138,7 @@ H264_INLINE void FN(horizontal_up)(SAMPLE *const dst, const ptrdiff_t stride, co
     FN(slide)(dst, stride, line, 2, n, n);
 }
 
-H264_INLINE void FN(predict_block)(SAMPLE *const dst, const ptrdiff_t stride, const int *const edge,
+CORE_INLINE void FN(predict_block)(SAMPLE *const dst, const ptrdiff_t stride, const int *const edge,
                                    const int mode, const unsigned avail, const int n,
                                    const int depth) {
     switch (mode) {
@@ -173,7 +173,7 @@ static void FN(intra4x4)(void *const dst, ptrdiff_t stride, const void *const le
 }
 
 // 8.3.2.2.1: reference sample filtering, Note [Edge array]
-H264_INLINE void FN(filter_edge)(int out[25], const int in[25], const unsigned avail) {
+CORE_INLINE void FN(filter_edge)(int out[25], const int in[25], const unsigned avail) {
     const bool left = avail & AVAIL_LEFT, top = avail & AVAIL_TOP, corner = avail & AVAIL_TOPLEFT;
     for (int i = 1; i < 24; i++)
         out[i] = FN(smooth3)(in + i);
@@ -199,7 +199,7 @@ static void FN(intra8x8)(void *const dst, ptrdiff_t stride, const void *const le
     FN(predict_block)(dst, stride, edge, mode, avail, 8, DEPTH(depth));
 }
 
-H264_INLINE void FN(copy_above)(SAMPLE *const dst, const ptrdiff_t stride, const int w, const int h,
+CORE_INLINE void FN(copy_above)(SAMPLE *const dst, const ptrdiff_t stride, const int w, const int h,
                                 const unsigned avail, const int depth) {
     if (!(avail & AVAIL_TOP)) {
         FN(fill)(dst, stride, w, h, 1 << (depth - 1));
@@ -209,7 +209,7 @@ H264_INLINE void FN(copy_above)(SAMPLE *const dst, const ptrdiff_t stride, const
         memcpy(dst + y * stride, dst - stride, (size_t)w * sizeof(SAMPLE));
 }
 
-H264_INLINE void FN(copy_left)(SAMPLE *const dst, const ptrdiff_t stride, const SAMPLE *const left,
+CORE_INLINE void FN(copy_left)(SAMPLE *const dst, const ptrdiff_t stride, const SAMPLE *const left,
                                const ptrdiff_t left_stride, const int w, const int h,
                                const unsigned avail, const int depth) {
     for (int y = 0; y < h; y++)
@@ -219,7 +219,7 @@ H264_INLINE void FN(copy_left)(SAMPLE *const dst, const ptrdiff_t stride, const 
 
 // 8.3.3.4 and 8.3.4.4: w, h 8 or 16. A side of 8 has the slope factor 34, one of 16 the factor 5
 // (34 - 29).
-H264_INLINE void FN(plane)(SAMPLE *const dst, const ptrdiff_t stride, const SAMPLE *const left,
+CORE_INLINE void FN(plane)(SAMPLE *const dst, const ptrdiff_t stride, const SAMPLE *const left,
                            const ptrdiff_t left_stride, const int w, const int h,
                            const unsigned avail, const int depth) {
     const unsigned need = AVAIL_LEFT | AVAIL_TOP | AVAIL_TOPLEFT;
@@ -243,7 +243,7 @@ H264_INLINE void FN(plane)(SAMPLE *const dst, const ptrdiff_t stride, const SAMP
 }
 
 // 8.3.3.3
-H264_INLINE int FN(dc16)(const SAMPLE *const above, const SAMPLE *const left,
+CORE_INLINE int FN(dc16)(const SAMPLE *const above, const SAMPLE *const left,
                          const ptrdiff_t left_stride, const unsigned avail, const int depth) {
     int sum = 0;
     for (int i = 0; i < 16 && avail & AVAIL_TOP; i++)
@@ -279,7 +279,7 @@ static void FN(intra16x16)(void *const dst, ptrdiff_t stride, const void *const 
 
 // 8.3.4.1: DC of the 4x4 chroma block at x, y. Blocks on the upper edge but not in the
 // corner prefer what is above, blocks on the left edge what is to the left, all others take both.
-H264_INLINE int FN(chroma_dc)(const SAMPLE *const above, const SAMPLE *const left,
+CORE_INLINE int FN(chroma_dc)(const SAMPLE *const above, const SAMPLE *const left,
                               const ptrdiff_t left_stride, const int h, const int x, const int y,
                               const unsigned avail, const int depth) {
     bool use_top = avail & AVAIL_TOP;

@@ -41,7 +41,7 @@ static void change_qp(slice_ctx *const s, const int QPY) {
     }
 }
 
-H264_INLINE void set_qp(slice_ctx *const s, const int QPY) {
+CORE_INLINE void set_qp(slice_ctx *const s, const int QPY) {
     mb_ctx *const m = &s->mb;
     if (m->QPY != QPY)
         change_qp(s, QPY);
@@ -52,7 +52,7 @@ H264_INLINE void set_qp(slice_ctx *const s, const int QPY) {
 
 // What every macroblock starts from: no levels, no modes. Motion and mvd are set by whoever knows
 // them.
-H264_INLINE void reset(slice_ctx *const s, const bool is_intra) {
+CORE_INLINE void reset(slice_ctx *const s, const bool is_intra) {
     mb_ctx *const m = &s->mb;
     mb_info *const mb = m->mb;
     mb->is_intra = is_intra;
@@ -310,7 +310,7 @@ static int qp_and_residual(h264_decoder *const dec) {
     set_qp(s, s->QPY);
     if (!present)
         return H264_OK;
-    return H264_UNLIKELY(s->partitioned) ? partitioned_residual(dec) : residual(dec);
+    return CORE_UNLIKELY(s->partitioned) ? partitioned_residual(dec) : residual(dec);
 }
 
 static int read_coded_block_pattern(h264_decoder *const dec) {

@@ -7,7 +7,7 @@
 
 // ----------------------------------------------------------------------------------- motion caches
 
-H264_INLINE void copy_mv(int16_t *const to, const int16_t *const from) {
+CORE_INLINE void copy_mv(int16_t *const to, const int16_t *const from) {
     memcpy(to, from, 2 * sizeof(int16_t));
 }
 
@@ -27,7 +27,7 @@ static void fill_one(h264_decoder *const dec, const int list, const int index, c
 
 static void fill_left(h264_decoder *const dec, const int list) {
     mb_ctx *const m = &dec->slice.mb;
-    if (m->addr_A < 0 || H264_UNLIKELY(dec->slice.hdr.MbaffFrameFlag)) {
+    if (m->addr_A < 0 || CORE_UNLIKELY(dec->slice.hdr.MbaffFrameFlag)) {
         for (int y = 0; y < 4; y++)
             fill_one(dec, list, MV_CACHE(-1, y), m->addr_left[y >> 1], m->left_row[y] * 4 + 3);
         return;
@@ -127,7 +127,7 @@ void h264_motion_cache_fill(h264_decoder *const dec, const int lists) {
         fill_list(dec, list);
         if (cabac)
             fill_mvd(m, m->mvd_cache[list], list);
-        if (H264_UNLIKELY(dec->slice.hdr.MbaffFrameFlag))
+        if (CORE_UNLIKELY(dec->slice.hdr.MbaffFrameFlag))
             convert_neighbours(dec, list, cabac);
     }
 }
@@ -197,12 +197,12 @@ typedef struct neighbour_motion {
     const int16_t *mv;
 } neighbour_motion;
 
-H264_INLINE int median(const int a, const int b, const int c) {
+CORE_INLINE int median(const int a, const int b, const int c) {
     return imax(imin(a, b), imin(imax(a, b), c));
 }
 
 // 8.4.1.3.1, without branches: which case it is cannot be guessed
-H264_INLINE void median_prediction(const neighbour_motion A, const neighbour_motion B,
+CORE_INLINE void median_prediction(const neighbour_motion A, const neighbour_motion B,
                                    const neighbour_motion C, const int ref_idx, int16_t mvp[2]) {
     const bool a = A.ref_idx == ref_idx, b = B.ref_idx == ref_idx, c = C.ref_idx == ref_idx;
     const bool only_A = (B.ref_idx == REF_UNAVAILABLE) & (C.ref_idx == REF_UNAVAILABLE) &
@@ -225,7 +225,7 @@ void h264_mv_predict(const mb_ctx *const m, const int list, const int ref_idx, c
     const neighbour_motion A = cached(m, list, at - 1), B = cached(m, list, at - 8);
     neighbour_motion C = cached(m, list, at - 8 + w);
     if (C.ref_idx == REF_UNAVAILABLE) // D
-        C = H264_UNLIKELY(m->left_differs) && x == 0 && y > 0
+        C = CORE_UNLIKELY(m->left_differs) && x == 0 && y > 0
                 ? (neighbour_motion){m->diagonal_ref[list][y], m->diagonal_mv[list][y]}
                 : cached(m, list, at - 8 - 1);
     // directional prediction of 16x8 and 8x16 partitions
@@ -251,13 +251,13 @@ typedef struct neighbour_block {
     int block, addr; // addr -1: not available
 } neighbour_block;
 
-H264_INLINE neighbour_block block_at(const h264_decoder *const dec, const int addr,
+CORE_INLINE neighbour_block block_at(const h264_decoder *const dec, const int addr,
                                      const int block) {
     return (neighbour_block){addr < 0 ? &unavailable_motion : &dec->cur->motion[addr], block, addr};
 }
 
 // A, B and C of the whole macroblock (8.4.1.3.2)
-H264_INLINE void whole_mb_neighbours(const h264_decoder *const dec, neighbour_block n[3]) {
+CORE_INLINE void whole_mb_neighbours(const h264_decoder *const dec, neighbour_block n[3]) {
     const mb_ctx *const m = &dec->slice.mb;
     n[0] = block_at(dec, m->addr_left[0], m->left_row[0] * 4 + 3);
     n[1] = block_at(dec, m->addr_B, 12);
@@ -266,14 +266,14 @@ H264_INLINE void whole_mb_neighbours(const h264_decoder *const dec, neighbour_bl
 
 // Their motion in a list, straight from mb_motion; `converted` keeps vectors of macroblocks of the
 // other kind
-H264_INLINE void whole_mb_motion(const h264_decoder *const dec, const neighbour_block n[3],
+CORE_INLINE void whole_mb_motion(const h264_decoder *const dec, const neighbour_block n[3],
                                  const int list, neighbour_motion out[3], int16_t converted[3][2]) {
     const bool field = dec->slice.mb.mb->field;
     for (int i = 0; i < 3; i++) {
         const int block = n[i].block;
         out[i] = (neighbour_motion){n[i].motion->ref_idx[list][h264_quarter_of_block[block]],
                                     n[i].motion->mv[list][block]};
-        if (H264_LIKELY(!dec->slice.hdr.MbaffFrameFlag) || n[i].addr < 0 ||
+        if (CORE_LIKELY(!dec->slice.hdr.MbaffFrameFlag) || n[i].addr < 0 ||
             dec->mb[n[i].addr].field == field)
             continue;
         int8_t ref_idx = (int8_t)out[i].ref_idx;
@@ -303,7 +303,7 @@ void h264_predict_p_skip(h264_decoder *const dec) {
 }
 
 // MinPositive (8.4.1.2.2); negative where both are
-H264_INLINE int min_positive(const int a, const int b) {
+CORE_INLINE int min_positive(const int a, const int b) {
     return (unsigned)a < (unsigned)b ? a : b;
 }
 

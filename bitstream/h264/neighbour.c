@@ -26,7 +26,7 @@ static const mb_info *available(const h264_decoder *const dec, const bool inside
 }
 
 // The same for the macroblock `distance` away from this one in the map
-H264_INLINE const mb_info *nearby(const slice_ctx *const s, const bool inside, const int distance,
+CORE_INLINE const mb_info *nearby(const slice_ctx *const s, const bool inside, const int distance,
                                   int *const addr_out) {
     const mb_info *const mb = s->mb.mb + distance;
     const bool is_there = inside && mb->slice_num == s->slice_num;
@@ -146,14 +146,14 @@ void h264_neighbours_init(slice_ctx *const s) {
 }
 
 // Offset of the macroblock's samples in a plane where it is w x h samples large
-H264_INLINE ptrdiff_t offset_of(const h264_decoder *const dec, const mb_ctx *const m,
+CORE_INLINE ptrdiff_t offset_of(const h264_decoder *const dec, const mb_ctx *const m,
                                 const ptrdiff_t stride, const int w, const int h) {
     const ptrdiff_t row =
         m->mb->field ? (m->mb_y >> 1) * h * 2 + (m->mb_y & 1) : m->mb_y * (ptrdiff_t)h;
     return row * stride + (ptrdiff_t)m->mb_x * w * dec->k->sample_size;
 }
 
-H264_INLINE void locate_samples(const h264_decoder *const dec, mb_ctx *const m) {
+CORE_INLINE void locate_samples(const h264_decoder *const dec, mb_ctx *const m) {
     const picture *const cur = dec->cur;
     m->stride[0] = cur->stride[0] << m->mb->field;
     m->dst[0] = cur->plane[0] + offset_of(dec, m, cur->stride[0], 16, 16);
@@ -170,7 +170,7 @@ void h264_neighbours(h264_decoder *const dec, mb_ctx *const m) {
     m->mb = &dec->mb[m->addr];
     m->motion = &dec->cur->motion[m->addr];
     m->chroma_rows = dec->mb_height_c / 4;
-    if (H264_UNLIKELY(dec->slice.hdr.MbaffFrameFlag)) {
+    if (CORE_UNLIKELY(dec->slice.hdr.MbaffFrameFlag)) {
         pair_neighbours(dec, m);
         choose_lists(&dec->slice);
     } else {

@@ -27,7 +27,7 @@ int h264_colour_planes(const h264_decoder *const dec) {
 void h264_select_colour_plane(h264_decoder *const dec, const int colour_plane_id) {
     const stream_state *const s = dec->stream;
     const size_t mbs = pic_size_in_mbs(dec) * (size_t)colour_plane_id;
-    if (H264_LIKELY(h264_colour_planes(dec) == 1))
+    if (CORE_LIKELY(h264_colour_planes(dec) == 1))
         return;
     dec->mb = dec->luma_mb + mbs;
     for (int i = 0; i < s->n_pictures; i++) {

@@ -293,7 +293,7 @@ static unsigned intra_available(const h264_decoder *const dec) {
     const slice_ctx *const s = &dec->slice;
     const mb_ctx *const m = &s->mb;
     bool upper = usable(s, m->left[0]), lower = usable(s, m->left[1]);
-    if (H264_UNLIKELY(m->left_differs) && !m->mb->field)
+    if (CORE_UNLIKELY(m->left_differs) && !m->mb->field)
         upper = lower = upper && usable(s, m->left[0] + dec->PicWidthInMbs);
     unsigned avail = upper && lower ? AVAIL_LEFT
                      : upper        ? AVAIL_LEFT_UPPER
@@ -343,7 +343,7 @@ static void intra_nxn(h264_decoder *const dec, const int plane, const unsigned m
         (n == 8 ? dec->k->intra8x8 : dec->k->intra4x4)(dst, stride, dst - dec->k->sample_size,
                                                        stride, mode, avail, depth);
         h264_tap_prediction(dec, plane, (area){x * 4, y * 4, n, n});
-        if (H264_UNLIKELY(m->switching_transform)) {
+        if (CORE_UNLIKELY(m->switching_transform)) {
             switching_luma(dec, blkIdx);
             continue;
         }
@@ -380,7 +380,7 @@ static void recon_intra(h264_decoder *const dec) {
                              dec->mb_height_c, m->mb->intra_chroma_pred_mode, avail,
                              dec->slice.sps->BitDepthC);
         h264_tap_prediction(dec, plane, (area){0, 0, dec->mb_width_c, dec->mb_height_c});
-        if (H264_UNLIKELY(m->switching_transform))
+        if (CORE_UNLIKELY(m->switching_transform))
             switching_chroma(dec, plane);
         else if (m->coded[plane])
             residual_chroma(dec, plane);
@@ -446,11 +446,11 @@ static void set_weights(const h264_decoder *const dec, inter_block *const b, con
 // A macroblock predicted from a picture that never came is invented too.
 static void note_missing_references(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
-    if (H264_LIKELY(!dec->slice.missing_references))
+    if (CORE_LIKELY(!dec->slice.missing_references))
         return;
     for (int i = 0; i < 8; i++) {
         const int list = i / 4, ref_idx = m->motion->ref_idx[list][i % 4];
-        if (ref_idx < 0 || H264_LIKELY(!m->ref_list[list][ref_idx].missing))
+        if (ref_idx < 0 || CORE_LIKELY(!m->ref_list[list][ref_idx].missing))
             continue;
         m->mb->conceal = true;
         dec->cur->concealed_mbs++;
@@ -460,7 +460,7 @@ static void note_missing_references(h264_decoder *const dec) {
 }
 
 // w x h luma samples at (x, y) of the macroblock; all their motion is that of the 4x4 block there
-H264_INLINE void set_block(const h264_decoder *const dec, const int x, const int y, const int w,
+CORE_INLINE void set_block(const h264_decoder *const dec, const int x, const int y, const int w,
                            const int h, inter_block *const b) {
     const slice_ctx *const s = &dec->slice;
     const mb_ctx *const m = &s->mb;
@@ -577,7 +577,7 @@ static bool moves_as_one(const mb_ctx *const m) {
 static void residual_inter(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     const int type = dec->slice.sps->ChromaArrayType;
-    if (H264_UNLIKELY(m->switching_transform)) {
+    if (CORE_UNLIKELY(m->switching_transform)) {
         for (int blkIdx = 0; blkIdx < 16; blkIdx++)
             switching_luma(dec, blkIdx);
         for (int plane = 1; plane < 3; plane++)
@@ -595,7 +595,7 @@ static void residual_inter(h264_decoder *const dec) {
 }
 
 // w x h luma samples from x, y of the macroblock on, in a plane
-H264_INLINE area area_of(const h264_decoder *const dec, const int plane, const int x, const int y,
+CORE_INLINE area area_of(const h264_decoder *const dec, const int plane, const int x, const int y,
                          const int w, const int h) {
     const int mbw = dec->mb_width_c, mbh = dec->mb_height_c;
     return plane ? (area){x * mbw / 16, y * mbh / 16, w * mbw / 16, h * mbh / 16}
@@ -627,7 +627,7 @@ void h264_recon_end_run(h264_decoder *const dec) {
     run->n = 0;
 }
 
-H264_INLINE bool goes_on(const mb_run *const run, const mb_ctx *const m,
+CORE_INLINE bool goes_on(const mb_run *const run, const mb_ctx *const m,
                          const inter_block *const b) {
     const int16_t (*const mv)[2] = b->mv, (*const first)[2] = run->block.mv;
     // one by one: a wide load of what narrow stores have just written would wait for them
@@ -676,9 +676,9 @@ static void recon_inter(h264_decoder *const dec) {
     residual_inter(dec);
 }
 
-H264_INLINE void prefetch_struct(const void *const p, const size_t size) {
+CORE_INLINE void prefetch_struct(const void *const p, const size_t size) {
     for (size_t i = 0; i < size; i += H264_CACHE_LINE)
-        H264_PREFETCH_WRITE((const uint8_t *)p + i);
+        CORE_PREFETCH_WRITE((const uint8_t *)p + i);
 }
 
 // What the macroblocks behind this one will write, Note [Asking ahead] in inter.c
@@ -686,9 +686,9 @@ static void prefetch_ahead(const h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     uint8_t *const row = m->dst[0] + 4 * (m->mb_x & 3) * m->stride[0] + H264_CACHE_LINE;
     for (int i = 0; i < 4; i++)
-        H264_PREFETCH_WRITE(row + i * m->stride[0]);
+        CORE_PREFETCH_WRITE(row + i * m->stride[0]);
     for (int plane = 1; plane < 3 && dec->mb_width_c; plane++)
-        H264_PREFETCH_WRITE(m->dst[plane] + (m->mb_x & 7) * m->stride[plane] + H264_CACHE_LINE);
+        CORE_PREFETCH_WRITE(m->dst[plane] + (m->mb_x & 7) * m->stride[plane] + H264_CACHE_LINE);
     prefetch_struct(m->motion + 3, sizeof *m->motion);
     prefetch_struct(m->mb + 3, sizeof *m->mb);
     if (dec->cur->taps && (dec->cur->taps->prediction[0] || dec->cur->taps->mv))
@@ -698,7 +698,7 @@ static void prefetch_ahead(const h264_decoder *const dec) {
 void h264_recon_mb(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     dec->cur->mb_field[m->addr] = m->mb->field;
-    if (H264_UNLIKELY(m->mb->residual_lost) && m->mb->is_intra)
+    if (CORE_UNLIKELY(m->mb->residual_lost) && m->mb->is_intra)
         return; // left to conceal.c
     if (!m->mb->is_intra)
         note_missing_references(dec);

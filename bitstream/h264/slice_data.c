@@ -59,7 +59,7 @@ static void finish_macroblock(h264_decoder *const dec) {
     m->mb->slice_num = dec->slice.slice_num;
     dec->rows.decoded++;
     h264_recon_mb(dec);
-    if (H264_UNLIKELY(m->mb_x == dec->PicWidthInMbs - 1) &&
+    if (CORE_UNLIKELY(m->mb_x == dec->PicWidthInMbs - 1) &&
         (!dec->slice.hdr.MbaffFrameFlag || m->mb_y & 1))
         finish_row(dec);
 }

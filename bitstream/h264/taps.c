@@ -23,7 +23,7 @@ static size_t tap_step(const h264_decoder *const dec, const int plane) {
 }
 
 // Rows of one macroblock; lengths that occur in 8-bit 4:2:0 are constants to the compiler
-H264_INLINE void copy_n(uint8_t *to, const size_t step, const uint8_t *from,
+CORE_INLINE void copy_n(uint8_t *to, const size_t step, const uint8_t *from,
                         const ptrdiff_t from_step, const int rows, const size_t bytes) {
     for (int y = 0; y < rows; y++, to += step, from += from_step)
         memcpy(to, from, bytes);
@@ -39,7 +39,7 @@ static void copy_rows(uint8_t *const to, const size_t step, const uint8_t *const
     }
 }
 
-H264_INLINE void clear_n(uint8_t *to, const size_t step, const int rows, const size_t bytes) {
+CORE_INLINE void clear_n(uint8_t *to, const size_t step, const int rows, const size_t bytes) {
     for (int y = 0; y < rows; y++, to += step)
         memset(to, 0, bytes);
 }
@@ -109,9 +109,9 @@ void h264_prefetch_taps(const h264_decoder *const dec) {
             continue;
         for (size_t y = 0; y < (size_t)rows; y++) {
             if (residual)
-                H264_PREFETCH_WRITE(residual + (at + y * step) * 2 * size);
+                CORE_PREFETCH_WRITE(residual + (at + y * step) * 2 * size);
             if (level)
-                H264_PREFETCH_WRITE(level + (at + y * step) * 2 * size);
+                CORE_PREFETCH_WRITE(level + (at + y * step) * 2 * size);
         }
     }
 }
@@ -125,12 +125,12 @@ void h264_prefetch_taps_ahead(const h264_decoder *const dec) {
         const size_t at = tap_offset(dec, plane, 0, first, true), step = tap_step(dec, plane);
         const uint8_t *const row = (const uint8_t *)t->prediction[plane] + at * size;
         for (size_t y = 0; y < (size_t)rows && t->prediction[plane]; y++)
-            H264_PREFETCH_WRITE(row + y * step * size + H264_CACHE_LINE);
+            CORE_PREFETCH_WRITE(row + y * step * size + H264_CACHE_LINE);
     }
     const size_t w4 = (size_t)dec->PicWidthInMbs * 4, h4 = (size_t)dec->FrameHeightInMbs * 4;
     const size_t mv_row = ((size_t)m->mb_y * 4 + (m->mb_x & 3)) * w4 + (size_t)m->mb_x * 4;
     for (size_t list = 0; list < 2 && t->mv; list++)
-        H264_PREFETCH_WRITE((const uint8_t *)(t->mv + 2 * (list * h4 * w4 + mv_row)) +
+        CORE_PREFETCH_WRITE((const uint8_t *)(t->mv + 2 * (list * h4 * w4 + mv_row)) +
                             H264_CACHE_LINE);
 }
 
@@ -181,7 +181,7 @@ static void tap_modes(const h264_decoder *const dec, const taps *const t) {
 
 static void tap_level(const h264_decoder *const dec, void *const tap, const size_t at,
                       const int32_t level) {
-    if (H264_LIKELY(dec->k->sample_size == 1))
+    if (CORE_LIKELY(dec->k->sample_size == 1))
         ((int16_t *)tap)[at] = (int16_t)iclip(level, INT16_MIN, INT16_MAX);
     else
         ((int32_t *)tap)[at] = level;

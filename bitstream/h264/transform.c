@@ -75,7 +75,7 @@ void h264_level_scale_init(level_scale *const s) {
 }
 
 // One dimension of 8.5.12.2, of elements `step` apart
-H264_INLINE void transform4(int32_t *const d, const int step) {
+CORE_INLINE void transform4(int32_t *const d, const int step) {
     const int32_t e0 = d[0] + d[2 * step], e1 = d[0] - d[2 * step];
     const int32_t e2 = (d[step] >> 1) - d[3 * step], e3 = d[step] + (d[3 * step] >> 1);
     d[0] = e0 + e3;
@@ -85,7 +85,7 @@ H264_INLINE void transform4(int32_t *const d, const int step) {
 }
 
 // One dimension of 8.5.13.2
-H264_INLINE void transform8(int32_t *const d, const int step) {
+CORE_INLINE void transform8(int32_t *const d, const int step) {
     const int32_t d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
     const int32_t d4 = d[4 * step], d5 = d[5 * step], d6 = d[6 * step], d7 = d[7 * step];
     const int32_t a0 = d0 + d4, a2 = d0 - d4;
@@ -106,7 +106,7 @@ H264_INLINE void transform8(int32_t *const d, const int step) {
 }
 
 // 8.5.12.2: rows first, then columns. The order matters to the last bit.
-H264_INLINE void idct4x4(int32_t d[16]) {
+CORE_INLINE void idct4x4(int32_t d[16]) {
     for (int i = 0; i < 4; i++)
         transform4(d + 4 * i, 1);
     for (int j = 0; j < 4; j++)
@@ -120,7 +120,7 @@ void h264_idct4x4(int32_t d[16]) {
 }
 
 // 8.5.13.2
-H264_INLINE void idct8x8(int32_t d[64]) {
+CORE_INLINE void idct8x8(int32_t d[64]) {
     for (int i = 0; i < 8; i++)
         transform8(d + 8 * i, 1);
     for (int j = 0; j < 8; j++)
@@ -130,7 +130,7 @@ H264_INLINE void idct8x8(int32_t d[64]) {
 }
 
 // The 4-point transform of the DC stages, 8.5.10 and (4:2:2) 8.5.11.1
-H264_INLINE void hadamard4(int64_t *const c, const int step) {
+CORE_INLINE void hadamard4(int64_t *const c, const int step) {
     const int64_t s0 = c[0] + c[step], s1 = c[0] - c[step];
     const int64_t s2 = c[2 * step] + c[3 * step], s3 = c[2 * step] - c[3 * step];
     c[0] = s0 + s2;
@@ -139,14 +139,14 @@ H264_INLINE void hadamard4(int64_t *const c, const int step) {
     c[3 * step] = s1 + s3;
 }
 
-H264_INLINE int32_t clamp_coefficient(const int64_t v) {
+CORE_INLINE int32_t clamp_coefficient(const int64_t v) {
     return (int32_t)(v < -MAX_COEFFICIENT  ? -MAX_COEFFICIENT
                      : v > MAX_COEFFICIENT ? MAX_COEFFICIENT
                                            : v);
 }
 
 // 8.5.10 and (4:2:2) 8.5.11.2: the scale of a 4-point stage squared, rounded below qP 36
-H264_INLINE int32_t scale_dc(const int64_t f, const int32_t scale, const int qP) {
+CORE_INLINE int32_t scale_dc(const int64_t f, const int32_t scale, const int qP) {
     if (qP >= 36)
         return clamp_coefficient(f * scale * (1 << (qP / 6 - 6)));
     return clamp_coefficient((f * scale + (1 << (5 - qP / 6))) >> (6 - qP / 6));

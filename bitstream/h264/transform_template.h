@@ -8,7 +8,7 @@
 #define RESIDUAL int32_t
 #endif
 
-H264_INLINE void FN(add_block)(SAMPLE *dst, const ptrdiff_t stride, const int32_t *r, const int n,
+CORE_INLINE void FN(add_block)(SAMPLE *dst, const ptrdiff_t stride, const int32_t *r, const int n,
                                const int max) {
     for (int y = 0; y < n; y++, dst += stride, r += n)
         for (int x = 0; x < n; x++)
@@ -16,7 +16,7 @@ H264_INLINE void FN(add_block)(SAMPLE *dst, const ptrdiff_t stride, const int32_
 }
 
 // n x n samples of residual into its tap
-H264_INLINE void FN(record)(void *const residual, const ptrdiff_t stride, const int32_t *const r,
+CORE_INLINE void FN(record)(void *const residual, const ptrdiff_t stride, const int32_t *const r,
                             const int n) {
     for (int y = 0; y < n && residual; y++) {
         RESIDUAL *const to = (RESIDUAL *)((uint8_t *)residual + y * stride);
@@ -56,7 +56,7 @@ static void FN(idct8x8_add)(void *const dst, const ptrdiff_t stride, int32_t *co
     memset(d, 0, 64 * sizeof(*d));
 }
 
-H264_INLINE void FN(dc_add)(void *const dst, const ptrdiff_t stride, int32_t *const d,
+CORE_INLINE void FN(dc_add)(void *const dst, const ptrdiff_t stride, int32_t *const d,
                             const int depth, void *const residual, const ptrdiff_t residual_stride,
                             const int n) {
     int32_t r[64];

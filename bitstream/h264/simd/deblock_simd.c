@@ -17,46 +17,46 @@ typedef struct lines {
     v16 p3, p2, p1, p0, q0, q1, q2, q3;
 } lines;
 
-H264_INLINE v16 load16(const void *const p) {
+CORE_INLINE v16 load16(const void *const p) {
     return _mm_loadu_si128(p);
 }
-H264_INLINE void store16(void *const p, const v16 v) {
+CORE_INLINE void store16(void *const p, const v16 v) {
     _mm_storeu_si128(p, v);
 }
-H264_INLINE v16 splat(const int v) {
+CORE_INLINE v16 splat(const int v) {
     return _mm_set1_epi8((char)v);
 }
 
-H264_INLINE v16 distance(const v16 a, const v16 b) {
+CORE_INLINE v16 distance(const v16 a, const v16 b) {
     return _mm_or_si128(_mm_subs_epu8(a, b), _mm_subs_epu8(b, a));
 }
 
 // 0xff where |a - b| >= limit
-H264_INLINE v16 far_apart(const v16 a, const v16 b, const v16 limit) {
+CORE_INLINE v16 far_apart(const v16 a, const v16 b, const v16 limit) {
     return _mm_cmpeq_epi8(_mm_subs_epu8(limit, distance(a, b)), _mm_setzero_si128());
 }
 
 // filterSamplesFlag (8-460), less the part of bS: 0xff where the line is left alone
-H264_INLINE v16 lines_off(const lines *const s, const v16 alpha, const v16 beta) {
+CORE_INLINE v16 lines_off(const lines *const s, const v16 alpha, const v16 beta) {
     return _mm_or_si128(far_apart(s->p0, s->q0, alpha),
                         _mm_or_si128(far_apart(s->p1, s->p0, beta), far_apart(s->q1, s->q0, beta)));
 }
 
-H264_INLINE v16 low16(const v16 v) {
+CORE_INLINE v16 low16(const v16 v) {
     return _mm_unpacklo_epi8(v, _mm_setzero_si128());
 }
-H264_INLINE v16 high16(const v16 v) {
+CORE_INLINE v16 high16(const v16 v) {
     return _mm_unpackhi_epi8(v, _mm_setzero_si128());
 }
 
 // (4 * (q0 - p0) + (p1 - q1) + 4) >> 3 of (8-463), in 16 bits
-H264_INLINE v16 step_of_half(const v16 p1, const v16 p0, const v16 q0, const v16 q1) {
+CORE_INLINE v16 step_of_half(const v16 p1, const v16 p0, const v16 q0, const v16 q1) {
     const v16 step = _mm_slli_epi16(_mm_sub_epi16(q0, p0), 2), slope = _mm_sub_epi16(p1, q1);
     return _mm_srai_epi16(_mm_add_epi16(_mm_add_epi16(step, slope), _mm_set1_epi16(4)), 3);
 }
 
 // (8-463) to (8-465): p0 and q0 moved towards each other by up to tc
-H264_INLINE void move_middle(lines *const s, const v16 tc) {
+CORE_INLINE void move_middle(lines *const s, const v16 tc) {
     const v16 zero = _mm_setzero_si128();
     const v16 low = step_of_half(low16(s->p1), low16(s->p0), low16(s->q0), low16(s->q1));
     const v16 high = step_of_half(high16(s->p1), high16(s->p0), high16(s->q0), high16(s->q1));
@@ -69,14 +69,14 @@ H264_INLINE void move_middle(lines *const s, const v16 tc) {
 
 // (8-466), (8-467): x1 + Clip3(-tc0, tc0, (x2 + middle - 2 * x1) >> 1), which is the mean of x2 and
 // middle, rounded down, kept within tc0 of x1
-H264_INLINE v16 move_second(const v16 x2, const v16 x1, const v16 middle, const v16 tc0) {
+CORE_INLINE v16 move_second(const v16 x2, const v16 x1, const v16 middle, const v16 tc0) {
     const v16 odd = _mm_and_si128(_mm_xor_si128(x2, middle), _mm_set1_epi8(1));
     const v16 mean = _mm_sub_epi8(_mm_avg_epu8(x2, middle), odd);
     return _mm_min_epu8(_mm_max_epu8(mean, _mm_subs_epu8(x1, tc0)), _mm_adds_epu8(x1, tc0));
 }
 
 // 8.7.2.3 for luma. False: nothing changed.
-H264_INLINE bool filter_luma(lines *const s, const int alpha_, const int beta_, v16 tc0) {
+CORE_INLINE bool filter_luma(lines *const s, const int alpha_, const int beta_, v16 tc0) {
     const v16 beta = splat(beta_), off = lines_off(s, splat(alpha_), beta);
     const v16 on = _mm_andnot_si128(off, _mm_cmpgt_epi8(tc0, splat(-1)));
     if (!_mm_movemask_epi8(on))
@@ -94,7 +94,7 @@ H264_INLINE bool filter_luma(lines *const s, const int alpha_, const int beta_, 
 }
 
 // 8.7.2.3 for chroma; alpha and beta by line
-H264_INLINE bool filter_chroma(lines *const s, const v16 alpha, const v16 beta, const v16 tc0) {
+CORE_INLINE bool filter_chroma(lines *const s, const v16 alpha, const v16 beta, const v16 tc0) {
     const v16 off = lines_off(s, alpha, beta);
     const v16 on = _mm_andnot_si128(off, _mm_cmpgt_epi8(tc0, splat(-1)));
     if (!_mm_movemask_epi8(on))
@@ -103,16 +103,16 @@ H264_INLINE bool filter_chroma(lines *const s, const v16 alpha, const v16 beta, 
     return true;
 }
 
-H264_INLINE v16 choose(const v16 mask, const v16 yes, const v16 no) {
+CORE_INLINE v16 choose(const v16 mask, const v16 yes, const v16 no) {
     return _mm_or_si128(_mm_and_si128(mask, yes), _mm_andnot_si128(mask, no));
 }
 
-H264_INLINE v16 sum3(const v16 a, const v16 b, const v16 c) {
+CORE_INLINE v16 sum3(const v16 a, const v16 b, const v16 c) {
     return _mm_add_epi16(_mm_add_epi16(a, b), c);
 }
 
 // One side of 8.7.2.4 in 16 bits: out[0..2] are (8-470) to (8-472), out[3] is (8-473)
-H264_INLINE void strong_side(const v16 s3, const v16 s2, const v16 s1, const v16 s0, const v16 o0,
+CORE_INLINE void strong_side(const v16 s3, const v16 s2, const v16 s1, const v16 s0, const v16 o0,
                              const v16 o1, v16 out[4]) {
     const v16 two = _mm_set1_epi16(2), four = _mm_set1_epi16(4);
     const v16 sum = _mm_add_epi16(sum3(s2, s1, s0), o0), outer = _mm_add_epi16(s3, s2);
@@ -124,7 +124,7 @@ H264_INLINE void strong_side(const v16 s3, const v16 s2, const v16 s1, const v16
 
 // (8-468) to (8-473) for one side of the edge; `smooth`: ap < beta and a small step, `on`:
 // filterSamplesFlag
-H264_INLINE void filter_side(v16 *const s2, v16 *const s1, v16 *const s0, const v16 s3,
+CORE_INLINE void filter_side(v16 *const s2, v16 *const s1, v16 *const s0, const v16 s3,
                              const v16 o0, const v16 o1, const v16 smooth, const v16 on) {
     v16 low[4], high[4];
     strong_side(low16(s3), low16(*s2), low16(*s1), low16(*s0), low16(o0), low16(o1), low);
@@ -136,7 +136,7 @@ H264_INLINE void filter_side(v16 *const s2, v16 *const s1, v16 *const s0, const 
 }
 
 // 8.7.2.4 for luma
-H264_INLINE bool filter_luma_intra(lines *const s, const int alpha, const int beta_) {
+CORE_INLINE bool filter_luma_intra(lines *const s, const int alpha, const int beta_) {
     const v16 beta = splat(beta_), ones = splat(-1);
     const v16 on = _mm_andnot_si128(lines_off(s, splat(alpha), beta), ones);
     if (!_mm_movemask_epi8(on))
@@ -151,13 +151,13 @@ H264_INLINE bool filter_luma_intra(lines *const s, const int alpha, const int be
 }
 
 // (2 * x1 + x0 + y1 + 2) >> 2
-H264_INLINE v16 weak_mean(const v16 x1, const v16 x0, const v16 y1) {
+CORE_INLINE v16 weak_mean(const v16 x1, const v16 x0, const v16 y1) {
     const v16 odd = _mm_and_si128(_mm_xor_si128(x0, y1), _mm_set1_epi8(1));
     return _mm_avg_epu8(x1, _mm_sub_epi8(_mm_avg_epu8(x0, y1), odd));
 }
 
 // 8.7.2.4 for chroma
-H264_INLINE bool filter_chroma_intra(lines *const s, const v16 alpha, const v16 beta) {
+CORE_INLINE bool filter_chroma_intra(lines *const s, const v16 alpha, const v16 beta) {
     const v16 off = lines_off(s, alpha, beta);
     if (_mm_movemask_epi8(off) == 0xffff)
         return false;
@@ -170,36 +170,36 @@ H264_INLINE bool filter_chroma_intra(lines *const s, const v16 alpha, const v16 
 // --------------------------------------------------------------------------------- lines in memory
 
 // Bytes of each of four values of tc0, four or two times
-H264_INLINE v16 spread_tc0(const int8_t tc0[4]) {
+CORE_INLINE v16 spread_tc0(const int8_t tc0[4]) {
     int32_t four;
     memcpy(&four, tc0, 4);
     const v16 v = _mm_cvtsi32_si128(four), twice = _mm_unpacklo_epi8(v, v);
     return _mm_unpacklo_epi16(twice, twice);
 }
 
-H264_INLINE v16 load4(const uint8_t *const p) {
+CORE_INLINE v16 load4(const uint8_t *const p) {
     int32_t v;
     memcpy(&v, p, 4);
     return _mm_cvtsi32_si128(v);
 }
 
-H264_INLINE v16 load8(const uint8_t *const p) {
+CORE_INLINE v16 load8(const uint8_t *const p) {
     return _mm_loadl_epi64((const __m128i *)p);
 }
 
 // One row of a pair of planes: 8 samples of each
-H264_INLINE v16 load_pair(const uint8_t *const a, const uint8_t *const b) {
+CORE_INLINE v16 load_pair(const uint8_t *const a, const uint8_t *const b) {
     return _mm_unpacklo_epi64(load8(a), load8(b));
 }
 
-H264_INLINE void store_pair(uint8_t *const a, uint8_t *const b, const v16 v) {
+CORE_INLINE void store_pair(uint8_t *const a, uint8_t *const b, const v16 v) {
     _mm_storel_epi64((__m128i *)a, v);
     _mm_storel_epi64((__m128i *)b, _mm_unpackhi_epi64(v, v));
 }
 
 // 16 lines of 8 samples p3 ... q3 become 8 vectors. Rows i and i + 8 are interleaved, then what is
 // 4 apart, 2, 1.
-H264_INLINE void load_transposed(lines *const s, const uint8_t *const pix, const ptrdiff_t stride) {
+CORE_INLINE void load_transposed(lines *const s, const uint8_t *const pix, const ptrdiff_t stride) {
     v16 t[8], u[8];
     const uint8_t *const row = pix - 4;
     for (int i = 0; i < 8; i++)
@@ -224,7 +224,7 @@ H264_INLINE void load_transposed(lines *const s, const uint8_t *const pix, const
 }
 
 // p1 p0 q0 q1 of 16 lines back to their rows
-H264_INLINE void store_transposed4(const lines *const s, uint8_t *const pix,
+CORE_INLINE void store_transposed4(const lines *const s, uint8_t *const pix,
                                    const ptrdiff_t stride) {
     const v16 p_low = _mm_unpacklo_epi8(s->p1, s->p0), p_high = _mm_unpackhi_epi8(s->p1, s->p0);
     const v16 q_low = _mm_unpacklo_epi8(s->q0, s->q1), q_high = _mm_unpackhi_epi8(s->q0, s->q1);
@@ -240,7 +240,7 @@ H264_INLINE void store_transposed4(const lines *const s, uint8_t *const pix,
 }
 
 // All 8 samples of 16 lines back to their rows
-H264_INLINE void store_transposed8(const lines *const s, uint8_t *const pix,
+CORE_INLINE void store_transposed8(const lines *const s, uint8_t *const pix,
                                    const ptrdiff_t stride) {
     const v16 pairs[4][2] = {
         {_mm_unpacklo_epi8(s->p3, s->p2), _mm_unpackhi_epi8(s->p3, s->p2)},
@@ -262,7 +262,7 @@ H264_INLINE void store_transposed8(const lines *const s, uint8_t *const pix,
 }
 
 // p1 p0 q0 q1 of 8 rows of each of two planes
-H264_INLINE void load_transposed_pair(lines *const s, const uint8_t *const a,
+CORE_INLINE void load_transposed_pair(lines *const s, const uint8_t *const a,
                                       const uint8_t *const b, const ptrdiff_t stride) {
     v16 t[8], u[4];
     for (int i = 0; i < 8; i++)
@@ -279,7 +279,7 @@ H264_INLINE void load_transposed_pair(lines *const s, const uint8_t *const a,
     s->q1 = _mm_unpackhi_epi8(t[2], t[3]);
 }
 
-H264_INLINE void store_transposed_pair(const lines *const s, uint8_t *const a, uint8_t *const b,
+CORE_INLINE void store_transposed_pair(const lines *const s, uint8_t *const a, uint8_t *const b,
                                        const ptrdiff_t stride) {
     uint16_t rows[16];
     store16(rows, _mm_unpacklo_epi8(s->p0, s->q0));
@@ -292,7 +292,7 @@ H264_INLINE void store_transposed_pair(const lines *const s, uint8_t *const a, u
 
 // ----------------------------------------------------------------------------------------- filters
 
-H264_INLINE void luma_vertical(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
+CORE_INLINE void luma_vertical(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
                                const int beta, const int8_t tc0[4]) {
     lines s;
     load_transposed(&s, pix, stride);
@@ -300,7 +300,7 @@ H264_INLINE void luma_vertical(uint8_t *const pix, const ptrdiff_t stride, const
         store_transposed4(&s, pix, stride);
 }
 
-H264_INLINE void luma_horizontal(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
+CORE_INLINE void luma_horizontal(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
                                  const int beta, const int8_t tc0[4]) {
     lines s = {.p2 = load16(pix - 3 * stride),
                .p1 = load16(pix - 2 * stride),
@@ -316,7 +316,7 @@ H264_INLINE void luma_horizontal(uint8_t *const pix, const ptrdiff_t stride, con
     store16(pix + stride, s.q1);
 }
 
-H264_INLINE void luma_intra_vertical(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
+CORE_INLINE void luma_intra_vertical(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
                                      const int beta) {
     lines s;
     load_transposed(&s, pix, stride);
@@ -324,7 +324,7 @@ H264_INLINE void luma_intra_vertical(uint8_t *const pix, const ptrdiff_t stride,
         store_transposed8(&s, pix, stride);
 }
 
-H264_INLINE void luma_intra_horizontal(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
+CORE_INLINE void luma_intra_horizontal(uint8_t *const pix, const ptrdiff_t stride, const int alpha,
                                        const int beta) {
     lines s = {load16(pix - 4 * stride),
                load16(pix - 3 * stride),
@@ -344,17 +344,17 @@ H264_INLINE void luma_intra_horizontal(uint8_t *const pix, const ptrdiff_t strid
     store16(pix + 2 * stride, s.q2);
 }
 
-H264_INLINE v16 splat_pair(const int a, const int b) {
+CORE_INLINE v16 splat_pair(const int a, const int b) {
     return _mm_unpacklo_epi64(splat(a), splat(b));
 }
 
 // tc0 of four quarters of 8 lines, for each plane
-H264_INLINE v16 spread_tc0_pair(const int8_t tc0[2][4]) {
+CORE_INLINE v16 spread_tc0_pair(const int8_t tc0[2][4]) {
     const v16 v = _mm_loadl_epi64((const __m128i *)tc0);
     return _mm_unpacklo_epi8(v, v);
 }
 
-H264_INLINE lines load_rows_pair(const uint8_t *const a, const uint8_t *const b,
+CORE_INLINE lines load_rows_pair(const uint8_t *const a, const uint8_t *const b,
                                  const ptrdiff_t stride) {
     return (lines){.p1 = load_pair(a - 2 * stride, b - 2 * stride),
                    .p0 = load_pair(a - stride, b - stride),
@@ -362,7 +362,7 @@ H264_INLINE lines load_rows_pair(const uint8_t *const a, const uint8_t *const b,
                    .q1 = load_pair(a + stride, b + stride)};
 }
 
-H264_INLINE void chroma_pair(uint8_t *const a, uint8_t *const b, const ptrdiff_t stride,
+CORE_INLINE void chroma_pair(uint8_t *const a, uint8_t *const b, const ptrdiff_t stride,
                              const edge_pair *const e, const bool vertical) {
     lines s;
     if (vertical)

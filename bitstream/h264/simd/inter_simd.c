@@ -22,38 +22,38 @@ typedef int16_t i16x8 __attribute__((vector_size(16)));
 typedef int16_t i16x16 __attribute__((vector_size(32)));
 typedef __m128i bytes; // packed samples: 16, or fewer in the low bytes
 
-H264_INLINE bytes load_bytes_4(const uint8_t *const p) {
+CORE_INLINE bytes load_bytes_4(const uint8_t *const p) {
     int32_t v;
     memcpy(&v, p, 4);
     return _mm_cvtsi32_si128(v);
 }
 
-H264_INLINE void store_bytes_4(uint8_t *const p, const bytes v) {
+CORE_INLINE void store_bytes_4(uint8_t *const p, const bytes v) {
     const int32_t four = _mm_cvtsi128_si32(v);
     memcpy(p, &four, 4);
 }
 
-H264_INLINE bytes load_bytes_2(const uint8_t *const p) {
+CORE_INLINE bytes load_bytes_2(const uint8_t *const p) {
     uint16_t v;
     memcpy(&v, p, 2);
     return _mm_cvtsi32_si128(v);
 }
 
-H264_INLINE void store_bytes_2(uint8_t *const p, const bytes v) {
+CORE_INLINE void store_bytes_2(uint8_t *const p, const bytes v) {
     const uint16_t two = (uint16_t)_mm_cvtsi128_si32(v);
     memcpy(p, &two, 2);
 }
 
-H264_INLINE bytes load_bytes_8(const uint8_t *const p) {
+CORE_INLINE bytes load_bytes_8(const uint8_t *const p) {
     return _mm_loadl_epi64((const __m128i *)p);
 }
-H264_INLINE void store_bytes_8(uint8_t *const p, const bytes v) {
+CORE_INLINE void store_bytes_8(uint8_t *const p, const bytes v) {
     _mm_storel_epi64((__m128i *)p, v);
 }
-H264_INLINE bytes load_bytes_16(const uint8_t *const p) {
+CORE_INLINE bytes load_bytes_16(const uint8_t *const p) {
     return _mm_loadu_si128((const __m128i *)p);
 }
-H264_INLINE void store_bytes_16(uint8_t *const p, const bytes v) {
+CORE_INLINE void store_bytes_16(uint8_t *const p, const bytes v) {
     _mm_storeu_si128((__m128i *)p, v);
 }
 
@@ -88,7 +88,7 @@ enum {
 
 // Unrounded horizontal filters in AVX2: neighbouring samples are brought together, then multiplied
 // and added in pairs. Reads 16 bytes from p - 2.
-H264_TARGET_AVX2 H264_INLINE i16x8 across_8_samples(const uint8_t *const p) {
+H264_TARGET_AVX2 CORE_INLINE i16x8 across_8_samples(const uint8_t *const p) {
     const __m128i pairs = _mm_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8);
     const __m128i from_2 = _mm_add_epi8(pairs, _mm_set1_epi8(2));
     const __m128i from_4 = _mm_add_epi8(pairs, _mm_set1_epi8(4)), v = load_bytes_16(p - 2);
@@ -99,20 +99,20 @@ H264_TARGET_AVX2 H264_INLINE i16x8 across_8_samples(const uint8_t *const p) {
 }
 
 // Eight pairs of neighbouring bytes from the start of each half
-H264_TARGET_AVX2 H264_INLINE __m256i neighbours_from(const __m256i v, const int first) {
+H264_TARGET_AVX2 CORE_INLINE __m256i neighbours_from(const __m256i v, const int first) {
     const __m256i pairs = _mm256_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 0, 1, 1,
                                            2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8);
     return _mm256_shuffle_epi8(v, _mm256_add_epi8(pairs, _mm256_set1_epi8((char)first)));
 }
 
-H264_TARGET_AVX2 H264_INLINE __m256i two_halves(const uint8_t *const low,
+H264_TARGET_AVX2 CORE_INLINE __m256i two_halves(const uint8_t *const low,
                                                 const uint8_t *const high) {
     return _mm256_inserti128_si256(_mm256_castsi128_si256(load_bytes_16(low)), load_bytes_16(high),
                                    1);
 }
 
 // Reads 24 bytes from p - 2.
-H264_TARGET_AVX2 H264_INLINE i16x16 across_16_samples(const uint8_t *const p) {
+H264_TARGET_AVX2 CORE_INLINE i16x16 across_16_samples(const uint8_t *const p) {
     const __m256i v = two_halves(p - 2, p + 6);
     const __m256i a = _mm256_maddubs_epi16(neighbours_from(v, 0), _mm256_set1_epi16(TAPS_01));
     const __m256i b = _mm256_maddubs_epi16(neighbours_from(v, 2), _mm256_set1_epi16(TAPS_23));

@@ -36,7 +36,7 @@ TARGET static void FN(copy_narrow)(uint8_t *dst, const ptrdiff_t ds, const uint8
 #ifdef HAVE_AVX2
 
 // The low 8, 4 or 2 samples of each half, to the two planes
-TARGET H264_INLINE void FN(store_halves)(uint8_t *const a, uint8_t *const b, const __m256i v,
+TARGET CORE_INLINE void FN(store_halves)(uint8_t *const a, uint8_t *const b, const __m256i v,
                                          const int w) {
     const __m128i low = _mm256_castsi256_si128(v), high = _mm256_extracti128_si256(v, 1);
     if (w == 8) {
@@ -53,7 +53,7 @@ TARGET H264_INLINE void FN(store_halves)(uint8_t *const a, uint8_t *const b, con
 
 // 8.4.2.2.2 for both planes, one in each half of a register: first within the rows, then between
 // them
-TARGET H264_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t ds,
+TARGET CORE_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t ds,
                                           const uint8_t *const src[2], const ptrdiff_t ss,
                                           const int w, const int h, const int fx, const int fy) {
     const __m256i right = _mm256_set1_epi16((int16_t)(fx * 256 + 8 - fx));
@@ -76,7 +76,7 @@ TARGET H264_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t
 
 // Columns of 2 and 4 take fewer samples into their vectors, so that nothing outside the block is
 // read.
-TARGET H264_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t ds,
+TARGET CORE_INLINE void FN(chroma_planes)(uint8_t *const dst[2], const ptrdiff_t ds,
                                           const uint8_t *const src[2], const ptrdiff_t ss,
                                           const int w, const int h, const int fx, const int fy) {
     for (int i = 0; i < 2; i++) {
@@ -130,7 +130,7 @@ TARGET static void FN(average)(void *const block, const ptrdiff_t ds, const void
                           _mm_avg_epu8(load_bytes_2(a + y * as), load_bytes_2(b + y * bs)));
 }
 
-TARGET H264_INLINE void FN(weigh)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *a,
+TARGET CORE_INLINE void FN(weigh)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *a,
                                   const ptrdiff_t as, const uint8_t *b, const ptrdiff_t bs,
                                   const int w, const int h, const weighting *const k) {
     for (int y = 0; y < h; y++, dst += ds, a += as, b += bs) {
@@ -144,14 +144,14 @@ TARGET H264_INLINE void FN(weigh)(uint8_t *dst, const ptrdiff_t ds, const uint8_
     }
 }
 
-TARGET H264_INLINE weighting FN(weighting_of)(const weights *const v) {
+TARGET CORE_INLINE weighting FN(weighting_of)(const weights *const v) {
     const __m128i a = _mm_set1_epi16((int16_t)v->first), b = _mm_set1_epi16((int16_t)v->second);
     return (weighting){_mm_unpacklo_epi16(a, b), _mm_set1_epi32(v->round),
                        _mm_cvtsi32_si128(v->shift), _mm_set1_epi32(v->offset)};
 }
 
 // 8.4.2.3.2
-TARGET H264_INLINE void FN(weigh_block)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *a,
+TARGET CORE_INLINE void FN(weigh_block)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *a,
                                         const ptrdiff_t as, const uint8_t *b, const ptrdiff_t bs,
                                         const int w, const int h, const weights *const v) {
 #ifdef HAVE_AVX2

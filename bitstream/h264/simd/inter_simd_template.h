@@ -6,11 +6,11 @@
 #define LOAD PASTE(load_bytes, COLUMN)
 #define STORE PASTE(store_bytes, COLUMN)
 
-TARGET H264_INLINE V FN(row)(const uint8_t *const p) {
+TARGET CORE_INLINE V FN(row)(const uint8_t *const p) {
     return WIDEN(LOAD(p));
 }
 
-TARGET H264_INLINE void FN(copy)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
+TARGET CORE_INLINE void FN(copy)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
                                  const ptrdiff_t ss, const int h) {
     for (int y = 0; y < h; y++, dst += ds, src += ss)
         STORE(dst, LOAD(src));
@@ -19,13 +19,13 @@ TARGET H264_INLINE void FN(copy)(uint8_t *dst, const ptrdiff_t ds, const uint8_t
 #ifndef HAVE_AVX2
 // One row of 8.4.2.2.2 less its vertical part: 8 times the samples at p, moved fx eighths to the
 // right
-TARGET H264_INLINE V FN(chroma_row)(const bytes here, const bytes next, const int16_t fx) {
+TARGET CORE_INLINE V FN(chroma_row)(const bytes here, const bytes next, const int16_t fx) {
     const V a = WIDEN(here), b = WIDEN(next);
     return (a << 3) + (b - a) * fx;
 }
 
 // 8.4.2.2.2
-TARGET H264_INLINE void FN(chroma)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
+TARGET CORE_INLINE void FN(chroma)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
                                    const ptrdiff_t ss, const int h, const int fx, const int fy) {
     const int16_t right = (int16_t)fx, down = (int16_t)fy;
     V above = FN(chroma_row)(LOAD(src), LOAD(src + 1), right);
@@ -40,7 +40,7 @@ TARGET H264_INLINE void FN(chroma)(uint8_t *dst, const ptrdiff_t ds, const uint8
 
 #if COLUMN <= 8
 // A row of 8.4.2.3.2: sums of two products, 32 bits wide
-TARGET H264_INLINE void FN(weigh_row)(uint8_t *const dst, const uint8_t *const first,
+TARGET CORE_INLINE void FN(weigh_row)(uint8_t *const dst, const uint8_t *const first,
                                       const uint8_t *const second, const weighting *const k) {
     const __m128i a = (__m128i)FN(row)(first), b = (__m128i)FN(row)(second);
     const __m128i low = _mm_madd_epi16(_mm_unpacklo_epi16(a, b), k->factors);
@@ -53,12 +53,12 @@ TARGET H264_INLINE void FN(weigh_row)(uint8_t *const dst, const uint8_t *const f
 #endif
 
 #if COLUMN >= 4
-TARGET H264_INLINE V FN(six_tap)(const V a, const V b, const V c, const V d, const V e, const V f) {
+TARGET CORE_INLINE V FN(six_tap)(const V a, const V b, const V c, const V d, const V e, const V f) {
     return (a + f) + 5 * (((c + d) << 2) - (b + e));
 }
 
 // Unrounded horizontal filter at p
-TARGET H264_INLINE V FN(across)(const uint8_t *const p) {
+TARGET CORE_INLINE V FN(across)(const uint8_t *const p) {
 #ifdef ACROSS
     return ACROSS(p);
 #else
@@ -68,25 +68,25 @@ TARGET H264_INLINE V FN(across)(const uint8_t *const p) {
 }
 
 // Rounded and clipped to samples
-TARGET H264_INLINE bytes FN(rounded)(const V v) {
+TARGET CORE_INLINE bytes FN(rounded)(const V v) {
     return NARROW((v + 16) >> 5);
 }
 
 // Note [j in 16 bits]
-TARGET H264_INLINE bytes FN(rounded_twice)(const V x[6]) {
+TARGET CORE_INLINE bytes FN(rounded_twice)(const V x[6]) {
     const V a = x[0] + x[5], b = x[1] + x[4], c = x[2] + x[3];
     const V t = ADD_SATURATED((a - b) >> 2, c - b) >> 2;
     return NARROW((t + c + 32) >> 6);
 }
 
-TARGET H264_INLINE void FN(slide)(V x[6], const V next) {
+TARGET CORE_INLINE void FN(slide)(V x[6], const V next) {
     for (int i = 0; i < 5; i++)
         x[i] = x[i + 1];
     x[5] = next;
 }
 
 // b, or its mean with the full samples at `full` (a, c)
-TARGET H264_INLINE void FN(half_h)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
+TARGET CORE_INLINE void FN(half_h)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
                                    const ptrdiff_t ss, const int h, const bool quarter, int right) {
     for (int y = 0; y < h; y++, dst += ds, src += ss) {
         bytes v = FN(rounded)(FN(across)(src));
@@ -98,7 +98,7 @@ TARGET H264_INLINE void FN(half_h)(uint8_t *dst, const ptrdiff_t ds, const uint8
 
 // h at src + right (h, m): alone, or its mean with the full samples `below` (d, n), or with b of
 // that row (e, g, p, r)
-TARGET H264_INLINE void FN(half_v)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
+TARGET CORE_INLINE void FN(half_v)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
                                    const ptrdiff_t ss, const int h, const int mean, const int right,
                                    const ptrdiff_t below) {
     const uint8_t *next = src + right + 3 * ss;
@@ -117,7 +117,7 @@ TARGET H264_INLINE void FN(half_v)(uint8_t *dst, const ptrdiff_t ds, const uint8
 }
 
 // j: alone, or its mean with b or s (f, q: row 2 or 3 of the window)
-TARGET H264_INLINE void FN(half_hv)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
+TARGET CORE_INLINE void FN(half_hv)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
                                     const ptrdiff_t ss, const int h, const int b_row) {
     const uint8_t *next = src + 3 * ss;
     V x[6];
@@ -133,7 +133,7 @@ TARGET H264_INLINE void FN(half_hv)(uint8_t *dst, const ptrdiff_t ds, const uint
 }
 
 // The mean of what is in dst (j) and h at src (i, k)
-TARGET H264_INLINE void FN(mean_with_h)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
+TARGET CORE_INLINE void FN(mean_with_h)(uint8_t *dst, const ptrdiff_t ds, const uint8_t *src,
                                         const ptrdiff_t ss, const int h) {
     V x[6];
     for (int i = 0; i < 5; i++)

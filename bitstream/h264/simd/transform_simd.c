@@ -15,7 +15,7 @@ typedef int32_t i32x4 __attribute__((vector_size(16)));
 typedef int32_t i32x8 __attribute__((vector_size(32)));
 
 // One dimension of 8.5.12.2
-H264_INLINE void transform4(i32x4 d[4]) {
+CORE_INLINE void transform4(i32x4 d[4]) {
     const i32x4 e0 = d[0] + d[2], e1 = d[0] - d[2];
     const i32x4 e2 = (d[1] >> 1) - d[3], e3 = d[1] + (d[3] >> 1);
     d[0] = e0 + e3;
@@ -24,7 +24,7 @@ H264_INLINE void transform4(i32x4 d[4]) {
     d[3] = e0 - e3;
 }
 
-H264_INLINE void transpose4(i32x4 d[4]) {
+CORE_INLINE void transpose4(i32x4 d[4]) {
     const __m128i a = _mm_unpacklo_epi32((__m128i)d[0], (__m128i)d[1]);
     const __m128i b = _mm_unpackhi_epi32((__m128i)d[0], (__m128i)d[1]);
     const __m128i c = _mm_unpacklo_epi32((__m128i)d[2], (__m128i)d[3]);
@@ -35,19 +35,19 @@ H264_INLINE void transpose4(i32x4 d[4]) {
     d[3] = (i32x4)_mm_unpackhi_epi64(b, e);
 }
 
-H264_INLINE __m128i load_4(const uint8_t *const p) {
+CORE_INLINE __m128i load_4(const uint8_t *const p) {
     int32_t v;
     memcpy(&v, p, 4);
     return _mm_cvtsi32_si128(v);
 }
 
-H264_INLINE void store_4(uint8_t *const p, const __m128i v) {
+CORE_INLINE void store_4(uint8_t *const p, const __m128i v) {
     const int32_t four = _mm_cvtsi128_si32(v);
     memcpy(p, &four, 4);
 }
 
 // Two rows of four residual samples, 16 bits wide, onto the rows at p and below
-H264_INLINE void add_two_rows(uint8_t *const p, const ptrdiff_t stride, const __m128i r) {
+CORE_INLINE void add_two_rows(uint8_t *const p, const ptrdiff_t stride, const __m128i r) {
     const __m128i both = _mm_unpacklo_epi32(load_4(p), load_4(p + stride));
     const __m128i sum = _mm_adds_epi16(_mm_unpacklo_epi8(both, _mm_setzero_si128()), r);
     const __m128i out = _mm_packus_epi16(sum, sum);
@@ -56,12 +56,12 @@ H264_INLINE void add_two_rows(uint8_t *const p, const ptrdiff_t stride, const __
 }
 
 // Two rows of four residual samples, 16 bits wide, into their tap
-H264_INLINE void record_two_rows(uint8_t *const to, const ptrdiff_t stride, const __m128i r) {
+CORE_INLINE void record_two_rows(uint8_t *const to, const ptrdiff_t stride, const __m128i r) {
     _mm_storel_epi64((__m128i *)to, r);
     _mm_storel_epi64((__m128i *)(to + stride), _mm_unpackhi_epi64(r, r));
 }
 
-H264_INLINE void idct4x4(uint8_t *const dst, const ptrdiff_t stride, int32_t *const coefficients,
+CORE_INLINE void idct4x4(uint8_t *const dst, const ptrdiff_t stride, int32_t *const coefficients,
                          uint8_t *const residual, const ptrdiff_t residual_stride) {
     i32x4 d[4];
     memcpy(d, coefficients, sizeof(d));
@@ -88,14 +88,14 @@ typedef struct constant {
     __m128i plus, minus, r; // bytes, bytes, 16 bits
 } constant;
 
-H264_INLINE constant dc_of(int32_t *const coefficients) {
+CORE_INLINE constant dc_of(int32_t *const coefficients) {
     const int r = iclip((coefficients[0] + 32) >> 6, INT16_MIN, INT16_MAX);
     coefficients[0] = 0;
     return (constant){_mm_set1_epi8((char)iclip(r, 0, 255)), _mm_set1_epi8((char)iclip(-r, 0, 255)),
                       _mm_set1_epi16((int16_t)r)};
 }
 
-H264_INLINE __m128i add_constant(const __m128i v, const constant c) {
+CORE_INLINE __m128i add_constant(const __m128i v, const constant c) {
     return _mm_subs_epu8(_mm_adds_epu8(v, c.plus), c.minus);
 }
 
@@ -138,7 +138,7 @@ H264_TARGET_AVX2 static void idct4x4_avx2(void *const dst, const ptrdiff_t strid
 }
 
 // One dimension of 8.5.13.2
-H264_TARGET_AVX2 H264_INLINE void transform8(i32x8 d[8]) {
+H264_TARGET_AVX2 CORE_INLINE void transform8(i32x8 d[8]) {
     const i32x8 a0 = d[0] + d[4], a2 = d[0] - d[4];
     const i32x8 a4 = (d[2] >> 1) - d[6], a6 = d[2] + (d[6] >> 1);
     const i32x8 a1 = d[5] - d[3] - d[7] - (d[7] >> 1), a3 = d[1] + d[7] - d[3] - (d[3] >> 1);
@@ -157,7 +157,7 @@ H264_TARGET_AVX2 H264_INLINE void transform8(i32x8 d[8]) {
 }
 
 // 4x4 quarters are transposed within the halves of the registers, then exchanged between them.
-H264_TARGET_AVX2 H264_INLINE void transpose8(i32x8 d[8]) {
+H264_TARGET_AVX2 CORE_INLINE void transpose8(i32x8 d[8]) {
     __m256i t[8], u[8];
     for (int i = 0; i < 8; i += 2) {
         t[i] = _mm256_unpacklo_epi32((__m256i)d[i], (__m256i)d[i + 1]);
@@ -175,7 +175,7 @@ H264_TARGET_AVX2 H264_INLINE void transpose8(i32x8 d[8]) {
 }
 
 // Two rows of eight residual samples, 16 bits wide, onto the rows at p and below
-H264_TARGET_AVX2 H264_INLINE void add_rows_of_8(uint8_t *const p, const ptrdiff_t stride,
+H264_TARGET_AVX2 CORE_INLINE void add_rows_of_8(uint8_t *const p, const ptrdiff_t stride,
                                                 const __m256i r) {
     const __m128i both = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)p),
                                             _mm_loadl_epi64((const __m128i *)(p + stride)));
