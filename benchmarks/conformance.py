@@ -303,6 +303,8 @@ def main() -> None:
     parser.add_argument("--bad", action="store_true", help="print only what is not exact")
     parser.add_argument("--threads", type=int, help="of the decoder, with --direct")
     arguments = parser.parse_args()
+    if arguments.threads and not arguments.direct:
+        parser.error("--threads is of --direct: through files one thread decodes")
     direct = partial(frames_direct, threads=arguments.threads)
     frames: Frames = direct if arguments.direct else frames_through_file
     manifest = arguments.vectors / "manifest.csv"

@@ -2,7 +2,8 @@
 
 A network that repairs blocks and blur has to know what pictures look like, and a few minutes of
 talking heads show few. Here a window wanders over a photograph, or stands still, while a piece of
-another one moves before it as a head would, with a little noise and changing light:
+another one moves before it as a head would, with a little noise and changing light; some have
+writing on them, of which photographs show little and recorded calls much:
 
     python -m davd.data.stills PHOTOS RAW --clips 84 --size 160
     make dataset SOURCE=RAW WORK=stills SIZE=160 CROP=none
@@ -24,6 +25,12 @@ from .media import write_frames
 
 FPS = Fraction(25)
 SIDE = 1400  # larger photographs are made so small first, longer side
+WRITTEN = 0.25  # share of the clips with writing on the picture behind
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:-&"
+_FONTS = (
+    cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX,
+    cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
+)  # fmt: skip
 _SUFFIXES = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff".split())
 
 
@@ -63,6 +70,33 @@ def wander(rng: np.random.Generator, count: int, scale: float) -> np.ndarray:
         walk = np.convolve(walk, window, "same")
     walk = walk[12 : 12 + count]
     return scale * (walk - walk[0]) / (walk.std() + 1e-9)
+
+
+def written(rng: np.random.Generator, picture: np.ndarray, size: int) -> np.ndarray:
+    """A picture with lines of writing all over it, on a plate of one colour or on itself.
+
+    Args:
+        rng: Decides what is written and how.
+        picture: uint8 RGB `[H, W, 3]`.
+        size: Side of the frames that will show a part of it: letters are 3 % to 12 % as high.
+
+    Returns:
+        uint8 RGB `[H, W, 3]`.
+    """
+    picture = picture.copy()
+    height, width = picture.shape[:2]
+    ink, plate = (tuple(int(v) for v in rng.integers(0, 256, 3)) for _ in range(2))
+    if rng.random() < 0.5:
+        picture[:] = plate
+    font = int(rng.choice(_FONTS))
+    high = size * rng.uniform(0.03, 0.12)
+    scale, thick = high / 21, max(1, round(high * rng.uniform(0.05, 0.16)))
+    y = 0.0
+    while (y := y + high * rng.uniform(1.4, 2.2)) < height + high:
+        words = ("".join(rng.choice(list(_LETTERS), rng.integers(1, 11))) for _ in range(40))
+        start = int(rng.uniform(-0.2, 0.3) * width)
+        cv2.putText(picture, " ".join(words), (start, int(y)), font, scale, ink, thick, cv2.LINE_AA)
+    return picture
 
 
 def moving_window(
@@ -115,9 +149,10 @@ def moving_stills(
     """
     rng = np.random.default_rng(seed)
     rest = rng.random() < 0.5  # of the camera
-    behind = moving_window(
-        rng, pictures[seed % len(pictures)], size, count, 0.0 if rest else rng.uniform(0.3, 4.0)
-    )
+    far_picture = pictures[seed % len(pictures)]
+    if rng.random() < WRITTEN:
+        far_picture = written(rng, far_picture, size)
+    behind = moving_window(rng, far_picture, size, count, 0.0 if rest else rng.uniform(0.3, 4.0))
     before = moving_window(
         rng, pictures[int(rng.integers(len(pictures)))], size, count, rng.uniform(0.5, 5.0)
     )
