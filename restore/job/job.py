@@ -198,13 +198,9 @@ class _Work:
         config = network.config
         if request.face_only and not can_detect():
             raise ModuleNotFoundError("--face-only looks for faces", name="cv2")
-        progress.stage("looking for cuts and faces", len(self.frames))
-        shots = shots_of(
-            priors,
-            self.frames,
-            look=config.audio or request.face_only or self.report is not None,
-            progress=progress.step,
-        )
+        look = config.audio or request.face_only or self.report is not None
+        progress.stage("looking for cuts" + " and faces" * look, len(self.frames))
+        shots = shots_of(priors, self.frames, look=look, progress=progress.step)
         if self.report:
             self.report.faces = _faces(shots, priors)
         if request.face_only and not any(shot.face for shot in shots):
