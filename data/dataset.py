@@ -99,7 +99,7 @@ def open_segments(
         speakers: Only these; all where empty.
 
     Returns:
-        Segments, in the index's order, CRFs in the order given.
+        Segments, in the index's order, CRFs in the order given; what is named twice stands twice.
 
     Raises:
         ValueError: No clip of that split at those CRFs, or a folder of another codec.
@@ -110,21 +110,25 @@ def open_segments(
         made = str(listing.settings.get("codec", "h264"))  # older folders have no other
         if codec and made != codec:
             raise ValueError(f"{listing.root} holds {made}, where {codec} is wanted (data.codec)")
-    segments = [
-        segment
-        for listing in listings
-        for clip in listing.clips
-        if not speakers or clip.speaker in speakers
-        for quality in crf
-        if quality in clip.priors
-        for segment in _open_clip(
-            clip, quality, split,
-            listen=listen and sound != "silent",
-            late=SHIFT if sound == "shifted" else 0.0,
-            fix_delay=fix_delay, level=level, motion=motion,
-            root=listing.root, cache=cache,
-        )
-    ]  # fmt: skip
+    segments: list[Segment] = []
+    opened: dict[tuple[Path, str, int], list[Segment]] = {}  # what is named twice is opened once
+    for listing in listings:
+        for clip in listing.clips:
+            if speakers and clip.speaker not in speakers:
+                continue
+            for quality in crf:
+                if quality not in clip.priors:
+                    continue
+                key = (listing.root, clip.name, quality)
+                if key not in opened:
+                    opened[key] = _open_clip(
+                        clip, quality, split,
+                        listen=listen and sound != "silent",
+                        late=SHIFT if sound == "shifted" else 0.0,
+                        fix_delay=fix_delay, level=level, motion=motion,
+                        root=listing.root, cache=cache,
+                    )  # fmt: skip
+                segments += opened[key]
     if not segments:
         clips = [clip for listing in listings for clip in listing.clips]
         found = sorted({name for clip in clips for _, _, name in clip.segments})

@@ -161,6 +161,14 @@ def test_where_one_speaks_sounds_are_exchanged_between_clips(work: Path) -> None
         assert np.array_equal(part.reader.track.features, tracks[other].features)
 
 
+def test_what_is_named_twice_is_opened_once(work: Path) -> None:
+    once = open_segments(work, "train", crf=(38, 42))
+    twice = open_segments([work, work], "train", crf=(38, 42, 42))
+    names = [(part.clip.name, part.crf) for part in twice]
+    assert names.count((once[0].clip.name, 42)) == 4 and len(twice) == 3 * len(once)
+    assert len({id(part.reader) for part in twice}) == len({id(part.reader) for part in once})
+
+
 def test_boxes_move_with_the_cut_and_the_mirror(work: Path) -> None:
     part = open_segments(work, "train", crf=(42,))[0]
     sample = part.reader.read(0, 1, (16, 16, 32, 32))
