@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 enum {
-    MEMORY_ALIGN = 64 // of blocks and their pieces
+    MEMORY_ALIGN = 64,          // of blocks and their pieces
+    MEMORY_HUGE_PAGE = 2 << 20, // blocks of half of it and more are made of such
 };
 
 static inline size_t memory_aligned(const size_t size) {
@@ -24,7 +25,8 @@ static inline void *carve(carver *const c, const size_t size) {
     return piece;
 }
 
-// Zeroed and aligned; NULL: no memory. `*block` is what free() takes.
-uint8_t *memory_block(size_t size, void **block);
+// Zeroed and aligned; NULL: no memory
+uint8_t *memory_block(size_t size);
+void memory_free(void *block); // of memory_block(), or NULL
 
 #endif

@@ -251,7 +251,7 @@ typedef struct picture {
     uint64_t warnings[H264_N_WARNINGS];
     char encoder_text[ENCODER_TEXT];
     uint32_t geometry; // of the sequence it was allocated for: see picture.c
-    void *memory;      // one block for planes, motion and mb_field
+    struct picture_memory *memory; // planes, motion and mb_field; see picture.c
     int picture_type, concealed_mbs;
     uint64_t cost;  // of its slice data, 1/256 bit
     uint32_t bytes; // of its NAL units

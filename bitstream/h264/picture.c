@@ -48,44 +48,77 @@ static bool is_free(const picture *const pic) {
     return !pic->current && !pic->in_dpb && !pic->queued && !pic->locked && pic->users == 0;
 }
 
-static picture *new_picture(const h264_decoder *const dec) {
+// What pictures that were made together share
+typedef struct picture_memory {
+    uint8_t *block;
+    int pictures; // that are left of them
+} picture_memory;
+
+static void lay_out_picture(const h264_decoder *const dec, picture *const pic, carver *const c) {
     const size_t sample_size = (size_t)dec->k->sample_size;
     const size_t mbs = pic_size_in_mbs(dec) * (size_t)h264_colour_planes(dec);
-    picture *const pic = calloc(1, sizeof *pic);
-    if (pic == NULL)
-        return NULL;
-    size_t offset[3], size = 0;
     for (int p = 0; p < 3; p++) {
         size_t stride = memory_aligned((size_t)dec->width[p] * sample_size);
         if (stride % 1024 == 0) // rows must not all fall into the same cache sets
             stride += MEMORY_ALIGN;
         pic->stride[p] = (ptrdiff_t)stride;
-        offset[p] = size + PLANE_GUARD;
-        if (dec->width[p] > 0)
-            size = memory_aligned(offset[p] + stride * (size_t)dec->height[p] + PLANE_GUARD);
+        if (dec->width[p] == 0)
+            continue;
+        uint8_t *const at = carve(c, stride * (size_t)dec->height[p] + 2 * PLANE_GUARD);
+        pic->plane[p] = at == NULL ? NULL : at + PLANE_GUARD;
     }
-    const size_t motion = size;
-    size = memory_aligned(size + mbs * sizeof(mb_motion));
-    const size_t mb_field = size;
-    size = memory_aligned(size + mbs);
-    uint8_t *const base = memory_block(size, &pic->memory);
-    if (base == NULL) {
-        free(pic);
-        return NULL;
-    }
-    for (int p = 0; p < 3; p++)
-        pic->plane[p] = dec->width[p] > 0 ? base + offset[p] : NULL;
     pic->luma = pic->plane[0];
-    pic->motion = pic->luma_motion = (mb_motion *)(void *)(base + motion);
-    pic->mb_field = pic->luma_mb_field = base + mb_field;
+    pic->motion = pic->luma_motion = carve(c, mbs * sizeof(mb_motion));
+    pic->mb_field = pic->luma_mb_field = carve(c, mbs);
     pic->geometry = dec->stream->geometry;
-    return pic;
 }
 
 static void free_picture(stream_state *const s, const int i) {
-    free(s->pictures[i]->memory);
+    picture_memory *const memory = s->pictures[i]->memory;
+    if (--memory->pictures == 0) {
+        memory_free(memory->block);
+        free(memory);
+    }
     free(s->pictures[i]);
     s->pictures[i] = s->pictures[--s->n_pictures];
+}
+
+enum {
+    TOGETHER = 4 // pictures, at most; hardly any stream does with less
+};
+
+// How many pictures of a size are made together: what fills a huge page, if that many do
+static int pictures_together(const size_t size) {
+    const int n = imin((int)(MEMORY_HUGE_PAGE / size), TOGETHER);
+    return (size_t)n * size < MEMORY_HUGE_PAGE / 2 ? 1 : imax(n, 1);
+}
+
+// One more free picture, or some. False: no memory.
+static bool new_pictures(const h264_decoder *const dec) {
+    stream_state *const s = dec->stream;
+    picture layout = {.memory = NULL};
+    carver c = {.base = NULL, .used = 0};
+    lay_out_picture(dec, &layout, &c);
+    picture_memory *const memory = calloc(1, sizeof *memory);
+    const int n = imin(pictures_together(c.used), MAX_PICTURES - s->n_pictures);
+    if (memory == NULL)
+        return false;
+    memory->block = memory_block((size_t)n * c.used);
+    c = (carver){.base = memory->block, .used = 0};
+    while (memory->block != NULL && memory->pictures < n) {
+        picture *const pic = calloc(1, sizeof *pic);
+        if (pic == NULL)
+            break;
+        lay_out_picture(dec, pic, &c);
+        pic->memory = memory;
+        memory->pictures++;
+        s->pictures[s->n_pictures++] = pic;
+    }
+    if (memory->pictures > 0)
+        return true;
+    memory_free(memory->block);
+    free(memory);
+    return false;
 }
 
 static void reset_picture(picture *const pic) {
@@ -111,14 +144,11 @@ picture *h264_picture_get(h264_decoder *const dec) {
             return s->pictures[i];
         }
     }
-    if (s->n_pictures == MAX_PICTURES)
+    const int made = s->n_pictures;
+    if (made == MAX_PICTURES || !new_pictures(dec))
         return NULL;
-    picture *const pic = new_picture(dec);
-    if (pic == NULL)
-        return NULL;
-    s->pictures[s->n_pictures++] = pic;
-    reset_picture(pic);
-    return pic;
+    reset_picture(s->pictures[made]);
+    return s->pictures[made];
 }
 
 static void give_back_taps(stream_state *const s, picture *const pic) {
@@ -130,7 +160,7 @@ static void give_back_taps(stream_state *const s, picture *const pic) {
         t->next = s->free_taps;
         s->free_taps = t;
     } else {
-        free(t->memory);
+        memory_free(t->memory);
         free(t);
     }
 }
@@ -239,7 +269,7 @@ static taps *new_taps(const h264_decoder *const dec) {
     carver c = {.base = NULL, .used = 0};
     lay_out_taps(dec, t, &c);
     t->size = c.used;
-    c.base = memory_block(t->size, &t->memory);
+    t->memory = c.base = memory_block(t->size);
     c.used = 0;
     if (c.base == NULL) {
         free(t);
@@ -266,7 +296,7 @@ static void free_pooled_taps(stream_state *const s) {
     while (s->free_taps != NULL) {
         taps *const t = s->free_taps;
         s->free_taps = t->next;
-        free(t->memory);
+        memory_free(t->memory);
         free(t);
     }
 }
@@ -296,6 +326,11 @@ bool h264_same_geometry(const sps *const a, const sps *const b) {
            a->frame_mbs_only_flag == b->frame_mbs_only_flag;
 }
 
+mb_info *h264_new_macroblocks(const h264_decoder *const dec) {
+    const size_t mbs = pic_size_in_mbs(dec) * (size_t)h264_colour_planes(dec);
+    return (mb_info *)(void *)memory_block(mbs * sizeof(mb_info));
+}
+
 int h264_set_geometry(h264_decoder *const dec, const sps *const s) {
     stream_state *const state = dec->stream;
     state->geometry++;
@@ -307,11 +342,9 @@ int h264_set_geometry(h264_decoder *const dec, const sps *const s) {
         if (is_free(state->pictures[i]))
             free_picture(state, i);
     set_geometry(dec, s);
-    free(dec->luma_mb);
+    memory_free(dec->luma_mb);
     free(dec->slice_groups);
-    dec->luma_mb =
-        calloc(pic_size_in_mbs(dec) * (size_t)h264_colour_planes(dec), sizeof *dec->luma_mb);
-    dec->mb = dec->luma_mb;
+    dec->mb = dec->luma_mb = h264_new_macroblocks(dec);
     dec->slice_groups = calloc(pic_size_in_mbs(dec), 1);
     return dec->mb != NULL && dec->slice_groups != NULL ? H264_OK : H264_NOMEM;
 }
@@ -321,13 +354,13 @@ void h264_pictures_free(h264_decoder *const dec) {
     while (s->n_pictures > 0) {
         taps *const t = s->pictures[0]->taps;
         if (t != NULL) {
-            free(t->memory);
+            memory_free(t->memory);
             free(t);
         }
         free_picture(s, 0);
     }
     free_pooled_taps(s);
-    free(dec->luma_mb);
+    memory_free(dec->luma_mb);
     free(dec->slice_groups);
     dec->mb = dec->luma_mb = NULL;
     dec->slice_groups = NULL;

@@ -19,6 +19,7 @@
  * the caller decodes. */
 #include <stdlib.h>
 
+#include "../coding/memory.h"
 #include "stream.h"
 
 enum {
@@ -247,9 +248,8 @@ static bool fit(const h264_decoder *const dec, place *const p) {
     h264_decoder *const layer = &p->layer;
     if (layer->mb != NULL && p->geometry == s->geometry)
         return true;
-    free(layer->luma_mb);
-    layer->mb = layer->luma_mb =
-        calloc((size_t)(dec->PicWidthInMbs * dec->FrameHeightInMbs), sizeof *layer->mb);
+    memory_free(layer->luma_mb);
+    layer->mb = layer->luma_mb = h264_new_macroblocks(dec);
     p->geometry = s->geometry;
     return layer->mb != NULL;
 }
@@ -391,7 +391,7 @@ void h264_workers_free(h264_decoder *const dec) {
     for (int i = 0; i < ws->n_places; i++) {
         for (int k = 0; k < MAX_ORDERS; k++)
             free(ws->places[i].orders[k].rbsp.data);
-        free(ws->places[i].layer.luma_mb);
+        memory_free(ws->places[i].layer.luma_mb);
     }
     free(ws);
     dec->stream->workers = NULL;

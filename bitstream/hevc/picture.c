@@ -40,7 +40,7 @@ static picture *new_picture(const hevc_decoder *const dec) {
         return NULL;
     carver c = {.base = NULL, .used = 0};
     lay_out_picture(dec, pic, &c);
-    c.base = memory_block(c.used, &pic->memory);
+    pic->memory = c.base = memory_block(c.used);
     c.used = 0;
     if (c.base == NULL) {
         free(pic);
@@ -52,7 +52,7 @@ static picture *new_picture(const hevc_decoder *const dec) {
 }
 
 static void free_picture(hevc_decoder *const dec, const int i) {
-    free(dec->pictures[i]->memory);
+    memory_free(dec->pictures[i]->memory);
     free(dec->pictures[i]);
     dec->pictures[i] = dec->pictures[--dec->n_pictures];
 }
@@ -92,7 +92,7 @@ static void give_back_taps(hevc_decoder *const dec, picture *const pic) {
         t->next = dec->free_taps;
         dec->free_taps = t;
     } else {
-        free(t->memory);
+        memory_free(t->memory);
         free(t);
     }
 }
@@ -168,7 +168,7 @@ static taps *new_taps(const hevc_decoder *const dec) {
     carver c = {.base = NULL, .used = 0};
     lay_out_taps(dec, t, &c);
     t->size = c.used;
-    c.base = memory_block(c.used, &t->memory);
+    t->memory = c.base = memory_block(c.used);
     c.used = 0;
     if (c.base == NULL) {
         free(t);
@@ -196,7 +196,7 @@ static void free_pooled_taps(hevc_decoder *const dec) {
     while (dec->free_taps != NULL) {
         taps *const t = dec->free_taps;
         dec->free_taps = t->next;
-        free(t->memory);
+        memory_free(t->memory);
         free(t);
     }
 }
@@ -261,11 +261,11 @@ static int change_geometry(hevc_decoder *const dec, const sps *const s) {
     dec->map_stride = s->width >> 2;
     dec->map_height = s->height >> 2;
     dec->ctbs = (size_t)s->PicWidthInCtbs * (size_t)s->PicHeightInCtbs;
-    free(dec->picture_memory);
+    memory_free(dec->picture_memory);
     dec->picture_memory = NULL;
     carver c = {.base = NULL, .used = 0};
     lay_out_current(dec, s, &c);
-    c.base = memory_block(c.used, &dec->picture_memory);
+    dec->picture_memory = c.base = memory_block(c.used);
     c.used = 0;
     if (c.base == NULL)
         return HEVC_NOMEM;
@@ -299,13 +299,13 @@ void hevc_pictures_free(hevc_decoder *const dec) {
     while (dec->n_pictures > 0) {
         taps *const t = dec->pictures[0]->taps;
         if (t != NULL) {
-            free(t->memory);
+            memory_free(t->memory);
             free(t);
         }
         free_picture(dec, 0);
     }
     free_pooled_taps(dec);
-    free(dec->picture_memory);
+    memory_free(dec->picture_memory);
     free(dec->lay.memory);
     free(dec->filters);
 }
