@@ -46,7 +46,7 @@ enum {
 
 // What holds for all macroblocks of the picture (frame or field)
 typedef struct picture_edges {
-    const h264_decoder *dec;
+    h264_decoder *dec;
     uint8_t *plane[3];                   // first row of the picture
     ptrdiff_t stride[2 /* fields */][3]; // between its rows, and between those of MBAFF fields
     int row_step,
@@ -69,34 +69,40 @@ typedef struct mb_edges {
     const ptrdiff_t *stride; // [plane]
 } mb_edges;
 
-// Thresholds of 8.7.2.2 for one average of quantisation parameters
-typedef struct thresholds {
-    uint8_t alpha, beta;
-    const int8_t *tc0; // by bS
-} thresholds;
+// 8.7.2.2 and Table 8-17 by qPav, for the offsets of a slice
+static void fill_thresholds(edge_thresholds *const t, const mb_info *const q) {
+    t->FilterOffsetA = q->FilterOffsetA;
+    t->FilterOffsetB = q->FilterOffsetB;
+    t->filled = true;
+    for (int i = 0; i < N_AVERAGE_QP; i++) {
+        const int qPav = i + LOWEST_AVERAGE_QP;
+        const int indexA = iclip(qPav + q->FilterOffsetA, 0, 51);
+        const int indexB = iclip(qPav + q->FilterOffsetB, 0, 51);
+        edge_threshold *const to = &t->by_qPav[i];
+        to->alpha = table_8_16_alpha[indexA];
+        to->beta = table_8_16_beta[indexB];
+        for (int bS = 1; bS < 4; bS++)
+            to->tc0[bS] = 0x01010101u * (uint8_t)table_8_17_tc0[indexA][bS];
+    }
+}
 
-CORE_INLINE thresholds thresholds_for(const mb_info *const q, const int qPp, const int qPq) {
-    const int qPav = (qPp + qPq + 1) >> 1;
-    const int indexA = iclip(qPav + q->FilterOffsetA, 0, 51);
-    const int indexB = iclip(qPav + q->FilterOffsetB, 0, 51);
-    return (thresholds){table_8_16_alpha[indexA], table_8_16_beta[indexB], table_8_17_tc0[indexA]};
+CORE_INLINE void choose_thresholds(edge_thresholds *const t, const mb_info *const q) {
+    if (CORE_UNLIKELY(t->FilterOffsetA != q->FilterOffsetA ||
+                      t->FilterOffsetB != q->FilterOffsetB || !t->filled))
+        fill_thresholds(t, q);
+}
+
+CORE_INLINE const edge_threshold *threshold_for(const picture_edges *const c, const int qPp,
+                                                const int qPq) {
+    return &c->dec->edge_thresholds.by_qPav[((qPp + qPq + 1) >> 1) - LOWEST_AVERAGE_QP];
 }
 
 CORE_INLINE int plane_qp(const mb_info *const mb, const int plane) {
     return plane ? mb->QPC[plane - 1] : mb->QPY;
 }
 
-CORE_INLINE unsigned edge_bits(const uint16_t mask, const int edge) {
-    return mask >> (4 * edge) & 15;
-}
-
 CORE_INLINE bool intra_edge(const mb_edges *const m, const int dir, const int edge) {
     return edge ? m->intra : m->intra_before[dir];
-}
-
-// bS > 0 anywhere on the edge?
-CORE_INLINE bool edge_active(const mb_edges *const m, const int dir, const int edge) {
-    return edge_bits(m->active[dir], edge);
 }
 
 // bS 4 rather than 3 (8.7.2.1): macroblock edges, but not horizontal ones in fields
@@ -104,25 +110,38 @@ CORE_INLINE bool strongest(const mb_edges *const m, const int dir, const int edg
     return edge == 0 && !(m->field && dir == HORIZONTAL_EDGES);
 }
 
-// Four bits become the lowest ones of four bytes
-CORE_INLINE uint32_t spread_bits(const unsigned four) {
-    return four * 0x00204081u & 0x01010101u;
-}
+// The four quarters of an edge, as four bits and as four bytes in memory
+static const uint8_t spread[16][4] = {
+    {0, 0, 0, 0},     {255, 0, 0, 0},     {0, 255, 0, 0},     {255, 255, 0, 0},
+    {0, 0, 255, 0},   {255, 0, 255, 0},   {0, 255, 255, 0},   {255, 255, 255, 0},
+    {0, 0, 0, 255},   {255, 0, 0, 255},   {0, 255, 0, 255},   {255, 255, 0, 255},
+    {0, 0, 255, 255}, {255, 0, 255, 255}, {0, 255, 255, 255}, {255, 255, 255, 255},
+};
 
-// Table 8-17 for the four quarters of an edge, one in each byte, the first in the lowest
-CORE_INLINE uint32_t edge_tc0(const mb_edges *const m, const int dir, const int edge,
-                              const int8_t table[4]) {
+// Which of them have which bS, as bytes; bS 3 stands for 4 too
+typedef struct edge_strengths {
+    uint32_t by_bS[4];
+} edge_strengths;
+
+CORE_INLINE edge_strengths strengths_of(const mb_edges *const m, const int dir, const int edge) {
+    edge_strengths e = {{0, 0, 0, UINT32_MAX}};
     if (intra_edge(m, dir, edge))
-        return 0x01010101u * (uint8_t)table[3];
-    const unsigned two = edge_bits(m->masks.coefficients[dir], edge);
-    const unsigned one = edge_bits(m->masks.motion[dir], edge);
-    return spread_bits(two) * (uint8_t)table[2] + spread_bits(one) * (uint8_t)table[1] +
-           spread_bits(15 ^ (one | two)) * (uint8_t)table[0];
+        return e;
+    const unsigned one = m->masks.motion[dir] >> 4 * edge & 15,
+                   two = m->masks.coefficients[dir] >> 4 * edge & 15;
+    memcpy(&e.by_bS[0], spread[15 ^ (one | two)], 4);
+    memcpy(&e.by_bS[1], spread[one], 4);
+    memcpy(&e.by_bS[2], spread[two], 4);
+    e.by_bS[3] = 0;
+    return e;
 }
 
-CORE_INLINE void store_tc0(const uint32_t four, int8_t tc0[4]) {
-    for (int i = 0; i < 4; i++)
-        tc0[i] = (int8_t)(uint8_t)(four >> 8 * i);
+// Table 8-17 for the four quarters of an edge
+CORE_INLINE void edge_tc0(const edge_strengths *const e, const edge_threshold *const t,
+                          int8_t tc0[4]) {
+    const uint32_t four = e->by_bS[0] /* -1 */ | (e->by_bS[1] & t->tc0[1]) |
+                          (e->by_bS[2] & t->tc0[2]) | (e->by_bS[3] & t->tc0[3]);
+    memcpy(tc0, &four, 4);
 }
 
 // -------------------------------------------------------------------------- mixed edges (MBAFF)
@@ -169,37 +188,39 @@ static edge_part upper_part(const picture_edges *const c, const mb_edges *const 
     return part;
 }
 
-static void part_tc0(const edge_part *const part, const int8_t table[4], int8_t tc0[4]) {
+static void part_tc0(const edge_part *const part, const edge_threshold *const t, int8_t tc0[4]) {
     for (int j = 0; j < 4; j++)
-        tc0[j] = table[part->intra ? 3 : part->bS[j]];
+        tc0[j] = (int8_t)(uint8_t)(t->tc0[part->intra ? 3 : part->bS[j]] & 0xff);
 }
 
 // One part of a left edge in one plane
 static void filter_left_part(const picture_edges *const c, const mb_edges *const m,
                              const edge_part *const part, const int plane) {
-    const thresholds t = thresholds_for(m->q, plane_qp(part->p, plane), plane_qp(m->q, plane));
+    const edge_threshold *const t =
+        threshold_for(c, plane_qp(part->p, plane), plane_qp(m->q, plane));
     const int h = plane ? c->dec->mb_height_c : 16;
     const ptrdiff_t stride = m->stride[plane];
     line_edge e = {.lines = h / 2,
                    .intra = part->intra,
                    .luma = plane == 0 || c->format == 3,
-                   .alpha = t.alpha,
-                   .beta = t.beta,
+                   .alpha = t->alpha,
+                   .beta = t->beta,
                    .depth = c->depth[plane]};
-    part_tc0(part, t.tc0, e.tc0);
+    part_tc0(part, t, e.tc0);
     const ptrdiff_t start = m->field ? part->start * h / 16 : part->start;
     c->dec->k->deblock_lines(m->origin[plane] + start * stride, part->row_step * stride, &e);
 }
 
 static void filter_upper_part_full(const picture_edges *const c, const mb_edges *const m,
                                    const edge_part *const part, const int plane) {
-    const thresholds t = thresholds_for(m->q, plane_qp(part->p, plane), plane_qp(m->q, plane));
+    const edge_threshold *const t =
+        threshold_for(c, plane_qp(part->p, plane), plane_qp(m->q, plane));
     const ptrdiff_t stride = m->stride[plane];
     int8_t tc0[4];
-    part_tc0(part, t.tc0, tc0);
-    if (t.alpha && t.beta)
+    part_tc0(part, t, tc0);
+    if (t->alpha && t->beta)
         c->dec->k->deblock_luma[HORIZONTAL_EDGES](m->origin[plane] + part->start * stride,
-                                                  part->row_step * stride, t.alpha, t.beta, tc0,
+                                                  part->row_step * stride, t->alpha, t->beta, tc0,
                                                   c->depth[plane]);
 }
 
@@ -207,10 +228,10 @@ static void filter_upper_part_chroma(const picture_edges *const c, const mb_edge
                                      const edge_part *const part) {
     edge_pair e = {.depth = c->depth[1]};
     for (int i = 0; i < 2; i++) {
-        const thresholds t = thresholds_for(m->q, part->p->QPC[i], m->q->QPC[i]);
-        e.alpha[i] = t.alpha;
-        e.beta[i] = t.beta;
-        part_tc0(part, t.tc0, e.tc0[i]);
+        const edge_threshold *const t = threshold_for(c, part->p->QPC[i], m->q->QPC[i]);
+        e.alpha[i] = t->alpha;
+        e.beta[i] = t->beta;
+        part_tc0(part, t, e.tc0[i]);
     }
     const ptrdiff_t offset = part->start * m->stride[1];
     c->dec->k->deblock_chroma[HORIZONTAL_EDGES](m->origin[1] + offset, m->origin[2] + offset,
@@ -242,42 +263,30 @@ static void filter_mixed_chroma(const picture_edges *const c, const mb_edges *co
 
 // -------------------------------------------------------------------------------- filtering, 8.7.2
 
-// The thresholds of an edge in a plane; `inner`: those of edges inside the macroblock
-CORE_INLINE thresholds edge_thresholds(const mb_edges *const m, const int dir, const int edge,
-                                       const int plane, const thresholds inner) {
-    const int qPp = edge ? 0 : plane_qp(m->p[dir], plane), qPq = plane_qp(m->q, plane);
-    return edge || qPp == qPq ? inner : thresholds_for(m->q, qPp, qPq);
+// Whose quantisers count before an edge
+CORE_INLINE const mb_info *before_edge(const mb_edges *const m, const int dir, const int edge) {
+    return edge ? m->q : m->p[dir];
 }
 
-// Luma, or a plane of 4:4:4
-CORE_INLINE void filter_full_plane(const picture_edges *const c, const mb_edges *const m,
-                                   const int plane) {
+// An edge of luma, or of a plane of 4:4:4
+CORE_INLINE void filter_full_edge(const picture_edges *const c, const mb_edges *const m,
+                                  const edge_strengths *const e, const int dir, const int edge,
+                                  const int plane) {
     const kernels *const k = c->dec->k;
-    const unsigned edges = m->q->transform_size_8x8_flag ? 0x0f0f : 0xffff;
-    const int qP = plane_qp(m->q, plane);
     const ptrdiff_t stride = m->stride[plane];
-    const thresholds inner = thresholds_for(m->q, qP, qP);
-    for (int dir = 0; dir < 2; dir++) {
-        const ptrdiff_t step = 4 * (dir == VERTICAL_EDGES ? k->sample_size : stride);
-        if (CORE_UNLIKELY(m->mixed[dir]))
-            filter_mixed_full(c, m, dir, plane);
-        unsigned active = m->active[dir] & edges;
-        for (int edge = 0; active; edge++, active >>= 4) {
-            if (!(active & 15))
-                continue;
-            const thresholds t = edge_thresholds(m, dir, edge, plane, inner);
-            if (t.alpha == 0 || t.beta == 0)
-                continue;
-            uint8_t *const pix = m->origin[plane] + edge * step;
-            if (intra_edge(m, dir, edge) && strongest(m, dir, edge)) {
-                k->deblock_luma_intra[dir](pix, stride, t.alpha, t.beta, c->depth[plane]);
-                continue;
-            }
-            int8_t tc0[4];
-            store_tc0(edge_tc0(m, dir, edge, t.tc0), tc0);
-            k->deblock_luma[dir](pix, stride, t.alpha, t.beta, tc0, c->depth[plane]);
-        }
+    const edge_threshold *const t =
+        threshold_for(c, plane_qp(before_edge(m, dir, edge), plane), plane_qp(m->q, plane));
+    uint8_t *const pix =
+        m->origin[plane] + 4 * edge * (dir == VERTICAL_EDGES ? k->sample_size : stride);
+    if (t->alpha == 0 || t->beta == 0)
+        return;
+    if (CORE_UNLIKELY(e->by_bS[3]) && strongest(m, dir, edge)) {
+        k->deblock_luma_intra[dir](pix, stride, t->alpha, t->beta, c->depth[plane]);
+        return;
     }
+    int8_t tc0[4];
+    edge_tc0(e, t, tc0);
+    k->deblock_luma[dir](pix, stride, t->alpha, t->beta, tc0, c->depth[plane]);
 }
 
 // Which quarters of an edge's strengths eight lines of chroma lie in, two lines to each entry
@@ -288,55 +297,97 @@ typedef enum chroma_lines {
 } chroma_lines;
 
 // tc0 of the lines' quarters
-CORE_INLINE uint32_t select_quarters(const uint32_t tc0, const chroma_lines which) {
+CORE_INLINE void select_quarters(int8_t tc0[4], const chroma_lines which) {
     if (which == ALL_QUARTERS)
-        return tc0;
-    const uint32_t two = which == UPPER_QUARTERS ? tc0 & 0xffff : tc0 >> 16;
-    return (two & 0xff) * 0x0101 + (two >> 8) * 0x01010000;
+        return;
+    const int first = which == UPPER_QUARTERS ? 0 : 2;
+    const int8_t two[2] = {tc0[first], tc0[first + 1]};
+    tc0[0] = tc0[1] = two[0];
+    tc0[2] = tc0[3] = two[1];
 }
 
 // Eight lines of a chroma edge of 4:2:0 or 4:2:2, in both planes
-CORE_INLINE void filter_chroma_edge(const picture_edges *const c, const mb_edges *const m,
-                                    const thresholds inner[2], const int dir, const int edge,
-                                    const ptrdiff_t offset, const chroma_lines which) {
-    edge_pair e = {.intra = intra_edge(m, dir, edge) && strongest(m, dir, edge),
-                   .depth = c->depth[1]};
+CORE_INLINE void filter_chroma_lines(const picture_edges *const c, const mb_edges *const m,
+                                     const edge_strengths *const e, const int dir, const int edge,
+                                     const ptrdiff_t offset, const chroma_lines which) {
+    const mb_info *const q = m->q, *const p = before_edge(m, dir, edge);
+    const edge_threshold *const t[2] = {threshold_for(c, p->QPC[0], q->QPC[0]),
+                                        threshold_for(c, p->QPC[1], q->QPC[1])};
+    edge_pair pair;
+    pair.intra = e->by_bS[3] && strongest(m, dir, edge);
+    pair.depth = c->depth[1];
     for (int i = 0; i < 2; i++) {
-        const thresholds t = edge_thresholds(m, dir, edge, 1 + i, inner[i]);
-        e.alpha[i] = t.alpha;
-        e.beta[i] = t.beta;
-        store_tc0(select_quarters(edge_tc0(m, dir, edge, t.tc0), which), e.tc0[i]);
+        pair.alpha[i] = t[i]->alpha;
+        pair.beta[i] = t[i]->beta;
+        edge_tc0(e, t[i], pair.tc0[i]);
+        select_quarters(pair.tc0[i], which);
     }
-    if ((e.alpha[0] && e.beta[0]) || (e.alpha[1] && e.beta[1]))
+    if ((pair.alpha[0] && pair.beta[0]) || (pair.alpha[1] && pair.beta[1]))
         c->dec->k->deblock_chroma[dir](m->origin[1] + offset, m->origin[2] + offset, m->stride[1],
-                                       &e);
+                                       &pair);
 }
 
 // Both chroma planes of 4:2:0 or 4:2:2, Note [Chroma edges]
-CORE_INLINE void filter_chroma(const picture_edges *const c, const mb_edges *const m) {
-    const bool tall = c->format == 2;
-    const int size = c->dec->k->sample_size;
+CORE_INLINE void filter_chroma_edge(const picture_edges *const c, const mb_edges *const m,
+                                    const edge_strengths *const e, const int dir, const int edge,
+                                    const bool tall) {
     const ptrdiff_t stride = m->stride[1];
-    const int8_t *const qP = m->q->QPC;
-    thresholds inner[2] = {thresholds_for(m->q, qP[0], qP[0])};
-    inner[1] = qP[1] == qP[0] ? inner[0] : thresholds_for(m->q, qP[1], qP[1]);
-    if (CORE_UNLIKELY(m->mixed[VERTICAL_EDGES]))
-        filter_mixed_chroma(c, m, VERTICAL_EDGES);
-    for (int edge = 0; edge < 4; edge += 2) {
-        if (!edge_active(m, VERTICAL_EDGES, edge))
-            continue;
-        filter_chroma_edge(c, m, inner, VERTICAL_EDGES, edge, 2 * edge * size,
-                           tall ? UPPER_QUARTERS : ALL_QUARTERS);
-        if (tall)
-            filter_chroma_edge(c, m, inner, VERTICAL_EDGES, edge, 2 * edge * size + 8 * stride,
-                               LOWER_QUARTERS);
+    if (edge & 1 && !(tall && dir == HORIZONTAL_EDGES))
+        return;
+    if (dir == HORIZONTAL_EDGES) {
+        filter_chroma_lines(c, m, e, dir, edge, (tall ? 4 : 2) * edge * stride, ALL_QUARTERS);
+        return;
     }
-    if (CORE_UNLIKELY(m->mixed[HORIZONTAL_EDGES]))
-        filter_mixed_chroma(c, m, HORIZONTAL_EDGES);
-    for (int edge = 0; edge < 4; edge += tall ? 1 : 2)
-        if (edge_active(m, HORIZONTAL_EDGES, edge))
-            filter_chroma_edge(c, m, inner, HORIZONTAL_EDGES, edge, (tall ? 4 : 2) * edge * stride,
-                               ALL_QUARTERS);
+    const ptrdiff_t column = 2 * edge * c->dec->k->sample_size;
+    filter_chroma_lines(c, m, e, dir, edge, column, tall ? UPPER_QUARTERS : ALL_QUARTERS);
+    if (CORE_UNLIKELY(tall))
+        filter_chroma_lines(c, m, e, dir, edge, column + 8 * stride, LOWER_QUARTERS);
+}
+
+static int lowest_bit(const unsigned v) { // which is not 0
+    int n = 0;
+#if defined(__GNUC__)
+    n = __builtin_ctz(v);
+#else
+    while (!(v >> n & 1))
+        n++;
+#endif
+    return n;
+}
+
+// All edges of one direction in all planes. Planes do not meet, so that it does not matter which of
+// them comes first.
+CORE_INLINE void filter_direction(const picture_edges *const c, const mb_edges *const m,
+                                  const int dir, const int format) {
+    const bool subsampled = format == 1 || format == 2;
+    if (CORE_UNLIKELY(m->mixed[dir])) {
+        for (int plane = 0; plane < (format == 3 ? 3 : 1); plane++)
+            filter_mixed_full(c, m, dir, plane);
+        if (subsampled)
+            filter_mixed_chroma(c, m, dir);
+    }
+    for (unsigned active = m->active[dir]; active;) {
+        const int edge = lowest_bit(active) >> 2;
+        const edge_strengths e = strengths_of(m, dir, edge);
+        active &= ~(15u << 4 * edge);
+        if (!(edge & 1 && m->q->transform_size_8x8_flag)) {
+            filter_full_edge(c, m, &e, dir, edge, 0);
+            for (int plane = 1; plane < 3 && format == 3; plane++)
+                filter_full_edge(c, m, &e, dir, edge, plane);
+        }
+        if (subsampled)
+            filter_chroma_edge(c, m, &e, dir, edge, format == 2);
+    }
+}
+
+static void filter_direction_420(const picture_edges *const c, const mb_edges *const m,
+                                 const int dir) {
+    filter_direction(c, m, dir, 1);
+}
+
+static void filter_directions(const picture_edges *const c, const mb_edges *const m) {
+    for (int dir = 0; dir < 2; dir++)
+        filter_direction(c, m, dir, c->format);
 }
 
 // -------------------------------------------------------------------------------- macroblocks, 8.7
@@ -354,6 +405,7 @@ CORE_INLINE const mb_info *neighbour_across(const mb_info *const q, const bool i
 // 8.7.2.1 for all edges of a macroblock that are not mixed. False: all are 0.
 CORE_INLINE bool find_strengths(const picture_edges *const c, const int addr, mb_edges *const m) {
     const mb_info *const mb = c->dec->mb;
+    choose_thresholds(&c->dec->edge_thresholds, m->q);
     m->intra = m->q->filter_as_intra;
     int other[2];
     for (int dir = 0; dir < 2; dir++) {
@@ -384,11 +436,13 @@ CORE_INLINE void filter_planes(const picture_edges *const c, mb_edges *const m, 
         const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
         m->origin[plane] =
             c->plane[plane] + (mb_row * h + line) * c->stride[0][plane] + mb_x * w * size;
-        if (plane == 0 || c->format == 3)
-            filter_full_plane(c, m, plane);
     }
-    if (c->format == 1 || c->format == 2)
-        filter_chroma(c, m);
+    if (CORE_LIKELY(c->format == 1)) {
+        filter_direction_420(c, m, VERTICAL_EDGES);
+        filter_direction_420(c, m, HORIZONTAL_EDGES);
+    } else {
+        filter_directions(c, m);
+    }
 }
 
 // One macroblock of a frame without MBAFF, or of a field
@@ -439,7 +493,7 @@ static void filter_macroblock_mbaff(const picture_edges *const c, const int mb_x
         filter_planes(c, &m, mb_x, q->field ? mb_row - lower : mb_row, q->field ? lower : 0);
 }
 
-static picture_edges edges_of_picture(const h264_decoder *const dec) {
+static picture_edges edges_of_picture(h264_decoder *const dec) {
     const int structure = dec->slice.hdr.structure;
     const bool field = structure != FRAME;
     picture_edges c = {

@@ -63,10 +63,6 @@ CORE_INLINE void before_top(const int32_t own[4], const int32_t top[4], int32_t 
     out[3] = own[1];
 }
 
-CORE_INLINE bool vectors_apart(const int16_t a[2], const int16_t b[2], const int limit_y) {
-    return abs(a[0] - b[0]) >= 4 || abs(a[1] - b[1]) >= limit_y;
-}
-
 #if H264_X86_SIMD
 
 // Blocks of a row whose vectors are 4 or more apart in x, or limit_y in y
@@ -76,6 +72,19 @@ CORE_INLINE unsigned row_apart(const __m128i a, const __m128i b, const int limit
         _mm_or_si128(_mm_cmpgt_epi16(d, limit), _mm_cmpgt_epi16(_mm_subs_epi16(b, a), limit));
     const __m128i near = _mm_cmpeq_epi32(apart, _mm_setzero_si128());
     return (unsigned)_mm_movemask_ps(_mm_castsi128_ps(near)) ^ 15u;
+}
+
+CORE_INLINE __m128i load_two(const int16_t a[2], const int16_t b[2]) {
+    int32_t first, second;
+    memcpy(&first, a, 4);
+    memcpy(&second, b, 4);
+    return _mm_unpacklo_epi32(_mm_cvtsi32_si128(first), _mm_cvtsi32_si128(second));
+}
+
+// Is one of two vectors that far from its counterpart?
+CORE_INLINE bool pair_apart(const int16_t a0[2], const int16_t a1[2], const int16_t b0[2],
+                            const int16_t b1[2], const int limit_y) {
+    return row_apart(load_two(a0, a1), load_two(b0, b1), limit_y) & 3;
 }
 
 CORE_INLINE __m128i load_row(const int16_t (*const mv)[2]) {
@@ -110,6 +119,15 @@ static unsigned apart_top(const int16_t (*const q)[2], const int16_t (*const p)[
 }
 
 #else
+
+CORE_INLINE bool vectors_apart(const int16_t a[2], const int16_t b[2], const int limit_y) {
+    return abs(a[0] - b[0]) >= 4 || abs(a[1] - b[1]) >= limit_y;
+}
+
+CORE_INLINE bool pair_apart(const int16_t a0[2], const int16_t a1[2], const int16_t b0[2],
+                            const int16_t b1[2], const int limit_y) {
+    return vectors_apart(a0, b0, limit_y) || vectors_apart(a1, b1, limit_y);
+}
 
 static unsigned apart_left(const int16_t (*const q)[2], const int16_t (*const p)[2],
                            const int16_t (*const left)[2], const int limit_y) {
@@ -179,30 +197,29 @@ static bool uses_list1(const mb_motion *const m) {
     return memcmp(m->uid[1], none, sizeof(none)) != 0;
 }
 
-// Bit 4 * row + column becomes bit 4 * column + row.
-static unsigned transposed(unsigned m) {
-    unsigned t = (m ^ m >> 3) & 0x0a0a;
+// Bit 4 * row + column becomes bit 4 * column + row, in both halves.
+CORE_INLINE uint32_t transposed(uint32_t m) {
+    uint32_t t = (m ^ m >> 3) & 0x0a0a0a0a;
     m ^= t ^ t << 3;
-    t = (m ^ m >> 6) & 0x00cc;
+    t = (m ^ m >> 6) & 0x00cc00cc;
     return m ^ t ^ t << 6;
 }
 
-CORE_INLINE bool same_reference(const mb_motion *const a, const int list_a,
-                                const mb_motion *const b, const int list_b, const bool field) {
-    return a->uid[list_a][0] == b->uid[list_b][0] &&
-           (!field || a->ref_parity[list_a][0] == b->ref_parity[list_b][0]);
+// Do references differ? Those of the first quarters
+CORE_INLINE bool other_reference(const mb_motion *const a, const int list_a,
+                                 const mb_motion *const b, const int list_b, const bool field) {
+    return (a->uid[list_a][0] != b->uid[list_b][0]) |
+           (field & (a->ref_parity[list_a][0] != b->ref_parity[list_b][0]));
 }
 
 // Strength 1 between macroblocks that move as one each, by their first blocks
 CORE_INLINE bool differ_as_wholes(const mb_motion *const a, const mb_motion *const b,
                                   const bool field) {
     const int limit_y = field ? 2 : 4;
-    const bool straight = same_reference(a, 0, b, 0, field) && same_reference(a, 1, b, 1, field) &&
-                          !vectors_apart(a->mv[0][0], b->mv[0][0], limit_y) &&
-                          !vectors_apart(a->mv[1][0], b->mv[1][0], limit_y);
-    return !straight && !(same_reference(a, 0, b, 1, field) && same_reference(a, 1, b, 0, field) &&
-                          !vectors_apart(a->mv[0][0], b->mv[1][0], limit_y) &&
-                          !vectors_apart(a->mv[1][0], b->mv[0][0], limit_y));
+    const bool straight = other_reference(a, 0, b, 0, field) | other_reference(a, 1, b, 1, field) |
+                          pair_apart(a->mv[0][0], a->mv[1][0], b->mv[0][0], b->mv[1][0], limit_y);
+    return straight && (other_reference(a, 0, b, 1, field) | other_reference(a, 1, b, 0, field) |
+                        pair_apart(a->mv[0][0], a->mv[1][0], b->mv[1][0], b->mv[0][0], limit_y));
 }
 
 // motion_mask, block by block only where that is needed. first: blocks at the edge to the
@@ -235,8 +252,9 @@ void h264_edge_masks(const h264_decoder *const dec, const int addr, const int le
                              top < 0 ? h & (0xffff ^ FIRST_ROW) : h};
     const unsigned one[2] = {direction_mask(dec, LEFT, addr, left, field, FIRST_COLUMN) & ~two[0],
                              direction_mask(dec, TOP, addr, top, field, FIRST_ROW) & ~two[1]};
-    out->coefficients[0] = (uint16_t)transposed(two[0]);
+    const uint32_t columns = transposed(two[0] | one[0] << 16);
+    out->coefficients[0] = (uint16_t)columns;
     out->coefficients[1] = (uint16_t)two[1];
-    out->motion[0] = (uint16_t)transposed(one[0]);
+    out->motion[0] = (uint16_t)(columns >> 16);
     out->motion[1] = (uint16_t)one[1];
 }

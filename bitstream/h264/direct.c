@@ -194,8 +194,9 @@ static void spatial_direct(h264_decoder *const dec, const direct_block *const bl
     if (n_blocks * blocks[0].n * blocks[0].n == 16 &&
         (!may_be_zero || all_zero)) { // colZeroFlag changes nothing
         m->mb->moves_as_one = true;
+        const int n = m->mb->type == H264_B_8X8 ? 4 : 1; // h264_motion_store() takes the first
         for (int list = 0; list < 2; list++)
-            h264_motion_fill(m, list, 0, 0, 4, 4, ref[list], mvp[list]);
+            h264_motion_fill(m, list, 0, 0, n, n, ref[list], mvp[list]);
         return;
     }
     const colocated_mb mb = colocated_macroblock(dec);

@@ -247,20 +247,6 @@ void h264_inter_predict(const h264_decoder *const dec, const inter_block *const 
     }
 }
 
-bool h264_is_full_sample(const h264_decoder *const dec, const inter_block *const b) {
-    for (int list = 0; list < 2; list++) {
-        const ref_entry *const ref = b->ref[list];
-        if (!ref)
-            continue;
-        const int mvx = b->mv[list][0], mvy = b->mv[list][1];
-        const int x = b->x + (mvx >> 2), y = b->y + (mvy >> 2);
-        if ((mvx | mvy) & 7 || ref->structure != FRAME || x < 0 || y < 0 ||
-            x + b->w > dec->width[0] || y + b->h > dec->height[0])
-            return false;
-    }
-    return true;
-}
-
 // A block whose rows have a multiple of 8 bytes
 CORE_INLINE void copy_rows(uint8_t *to, const ptrdiff_t ds, const source from, const int bytes,
                            const int h) {
@@ -306,23 +292,22 @@ void h264_inter_predict_run(const h264_decoder *const dec, const inter_block *co
 void h264_prefetch_references(const h264_decoder *const dec, const inter_block *const b) {
     const int mb_x = dec->slice.mb.mb_x, size = dec->k->sample_size;
     for (int list = 0; list < 2; list++) {
-        if (!b->ref[list])
+        if (!b->ref[list] || b->ref[list]->structure != FRAME)
             continue;
-        const ref_plane luma = reference_plane(dec, b->ref[list], 0);
+        const picture *const pic = b->ref[list]->pic;
         const int x = b->x + (b->mv[list][0] >> 2), y = b->y + (b->mv[list][1] >> 2);
+        const ptrdiff_t stride = pic->stride[0], stride_c = pic->stride[1];
         const uint8_t *const row =
-            luma.data + (y + 4 * (mb_x & 3)) * luma.stride + x * size + H264_CACHE_LINE;
+            pic->plane[0] + (y + 4 * (mb_x & 3)) * stride + x * size + H264_CACHE_LINE;
         CORE_PREFETCH(row);
-        CORE_PREFETCH(row + luma.stride);
-        CORE_PREFETCH(row + 2 * luma.stride);
-        CORE_PREFETCH(row + 3 * luma.stride);
+        CORE_PREFETCH(row + stride);
+        CORE_PREFETCH(row + 2 * stride);
+        CORE_PREFETCH(row + 3 * stride);
         if (dec->active_sps.ChromaArrayType != 1)
             continue;
-        const ref_plane Cb = reference_plane(dec, b->ref[list], 1);
-        const uint8_t *const c =
-            Cb.data + ((y >> 1) + (mb_x & 7)) * Cb.stride + (x >> 1) * size + H264_CACHE_LINE;
-        CORE_PREFETCH(c);
-        CORE_PREFETCH(c + (b->ref[list]->pic->plane[2] - b->ref[list]->pic->plane[1]));
+        const ptrdiff_t at = ((y >> 1) + (mb_x & 7)) * stride_c + (x >> 1) * size + H264_CACHE_LINE;
+        CORE_PREFETCH(pic->plane[1] + at);
+        CORE_PREFETCH(pic->plane[2] + at);
     }
 }
 

@@ -250,7 +250,7 @@ typedef struct picture {
     int begun_before;
     uint64_t warnings[H264_N_WARNINGS];
     char encoder_text[ENCODER_TEXT];
-    uint32_t geometry; // of the sequence it was allocated for: see picture.c
+    uint32_t geometry;             // of the sequence it was allocated for: see picture.c
     struct picture_memory *memory; // planes, motion and mb_field; see picture.c
     int picture_type, concealed_mbs;
     uint64_t cost;  // of its slice data, 1/256 bit
@@ -379,6 +379,7 @@ typedef struct motion_cache {
 typedef struct mb_ctx {
     int mb_x, mb_y;    // mb_y: Note [Macroblock addresses], frame macroblock map row
     int addr;          // mb_x + mb_y * PicWidthInMbs
+    bool is_located;   // what follows from these is that of a macroblock of the slice
     mb_info *mb;       // &dec->mb[addr]
     mb_motion *motion; // &cur->motion[addr]
     // neighbours in the same slice (6.4.9, 6.4.10); &h264_unavailable_mb when not available
@@ -663,6 +664,23 @@ typedef struct progress {
     int waiting;         // threads that wait for it
 } progress;
 
+enum { // averages of quantisation parameters across an edge, of any bit depth
+    LOWEST_AVERAGE_QP = -64,
+    N_AVERAGE_QP = 128
+};
+
+// Thresholds of 8.7.2.2, and tC0 by bS in each byte (0: of no meaning)
+typedef struct edge_threshold {
+    uint8_t alpha, beta;
+    uint32_t tc0[4];
+} edge_threshold;
+
+typedef struct edge_thresholds { // kept from slice to slice: few have offsets of their own
+    bool filled;
+    int8_t FilterOffsetA, FilterOffsetB;
+    edge_threshold by_qPav[N_AVERAGE_QP];
+} edge_thresholds;
+
 struct h264_decoder {
     h264_settings settings;
     char error_text[256];
@@ -679,14 +697,15 @@ struct h264_decoder {
     const kernels *k;        // &kernel_table, once there is an active SPS
     int width[3], height[3]; // coded plane sizes in samples
     int PicWidthInMbs, FrameHeightInMbs;
-    int mb_width_c, mb_height_c; // MbWidthC, MbHeightC: 0, 8 or 16
-    mb_info *mb;                 // [PicSizeInMbs] of the current picture
-    mb_info *luma_mb;            // Note [Colour planes]: what mb is when none is selected
-    uint8_t *slice_groups;       // [PicSizeInMbs] what slice_groups.c fills
-    picture *cur;                // being decoded; NULL between pictures
-    picture_rows rows;           // of it
-    broken_slices broken;        // of it
-    progress *progress;          // NULL: no other thread decodes
+    int mb_width_c, mb_height_c;     // MbWidthC, MbHeightC: 0, 8 or 16
+    mb_info *mb;                     // [PicSizeInMbs] of the current picture
+    mb_info *luma_mb;                // Note [Colour planes]: what mb is when none is selected
+    uint8_t *slice_groups;           // [PicSizeInMbs] what slice_groups.c fills
+    picture *cur;                    // being decoded; NULL between pictures
+    picture_rows rows;               // of it
+    broken_slices broken;            // of it
+    progress *progress;              // NULL: no other thread decodes
+    edge_thresholds edge_thresholds; // deblock.c
     slice_ctx slice;
     dpb dpb;
     struct stream_state *stream; // stream.h: what the macroblock layer does not need
@@ -721,6 +740,8 @@ uint32_t h264_next_mb_address(const slice_ctx *s, uint32_t n, uint32_t end);
 // neighbour.c (6.4): everything of mb_ctx that follows from mb_x, mb_y and, in MBAFF frames, from
 // mb_info.field of this macroblock
 void h264_neighbours(h264_decoder *dec, mb_ctx *m);
+// The same for the macroblock to the right of the one that mb_ctx was at, in frames without MBAFF
+void h264_next_neighbours(h264_decoder *dec, mb_ctx *m);
 void h264_neighbours_init(slice_ctx *s); // once a slice
 
 // macroblock.c (7.3.5): parses one macroblock into mb_ctx, mb_info and mb_motion. H264_OK or
@@ -830,11 +851,10 @@ void h264_intra_kernels_16(kernels *k);
 // inter.c (8.4.2)
 void h264_inter_predict(const h264_decoder *dec, const inter_block *b, uint8_t *const dst[3],
                         const ptrdiff_t stride[3]);
-// The same for a block of any width in frames, where h264_is_full_sample()
+// The same for a block of any width in frames whose vectors point to full samples, luma and chroma,
+// inside the references
 void h264_inter_predict_run(const h264_decoder *dec, const inter_block *b, uint8_t *const dst[3],
                             const ptrdiff_t stride[3]);
-// Is the prediction of frames made of their samples as they are, luma and chroma?
-bool h264_is_full_sample(const h264_decoder *dec, const inter_block *b);
 // A hint: the current macroblock, whose residual is yet to be parsed, will be predicted
 void h264_prefetch_prediction(const h264_decoder *dec);
 // A hint: macroblocks after that of b will read their references at much the same distance

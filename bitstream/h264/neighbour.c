@@ -135,7 +135,7 @@ static void choose_lists(slice_ctx *const s) {
 
 void h264_neighbours_init(slice_ctx *const s) {
     mb_ctx *const m = &s->mb;
-    m->frame_field = m->left_differs = false;
+    m->frame_field = m->left_differs = m->is_located = false;
     m->distances = DISTANCES_OF_PICTURE;
     m->block_D = 15;
     m->left_pair = m->above_pair = -1;
@@ -165,7 +165,31 @@ CORE_INLINE void locate_samples(const h264_decoder *const dec, mb_ctx *const m) 
     m->dst[2] = cur->plane[2] + offset;
 }
 
+void h264_next_neighbours(h264_decoder *const dec, mb_ctx *const m) {
+    const slice_ctx *const s = &dec->slice;
+    const int w = dec->PicWidthInMbs, size = dec->k->sample_size;
+    m->mb_x++;
+    m->addr++;
+    m->mb++;
+    m->motion++;
+    m->mb->field = false;
+    m->D = m->B;
+    m->addr_D = m->addr_B;
+    m->B = m->C;
+    m->addr_B = m->addr_C;
+    m->A = nearby(s, true, -1, &m->addr_A);
+    m->C = nearby(s, m->addr >= w && m->mb_x < w - 1, 1 - w, &m->addr_C);
+    m->left[0] = m->left[1] = m->A;
+    m->addr_left[0] = m->addr_left[1] = m->addr_A;
+    m->dst[0] += 16 * size;
+    if (!dec->mb_width_c)
+        return;
+    m->dst[1] += dec->mb_width_c * size;
+    m->dst[2] += dec->mb_width_c * size;
+}
+
 void h264_neighbours(h264_decoder *const dec, mb_ctx *const m) {
+    m->is_located = true;
     m->addr = m->mb_x + m->mb_y * dec->PicWidthInMbs;
     m->mb = &dec->mb[m->addr];
     m->motion = &dec->cur->motion[m->addr];

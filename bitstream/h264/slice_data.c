@@ -9,6 +9,11 @@
 // [Macroblock addresses]
 static void locate(h264_decoder *const dec, const uint32_t CurrMbAddr) {
     mb_ctx *const m = &dec->slice.mb;
+    if (CORE_LIKELY(m->is_located && CurrMbAddr == (uint32_t)m->addr + 1 &&
+                    m->mb_x + 1 < dec->PicWidthInMbs && !dec->slice.hdr.field_pic_flag)) {
+        h264_next_neighbours(dec, m);
+        return;
+    }
     const int row = (int)(CurrMbAddr / (uint32_t)dec->PicWidthInMbs);
     m->mb_x = (int)(CurrMbAddr % (uint32_t)dec->PicWidthInMbs);
     m->mb_y = dec->slice.hdr.field_pic_flag ? 2 * row + dec->slice.hdr.bottom_field_flag : row;

@@ -253,20 +253,27 @@ static void tap_maps(const h264_decoder *const dec) {
     const slice_ctx *const s = &dec->slice;
     const mb_ctx *const m = &s->mb;
     const taps *const t = dec->cur->taps;
-    const bool pcm = m->mb->type == H264_I_PCM;
-    const uint8_t tu = tu_type(m);
-    const size_t w4 = (size_t)dec->PicWidthInMbs * 4;
-    uint8_t *to = t->tu + (size_t)m->mb_y * 4 * w4 + (size_t)m->mb_x * 4;
-    for (int y = 0; y < 4; y++, to += w4)
-        memset(to, tu, 4);
-    t->mb_type[m->addr] = m->mb->type;
-    t->cbp[m->addr] = pcm ? 0 : m->mb->cbp;
-    t->field[m->addr] = m->mb->field;
-    t->luma->concealed[m->addr] |= m->mb->conceal;
-    t->slice[m->addr] = (uint16_t)imin(s->slice_num, UINT16_MAX);
-    t->qp[0][m->addr] = pcm ? 0 : m->mb->QPY;
-    t->qp[1][m->addr] = pcm ? 0 : m->mb->QPC[0];
-    t->qp[2][m->addr] = pcm ? 0 : m->mb->QPC[1];
+    const mb_info *const mb = m->mb;
+    const bool pcm = mb->type == H264_I_PCM;
+    const size_t w4 = (size_t)dec->PicWidthInMbs * 4, addr = (size_t)m->addr;
+    // all is read before anything is written: to the compiler bytes may lie anywhere
+    uint8_t *const to = t->tu + (size_t)m->mb_y * 4 * w4 + (size_t)m->mb_x * 4;
+    uint8_t *const mb_type = t->mb_type + addr, *const cbp = t->cbp + addr;
+    uint8_t *const field = t->field + addr, *const concealed = t->luma->concealed + addr;
+    int8_t *const qp[3] = {t->qp[0] + addr, t->qp[1] + addr, t->qp[2] + addr};
+    const int8_t qp_of[3] = {pcm ? 0 : mb->QPY, pcm ? 0 : mb->QPC[0], pcm ? 0 : mb->QPC[1]};
+    const uint8_t type = mb->type, pattern = pcm ? 0 : mb->cbp, is_field = mb->field;
+    const uint32_t tus = UINT32_C(0x01010101) * tu_type(m);
+    const uint8_t invented = *concealed | mb->conceal;
+    t->slice[addr] = (uint16_t)imin(s->slice_num, UINT16_MAX);
+    for (size_t y = 0; y < 4; y++)
+        memcpy(to + y * w4, &tus, 4);
+    *mb_type = type;
+    *cbp = pattern;
+    *field = is_field;
+    *concealed = invented;
+    for (int plane = 0; plane < 3; plane++)
+        *qp[plane] = qp_of[plane];
     if (t->mv)
         tap_motion(dec, t);
     if (t->intra_luma)
