@@ -54,25 +54,61 @@ static inline uint64_t cabac_cost(const cabac_engine *const e, const uint8_t *co
     return ended ? (read - 1) * 256 : (read - 9) * 256 + coding_range_cost[e->range & 255];
 }
 
+// What one of the two outcomes of a decision leaves
+typedef struct cabac_outcome {
+    uint64_t value;
+    uint32_t range, shift /* of renormalisation */, state, bin /* in bit 0 */;
+} cabac_outcome;
+
+// The outcome of the more probable symbol where value < scaled, else that of the less probable one.
+// Compilers make masks of such conditions, or branches: here five moves hang on one subtraction.
+CORE_INLINE cabac_outcome cabac_choose(const uint64_t scaled, const cabac_outcome mps,
+                                       cabac_outcome lps) {
+#if defined(__GNUC__) && defined(__x86_64__)
+    lps.value = mps.value;
+    __asm__("subq %[scaled], %[value]\n\t"
+            "cmovbq %[mps_value], %[value]\n\t"
+            "cmovbl %[mps_range], %[range]\n\t"
+            "cmovbl %[mps_shift], %[shift]\n\t"
+            "cmovbl %[mps_state], %[state]\n\t"
+            "cmovbl %[mps_bin], %[bin]"
+            : [value] "+&r"(lps.value), [range] "+&r"(lps.range), [shift] "+&r"(lps.shift),
+              [state] "+&r"(lps.state), [bin] "+&r"(lps.bin)
+            : [scaled] "r"(scaled), [mps_value] "rm"(mps.value), [mps_range] "rm"(mps.range),
+              [mps_shift] "rm"(mps.shift), [mps_state] "rm"(mps.state), [mps_bin] "rm"(mps.bin)
+            : "cc");
+    return lps;
+#else
+    const uint64_t is_mps = (uint64_t)((int64_t)(mps.value - scaled) >> 63); // all bits, or none
+    const uint32_t mask = (uint32_t)is_mps;
+    return (cabac_outcome){
+        mps.value - (scaled & ~is_mps), lps.range ^ ((lps.range ^ mps.range) & mask),
+        lps.shift ^ ((lps.shift ^ mps.shift) & mask), lps.state ^ ((lps.state ^ mps.state) & mask),
+        lps.bin ^ ((lps.bin ^ mps.bin) & mask)};
+#endif
+}
+
 // DecodeDecision without branches on the decoded bin: they are as unpredictable as the stream is
-// dense. Both outcomes are made ready, renormalised, and the right one is taken.
+// dense. Both outcomes are made ready, renormalised, and the right one is taken. What depends on
+// the state alone is loaded at once, so that it does not wait for the range.
 CORE_INLINE int cabac_decision(cabac_engine *const e, uint8_t *const state) {
     const uint32_t s = *state;
-    const coding_lps *const lps = coding_rangeTabLps[s] + ((size_t)(e->range >> 6) - 4);
-    const uint32_t mps = e->range - lps->range; // 128 or more
-    const uint64_t scaled = (uint64_t)mps << e->shift;
-    const int64_t rest = (int64_t)(e->value - scaled);
-    const uint64_t is_mps = (uint64_t)(rest >> 63); // all bits, or none
-    const uint32_t after_lps = lps->renormalised, lps_shift = lps->shift;
-    const uint32_t mps_shift = mps >> 8 ^ 1, after_mps = mps << mps_shift;
-    const uint32_t t = s ^ (uint32_t)is_mps; // s, or ~s after an MPS
-    e->value = (uint64_t)rest + (scaled & is_mps);
-    e->range = after_lps ^ ((after_lps ^ after_mps) & (uint32_t)is_mps);
-    e->shift -= (int)(lps_shift ^ ((lps_shift ^ mps_shift) & (uint32_t)is_mps));
-    *state = coding_transIdx[(int32_t)t + 128];
+    const coding_state *const now = &coding_states[s];
+    const uint32_t row = (uint32_t)(now->lps >> (e->range >> 2 & 48));
+    const uint32_t lps = row & 0xff, lps_shift = row >> 8 & 7;
+    const uint32_t mps = e->range - lps; // 128 or more
+    const uint32_t mps_shift = mps >> 8 ^ 1;
+    const cabac_outcome next =
+        cabac_choose((uint64_t)mps << e->shift,
+                     (cabac_outcome){e->value, mps << mps_shift, mps_shift, now->after_mps, s},
+                     (cabac_outcome){0, lps << lps_shift, lps_shift, now->after_lps, s ^ 1});
+    e->value = next.value;
+    e->range = next.range;
+    e->shift -= (int)next.shift;
+    *state = (uint8_t)next.state;
     if (CORE_UNLIKELY(e->shift < 8))
         cabac_refill(e);
-    return (int)(~t & 1);
+    return (int)(next.bin & 1);
 }
 
 // DecodeBypass

@@ -4,16 +4,15 @@
 
 #include <stdint.h>
 
-// A range after the less probable symbol, and what renormalisation makes of it
-typedef struct coding_lps {
-    uint8_t range, shift;
-    uint16_t renormalised; // range << shift, 256..511
-} coding_lps;
+// A state of a context variable, pStateIdx << 1 | valMps
+typedef struct coding_state {
+    // rangeTabLps by qRangeIdx, 16 bits each, the first lowest: the range after the less probable
+    // symbol, and from bit 8 on the shift that brings it back to 256 or more
+    uint64_t lps;
+    uint8_t after_mps, after_lps; // the next state
+} coding_state;
 
-// rangeTabLps by pStateIdx << 1 | valMps, then qRangeIdx
-extern const coding_lps coding_rangeTabLps[128][4];
-// next state: [128 + s] after an LPS, [127 - s] after an MPS
-extern const uint8_t coding_transIdx[256];
+extern const coding_state coding_states[128];
 // 256 * log2(510 / range) for a range of 256 and more
 extern const uint8_t coding_range_cost[256];
 
