@@ -103,11 +103,15 @@ static int mb_type_I_suffix(cabac *const c, const int first) {
 // Table 9-37, P
 static int mb_type_P(cabac *const c) {
     const int i = CTX_MB_TYPE_P;
-    if (bin(c, i))
-        return 5 + mb_type_I_suffix(c, CTX_MB_TYPE_P_INTRA);
-    if (bin(c, i + 1))
-        return bin(c, i + 3) ? 1 : 2; // P_L0_L0_16x8, P_L0_L0_8x16
-    return bin(c, i + 2) ? 3 : 0;     // P_8x8, P_L0_16x16
+    cabac_engine e = c->engine;
+    const int intra = decide(c, &e, i);
+    int v = 0;
+    if (!intra && decide(c, &e, i + 1))
+        v = decide(c, &e, i + 3) ? 1 : 2; // P_L0_L0_16x8, P_L0_L0_8x16
+    else if (!intra)
+        v = decide(c, &e, i + 2) ? 3 : 0; // P_8x8, P_L0_16x16
+    c->engine = e;
+    return intra ? 5 + mb_type_I_suffix(c, CTX_MB_TYPE_P_INTRA) : v;
 }
 
 // Table 9-37, B
@@ -149,30 +153,41 @@ int h264_cabac_mb_type(h264_decoder *const dec) {
     }
 }
 
-// Table 9-38
+// Table 9-38, P
+CORE_INLINE int sub_mb_type_P(cabac *const c, cabac_engine *const e) {
+    const int i = CTX_SUB_MB_TYPE_P;
+    if (decide(c, e, i))
+        return 0;
+    if (!decide(c, e, i + 1))
+        return 1;
+    return decide(c, e, i + 2) ? 2 : 3;
+}
+
+// Table 9-38, B
+CORE_INLINE int sub_mb_type_B(cabac *const c, cabac_engine *const e) {
+    const int i = CTX_SUB_MB_TYPE_B;
+    if (!decide(c, e, i))
+        return 0;
+    int v = 1;
+    if (decide(c, e, i + 1)) {
+        v = 3;
+        if (decide(c, e, i + 2)) {
+            v = 7;
+            if (decide(c, e, i + 3))
+                return 11 + decide(c, e, i + 3);
+        }
+        v += 2 * decide(c, e, i + 3);
+    }
+    return v + decide(c, e, i + 3);
+}
+
 int h264_cabac_sub_mb_type(h264_decoder *const dec) {
     cabac *const c = &dec->slice.cabac;
-    if (dec->slice.hdr.slice_type == SLICE_P) {
-        const int i = CTX_SUB_MB_TYPE_P;
-        if (bin(c, i))
-            return 0;
-        if (!bin(c, i + 1))
-            return 1;
-        return bin(c, i + 2) ? 2 : 3;
-    }
-    const int i = CTX_SUB_MB_TYPE_B;
-    if (!bin(c, i))
-        return 0;
-    if (!bin(c, i + 1))
-        return 1 + bin(c, i + 3);
-    int v = 3;
-    if (bin(c, i + 2)) {
-        if (bin(c, i + 3))
-            return 11 + bin(c, i + 3);
-        v = 7;
-    }
-    v += 2 * bin(c, i + 3);
-    return v + bin(c, i + 3);
+    cabac_engine e = c->engine;
+    const int v =
+        dec->slice.hdr.slice_type == SLICE_P ? sub_mb_type_P(c, &e) : sub_mb_type_B(c, &e);
+    c->engine = e;
+    return v;
 }
 
 // 9.3.3.1.1.10
@@ -235,11 +250,15 @@ int h264_cabac_mb_qp_delta(h264_decoder *const dec) {
 
 int h264_cabac_intra_pred_mode(h264_decoder *const dec) {
     cabac *const c = &dec->slice.cabac;
-    if (bin(c, CTX_PREV_INTRA_PRED_MODE_FLAG))
-        return -1;
-    int v = bin(c, CTX_REM_INTRA_PRED_MODE);
-    v |= bin(c, CTX_REM_INTRA_PRED_MODE) << 1;
-    return v | bin(c, CTX_REM_INTRA_PRED_MODE) << 2;
+    cabac_engine e = c->engine;
+    int v = -1;
+    if (!decide(c, &e, CTX_PREV_INTRA_PRED_MODE_FLAG)) {
+        v = decide(c, &e, CTX_REM_INTRA_PRED_MODE);
+        v |= decide(c, &e, CTX_REM_INTRA_PRED_MODE) << 1;
+        v |= decide(c, &e, CTX_REM_INTRA_PRED_MODE) << 2;
+    }
+    c->engine = e;
+    return v;
 }
 
 // 9.3.3.1.1.8; inter and I_PCM macroblocks keep intra_chroma_pred_mode 0
@@ -282,27 +301,23 @@ int h264_cabac_ref_idx(h264_decoder *const dec, const int list, const int quarte
         b = parsed[quarter - 2] > 0;
     else
         b = ref_idx_counts(dec, m->B, m->addr_B, list, quarter + 2);
+    cabac_engine e = c->engine;
     int ctx = CTX_REF_IDX + a + 2 * b, v = 0;
-    while (v < 32 && bin(c, ctx)) { // 32: more than any list holds, the caller checks
+    while (v < 32 && decide(c, &e, ctx)) { // 32: more than any list holds, the caller checks
         v++;
         ctx = CTX_REF_IDX + (v == 1 ? 4 : 5);
     }
+    c->engine = e;
     return v;
 }
 
-// 9.3.3.1.1.7, UEG3 with uCoff 9. cache_index: MV_CACHE() of the partition's first block.
-int h264_cabac_mvd(h264_decoder *const dec, const int list, const int cache_index,
-                   const int compIdx) {
-    const mb_ctx *const m = &dec->slice.mb;
-    cabac *const c = &dec->slice.cabac;
-    const int sum =
-        m->mvd_cache[list][cache_index - 1][compIdx] + m->mvd_cache[list][cache_index - 8][compIdx];
-    const int i = compIdx ? CTX_MVD_Y : CTX_MVD_X;
-    cabac_engine e = c->engine;
+// 9.3.3.1.1.7, UEG3 with uCoff 9; state: of the first context variable, sum: of the neighbours
+static int mvd_component(cabac_engine *const engine, uint8_t *const state, const int sum) {
+    cabac_engine e = *engine;
     int v = 0;
-    if (cabac_decision(&e, &c->state[i + (sum > 2) + (sum > 32)])) {
+    if (cabac_decision(&e, &state[(sum > 2) + (sum > 32)])) {
         v = 1;
-        while (v < 9 && cabac_decision(&e, &c->state[i + imin(v + 2, 6)]))
+        while (v < 9 && cabac_decision(&e, &state[imin(v + 2, 6)]))
             v++;
         if (v == 9) {
             int k = 3;
@@ -314,6 +329,16 @@ int h264_cabac_mvd(h264_decoder *const dec, const int list, const int cache_inde
         const int sign = -cabac_bypass(&e);
         v = (v ^ sign) - sign;
     }
-    c->engine = e;
+    *engine = e;
     return v;
+}
+
+void h264_cabac_mvd(h264_decoder *const dec, const int list, const int cache_index, int mvd[2]) {
+    const mb_ctx *const m = &dec->slice.mb;
+    cabac *const c = &dec->slice.cabac;
+    const uint8_t *const A = m->mvd_cache[list][cache_index - 1],
+                         *const B = m->mvd_cache[list][cache_index - 8];
+    const int sum[2] = {A[0] + B[0], A[1] + B[1]};
+    mvd[0] = mvd_component(&c->engine, c->state + CTX_MVD_X, sum[0]);
+    mvd[1] = mvd_component(&c->engine, c->state + CTX_MVD_Y, sum[1]);
 }

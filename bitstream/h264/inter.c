@@ -311,13 +311,22 @@ void h264_prefetch_references(const h264_decoder *const dec, const inter_block *
     }
 }
 
+// Does the first block move much as the macroblock to the left does, which asked for what lies
+// beside its own reference?
+CORE_INLINE bool was_asked_for(const mb_ctx *const m, const int list) {
+    if (m->addr_A < 0 || m->motion->ref_idx[list][0] != m->motion[-1].ref_idx[list][1])
+        return false;
+    const int16_t *const own = m->motion->mv[list][0], *const left = m->motion[-1].mv[list][3];
+    return (unsigned)(own[0] - left[0] + 16) <= 32 && (unsigned)(own[1] - left[1] + 16) <= 32;
+}
+
 // The references of the first block; those of the others, where they differ, lie near
 void h264_prefetch_prediction(const h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     const int size = dec->k->sample_size, mb_row = m->mb->field ? m->mb_y >> 1 : m->mb_y;
     for (int list = 0; list < 2; list++) {
         const int ref_idx = m->motion->ref_idx[list][0];
-        if (ref_idx < 0)
+        if (ref_idx < 0 || was_asked_for(m, list))
             continue;
         const ref_entry *const ref = &m->ref_list[list][ref_idx];
         const ref_plane luma = reference_plane(dec, ref, 0);

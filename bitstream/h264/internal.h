@@ -799,7 +799,7 @@ int h264_cabac_mb_qp_delta(h264_decoder *dec);
 int h264_cabac_intra_pred_mode(h264_decoder *dec);
 int h264_cabac_intra_chroma_pred_mode(h264_decoder *dec);
 int h264_cabac_ref_idx(h264_decoder *dec, int list, int mbPartQuarter, const int8_t parsed[4]);
-int h264_cabac_mvd(h264_decoder *dec, int list, int cache_index, int compIdx);
+void h264_cabac_mvd(h264_decoder *dec, int list, int cache_index, int mvd[2]);
 
 // mvpred.c (8.4.1)
 // Motion caches: 4x4 block (x, y) of the macroblock, -1..4 and -1..3, is entry MV_CACHE(x, y)

@@ -50,11 +50,14 @@ static void read_mv(h264_decoder *const dec, const int list, const int x, const 
     int16_t mv[2];
     int mvd[2];
     h264_mv_predict(m, list, ref_idx, x, y, w, shape, mv);
-    for (int c = 0; c < 2; c++) {
-        mvd[c] = s->pps->entropy_coding_mode_flag ? h264_cabac_mvd(dec, list, MV_CACHE(x, y), c)
-                                                  : bits_se(&s->b);
-        mv[c] = (int16_t)(uint16_t)((unsigned)mv[c] + (unsigned)mvd[c]);
+    if (s->pps->entropy_coding_mode_flag) {
+        h264_cabac_mvd(dec, list, MV_CACHE(x, y), mvd);
+    } else {
+        mvd[0] = bits_se(&s->b);
+        mvd[1] = bits_se(&s->b);
     }
+    for (int c = 0; c < 2; c++)
+        mv[c] = (int16_t)(uint16_t)((unsigned)mv[c] + (unsigned)mvd[c]);
     h264_motion_fill(m, list, x, y, w, h, ref_idx, mv);
     if (!s->pps->entropy_coding_mode_flag)
         return;
