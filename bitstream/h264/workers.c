@@ -61,6 +61,11 @@ typedef struct workers {
     thread_signal came, done; // orders
     int taken;                // pictures that a thread has, or had; guarded
     bool stop;                // guarded
+    // What the caller waits for: a place with so many orders left, or with none and empty. He is
+    // woken up for nothing less: he would take a core from a thread. Guarded
+    const place *awaited; // NULL: he does not wait
+    int awaited_orders;
+    bool awaited_empty;
     // of the caller's thread
     unsigned long process;
     place *open;          // of the current picture
@@ -90,6 +95,10 @@ static void carry_out(h264_decoder *const layer, order *const o) {
     }
 }
 
+static bool has_come(const workers *const ws, const place *const p) {
+    return p->n_orders <= ws->awaited_orders && (p->empty || !ws->awaited_empty);
+}
+
 // One picture to its end. The lock is held but while an order is carried out.
 static void decode_picture(workers *const ws, place *const p) {
     while (!p->empty) {
@@ -106,7 +115,8 @@ static void decode_picture(workers *const ws, place *const p) {
         } else {
             p->empty = true;
         }
-        thread_signal_all(&ws->done);
+        if (ws->awaited == p && has_come(ws, p))
+            thread_signal_all(&ws->done);
     }
 }
 
@@ -125,11 +135,22 @@ static void work(void *const argument) {
 
 // ------------------------------------------------------------------------- in the caller's thread
 
-// Waits until no more than n orders are left in a place; returns where the next one goes.
+// Waits until no more than n orders are left in a place. The lock is held.
+static void wait_for_place(workers *const ws, const place *const p, const int n, const bool empty) {
+    ws->awaited_orders = n;
+    ws->awaited_empty = empty;
+    ws->awaited = p;
+    while (!has_come(ws, p))
+        thread_signal_wait(&ws->done, &ws->progress.lock);
+    ws->awaited = NULL;
+}
+
+// The same; returns where the next one goes.
 static order *wait_for_orders(workers *const ws, place *const p, const int n) {
     thread_lock_take(&ws->progress.lock);
-    while (p->n_orders > n)
-        thread_signal_wait(&ws->done, &ws->progress.lock);
+    if (p->n_orders > n)
+        thread_signal_all(&ws->came); // of those left some may have woken up nobody
+    wait_for_place(ws, p, n, false);
     order *const next = &p->orders[(p->first + p->n_orders) % MAX_ORDERS];
     thread_lock_give(&ws->progress.lock);
     return next;
@@ -140,10 +161,12 @@ static order *next_order(workers *const ws, place *const p) {
     return wait_for_orders(ws, p, MAX_ORDERS - 1);
 }
 
-static void give_order(workers *const ws, place *const p) {
+// One that beginning alone would wake up would have to wait for a slice.
+static void give_order(workers *const ws, place *const p, const bool wakes) {
     thread_lock_take(&ws->progress.lock);
     p->n_orders++;
-    thread_signal_all(&ws->came);
+    if (wakes)
+        thread_signal_all(&ws->came);
     thread_lock_give(&ws->progress.lock);
 }
 
@@ -161,8 +184,7 @@ static void collect(h264_decoder *const dec) {
     workers *const ws = s->workers;
     place *const p = &ws->places[ws->collected % ws->n_places];
     thread_lock_take(&ws->progress.lock);
-    while (!p->empty)
-        thread_signal_wait(&ws->done, &ws->progress.lock);
+    wait_for_place(ws, p, 0, true);
     thread_lock_give(&ws->progress.lock);
     ws->collected++;
     for (int k = 0; k < H264_N_WARNINGS; k++) {
@@ -304,7 +326,7 @@ bool h264_workers_begin(h264_decoder *const dec) {
     p->left = p->empty = false;
     ws->begun++;
     thread_lock_give(&ws->progress.lock);
-    give_order(ws, p);
+    give_order(ws, p, false);
     ws->open = p;
     return true;
 }
@@ -329,7 +351,7 @@ void h264_workers_slice(h264_decoder *const dec) {
             hold(p, c->RefPicList[list][i].pic);
         }
     }
-    give_order(ws, p);
+    give_order(ws, p, true);
 }
 
 void h264_workers_end(h264_decoder *const dec, picture *const latest) {
@@ -340,7 +362,7 @@ void h264_workers_end(h264_decoder *const dec, picture *const latest) {
     o->latest = latest;
     if (latest != NULL)
         hold(p, latest);
-    give_order(ws, p);
+    give_order(ws, p, true);
     ws->open = NULL;
 }
 
