@@ -2,6 +2,7 @@
 #ifdef __linux__
 #define _DEFAULT_SOURCE // MAP_ANONYMOUS, madvise()
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 #include "memory.h"
 
@@ -23,6 +24,19 @@
 enum {
     HUGE_PAGE = MEMORY_HUGE_PAGE
 };
+
+enum {
+    SMALL_CACHE = 512 << 10
+};
+
+size_t memory_own_cache(void) {
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    const long size = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    return size > SMALL_CACHE ? (size_t)size : SMALL_CACHE;
+#else
+    return SMALL_CACHE;
+#endif
+}
 
 // What stands before a block, in MEMORY_ALIGN bytes
 typedef struct origin {

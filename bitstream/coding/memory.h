@@ -25,6 +25,9 @@ static inline void *carve(carver *const c, const size_t size) {
     return piece;
 }
 
+// Bytes of the largest cache that a core has for itself, or what one has at least
+size_t memory_own_cache(void);
+
 // Zeroed and aligned; NULL: no memory
 uint8_t *memory_block(size_t size);
 void memory_free(void *block); // of memory_block(), or NULL

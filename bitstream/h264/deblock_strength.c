@@ -222,22 +222,31 @@ CORE_INLINE bool differ_as_wholes(const mb_motion *const a, const mb_motion *con
                         pair_apart(a->mv[0][0], a->mv[1][0], b->mv[1][0], b->mv[0][0], limit_y));
 }
 
+// motion_mask of macroblocks that move in parts: kept apart, because most do not
+static CORE_NOINLINE unsigned mask_of_blocks(const int dir, const mb_motion *const own,
+                                             const mb_motion *const other, const bool field) {
+    const bool two_lists = uses_list1(own) || uses_list1(other);
+    if (dir == LEFT)
+        return two_lists ? motion_mask(LEFT, own, other, field, true)
+                         : motion_mask(LEFT, own, other, field, false);
+    return two_lists ? motion_mask(TOP, own, other, field, true)
+                     : motion_mask(TOP, own, other, field, false);
+}
+
 // motion_mask, block by block only where that is needed. first: blocks at the edge to the
 // neighbour.
 CORE_INLINE unsigned direction_mask(const h264_decoder *const dec, const int dir, const int addr,
                                     const int neighbour, const bool field, const unsigned first) {
     const mb_motion *const own = &dec->cur->motion[addr];
-    const mb_motion *const other = neighbour < 0 ? own : &dec->cur->motion[neighbour];
-    const unsigned wanted = neighbour < 0 ? 0xffff ^ first : 0xffff;
-    if (dec->mb[addr].moves_as_one) {
-        if (neighbour < 0)
-            return 0;
-        if (dec->mb[neighbour].moves_as_one)
-            return differ_as_wholes(own, other, field) ? first : 0;
-    }
-    if (uses_list1(own) || uses_list1(other))
-        return motion_mask(dir, own, other, field, true) & wanted;
-    return motion_mask(dir, own, other, field, false) & wanted;
+    const bool as_one = dec->mb[addr].moves_as_one;
+    if (neighbour < 0)
+        return as_one ? 0 : mask_of_blocks(dir, own, own, field) & ~first;
+    const mb_motion *const other = &dec->cur->motion[neighbour];
+    if (!as_one || !dec->mb[neighbour].moves_as_one)
+        return mask_of_blocks(dir, own, other, field);
+    const bool differ = CORE_UNLIKELY(field) ? differ_as_wholes(own, other, true)
+                                             : differ_as_wholes(own, other, false);
+    return differ ? first : 0;
 }
 
 void h264_edge_masks(const h264_decoder *const dec, const int addr, const int left, const int top,

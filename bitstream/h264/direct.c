@@ -3,6 +3,7 @@
  * co-located mb_motion. Out: motion caches of mb_ctx. */
 #include <stdlib.h>
 
+#include "../coding/memory.h"
 #include "internal.h"
 
 // ------------------------------------------------------------------------------------ once a slice
@@ -55,15 +56,19 @@ static int32_t current_poc(const slice_ctx *const s) {
     }
 }
 
-enum {
-    LARGE_PICTURE = 500 // macroblocks; what is smaller stays in a cache of the processor's own
-};
+// Does more than a cache of the processor's own lie between a macroblock and the same one of the
+// next picture: samples and motion of the picture, and of one it refers to?
+static bool is_large(const h264_decoder *const dec) {
+    const size_t bytes_per_mb = 384 * (size_t)dec->k->sample_size + sizeof(mb_motion);
+    return (size_t)(dec->PicWidthInMbs * dec->FrameHeightInMbs) * bytes_per_mb * 2 >
+           memory_own_cache();
+}
 
 void h264_slice_prediction_init(h264_decoder *const dec) {
     slice_ctx *const s = &dec->slice;
     const bool is_B = s->hdr.slice_type == SLICE_B;
     s->weighted = is_B ? s->pps->weighted_bipred_idc != 0 : s->pps->weighted_pred_flag;
-    s->asks_ahead = dec->PicWidthInMbs * dec->FrameHeightInMbs >= LARGE_PICTURE;
+    s->asks_ahead = is_large(dec);
     s->missing_references = false;
     for (int list = 0; list < 2; list++)
         for (int i = 0; i < s->hdr.num_ref_idx_active[list]; i++)
