@@ -2,6 +2,8 @@
 #ifndef DAVD_CODING_COMPILER_H
 #define DAVD_CODING_COMPILER_H
 
+#include <stdint.h> // which tells what library there is
+
 #if defined(__GNUC__)
 #define CORE_INLINE static inline __attribute__((always_inline))
 #define CORE_NOINLINE __attribute__((noinline))
@@ -16,6 +18,15 @@
 #define CORE_UNLIKELY(x) (x)
 #define CORE_PREFETCH(p) ((void)(p))
 #define CORE_PREFETCH_WRITE(p) ((void)(p))
+#endif
+
+// Before a function full of shifts by variable numbers, as arithmetic decoding is: it is compiled
+// twice, and x86 processors of after 2013, which have an instruction for them, take one of the two
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__) &&       \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define CORE_SHIFTS __attribute__((target_clones("bmi2", "default")))
+#else
+#define CORE_SHIFTS
 #endif
 
 #endif

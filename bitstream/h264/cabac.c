@@ -192,8 +192,8 @@ CORE_INLINE int significance_map(cabac_engine *const e, uint8_t *const sig, uint
 static const uint8_t chroma_dc_inc[2][8] = {{0, 1, 2, 2}, {0, 0, 1, 1, 2, 2, 2, 2}};
 
 // 7.3.5.3.3 residual_block_cabac()
-int h264_cabac_residual_block(h264_decoder *const dec, const block_kind kind, const int plane,
-                              const int block) {
+CORE_SHIFTS int h264_cabac_residual_block(h264_decoder *const dec, const block_kind kind,
+                                          const int plane, const int block) {
     slice_ctx *const s = &dec->slice;
     mb_ctx *const m = &s->mb;
     cabac *const c = &s->cabac;

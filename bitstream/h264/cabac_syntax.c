@@ -32,14 +32,14 @@ CORE_INLINE int decide(cabac *const c, cabac_engine *const e, const int ctxIdx) 
     return cabac_decision(e, &c->state[ctxIdx]);
 }
 
-static int bin(cabac *const c, const int ctxIdx) {
+CORE_INLINE int bin(cabac *const c, const int ctxIdx) {
     cabac_engine e = c->engine;
     const int v = decide(c, &e, ctxIdx);
     c->engine = e;
     return v;
 }
 
-static int terminate(cabac *const c) {
+CORE_INLINE int terminate(cabac *const c) {
     cabac_engine e = c->engine;
     const int v = cabac_terminate(&e);
     c->engine = e;
@@ -51,7 +51,7 @@ static bool is_available(const mb_info *const mb) {
 }
 
 // 9.3.3.1.1.1
-bool h264_cabac_mb_skip_flag(h264_decoder *const dec) {
+CORE_SHIFTS bool h264_cabac_mb_skip_flag(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     const int inc = (is_available(m->A) && !m->A->skip) + (is_available(m->B) && !m->B->skip);
     return bin(&dec->slice.cabac,
@@ -145,7 +145,7 @@ static int mb_type_B(h264_decoder *const dec) {
     return (v << 1 | bin(c, i + 5)) - 4;
 }
 
-int h264_cabac_mb_type(h264_decoder *const dec) {
+CORE_SHIFTS int h264_cabac_mb_type(h264_decoder *const dec) {
     switch (dec->slice.hdr.slice_type) {
     case SLICE_P: return mb_type_P(&dec->slice.cabac);
     case SLICE_B: return mb_type_B(dec);
@@ -181,7 +181,7 @@ CORE_INLINE int sub_mb_type_B(cabac *const c, cabac_engine *const e) {
     return v + decide(c, e, i + 3);
 }
 
-int h264_cabac_sub_mb_type(h264_decoder *const dec) {
+CORE_SHIFTS int h264_cabac_sub_mb_type(h264_decoder *const dec) {
     cabac *const c = &dec->slice.cabac;
     cabac_engine e = c->engine;
     const int v =
@@ -191,7 +191,7 @@ int h264_cabac_sub_mb_type(h264_decoder *const dec) {
 }
 
 // 9.3.3.1.1.10
-bool h264_cabac_transform_size_8x8_flag(h264_decoder *const dec) {
+CORE_SHIFTS bool h264_cabac_transform_size_8x8_flag(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     const int inc = m->A->transform_size_8x8_flag + m->B->transform_size_8x8_flag;
     return bin(&dec->slice.cabac, CTX_TRANSFORM_SIZE_8X8_FLAG + inc);
@@ -221,7 +221,7 @@ CORE_INLINE int cbp_chroma(cabac *const c, cabac_engine *const e, const mb_ctx *
     return 1 + decide(c, e, CTX_CBP_CHROMA + 4 + (a == 2) + 2 * (b == 2));
 }
 
-int h264_cabac_coded_block_pattern(h264_decoder *const dec) {
+CORE_SHIFTS int h264_cabac_coded_block_pattern(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     cabac *const c = &dec->slice.cabac;
     const int type = dec->slice.sps->ChromaArrayType;
@@ -235,7 +235,7 @@ int h264_cabac_coded_block_pattern(h264_decoder *const dec) {
 
 // 9.3.3.1.1.5; unary, mapped as se(v). Values beyond any legal one end the loop: the caller checks
 // the range.
-int h264_cabac_mb_qp_delta(h264_decoder *const dec) {
+CORE_SHIFTS int h264_cabac_mb_qp_delta(h264_decoder *const dec) {
     cabac *const c = &dec->slice.cabac;
     cabac_engine e = c->engine;
     int v = 0;
@@ -248,7 +248,7 @@ int h264_cabac_mb_qp_delta(h264_decoder *const dec) {
     return v & 1 ? (v + 1) >> 1 : -(v >> 1);
 }
 
-int h264_cabac_intra_pred_mode(h264_decoder *const dec) {
+CORE_SHIFTS int h264_cabac_intra_pred_mode(h264_decoder *const dec) {
     cabac *const c = &dec->slice.cabac;
     cabac_engine e = c->engine;
     int v = -1;
@@ -262,7 +262,7 @@ int h264_cabac_intra_pred_mode(h264_decoder *const dec) {
 }
 
 // 9.3.3.1.1.8; inter and I_PCM macroblocks keep intra_chroma_pred_mode 0
-int h264_cabac_intra_chroma_pred_mode(h264_decoder *const dec) {
+CORE_SHIFTS int h264_cabac_intra_chroma_pred_mode(h264_decoder *const dec) {
     const mb_ctx *const m = &dec->slice.mb;
     cabac *const c = &dec->slice.cabac;
     const int inc = (m->A->intra_chroma_pred_mode != 0) + (m->B->intra_chroma_pred_mode != 0);
@@ -285,8 +285,8 @@ static bool ref_idx_counts(const h264_decoder *const dec, const mb_info *const m
 
 // 9.3.3.1.1.6; `parsed` holds the values already parsed for this macroblock, 0 or less where there
 // are none or direct
-int h264_cabac_ref_idx(h264_decoder *const dec, const int list, const int quarter,
-                       const int8_t parsed[4]) {
+CORE_SHIFTS int h264_cabac_ref_idx(h264_decoder *const dec, const int list, const int quarter,
+                                   const int8_t parsed[4]) {
     const mb_ctx *const m = &dec->slice.mb;
     cabac *const c = &dec->slice.cabac;
     bool a, b;
@@ -312,7 +312,7 @@ int h264_cabac_ref_idx(h264_decoder *const dec, const int list, const int quarte
 }
 
 // 9.3.3.1.1.7, UEG3 with uCoff 9; state: of the first context variable, sum: of the neighbours
-static int mvd_component(cabac_engine *const engine, uint8_t *const state, const int sum) {
+CORE_INLINE int mvd_component(cabac_engine *const engine, uint8_t *const state, const int sum) {
     cabac_engine e = *engine;
     int v = 0;
     if (cabac_decision(&e, &state[(sum > 2) + (sum > 32)])) {
@@ -333,7 +333,8 @@ static int mvd_component(cabac_engine *const engine, uint8_t *const state, const
     return v;
 }
 
-void h264_cabac_mvd(h264_decoder *const dec, const int list, const int cache_index, int mvd[2]) {
+CORE_SHIFTS void h264_cabac_mvd(h264_decoder *const dec, const int list, const int cache_index,
+                                int mvd[2]) {
     const mb_ctx *const m = &dec->slice.mb;
     cabac *const c = &dec->slice.cabac;
     const uint8_t *const A = m->mvd_cache[list][cache_index - 1],
