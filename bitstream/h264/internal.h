@@ -851,8 +851,19 @@ void h264_intra_kernels_16(kernels *k);
 // inter.c (8.4.2)
 void h264_inter_predict(const h264_decoder *dec, const inter_block *b, uint8_t *const dst[3],
                         const ptrdiff_t stride[3]);
-// The same for a block of any width in frames whose vectors point to full samples, luma and chroma,
-// inside the references
+// Is the prediction of a block of a frame made of samples as they are, luma and chroma?
+CORE_INLINE bool h264_is_full_sample(const h264_decoder *const dec, const inter_block *const b) {
+    if ((b->mv[0][0] | b->mv[0][1] | b->mv[1][0] | b->mv[1][1]) & 7)
+        return false;     // a vector of a list not used is 0
+    unsigned outside = 0; // negative numbers are large ones
+    for (int list = 0; list < 2; list++) {
+        const unsigned x = (unsigned)(b->x + (b->mv[list][0] >> 2)),
+                       y = (unsigned)(b->y + (b->mv[list][1] >> 2));
+        outside |= (x > (unsigned)(dec->width[0] - b->w)) | (y > (unsigned)(dec->height[0] - b->h));
+    }
+    return !outside;
+}
+// The same for a block of any width in frames where h264_is_full_sample()
 void h264_inter_predict_run(const h264_decoder *dec, const inter_block *b, uint8_t *const dst[3],
                             const ptrdiff_t stride[3]);
 // A hint: the current macroblock, whose residual is yet to be parsed, will be predicted

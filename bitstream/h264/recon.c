@@ -628,19 +628,6 @@ void h264_recon_end_run(h264_decoder *const dec) {
     run->n = 0;
 }
 
-// Is the prediction made of samples of frames as they are, luma and chroma?
-CORE_INLINE bool is_full_sample(const h264_decoder *const dec, const inter_block *const b) {
-    if ((b->mv[0][0] | b->mv[0][1] | b->mv[1][0] | b->mv[1][1]) & 7)
-        return false;     // a vector of a list not used is 0
-    unsigned outside = 0; // negative numbers are large ones
-    for (int list = 0; list < 2; list++) {
-        const unsigned x = (unsigned)(b->x + (b->mv[list][0] >> 2)),
-                       y = (unsigned)(b->y + (b->mv[list][1] >> 2));
-        outside |= (x > (unsigned)(dec->width[0] - b->w)) | (y > (unsigned)(dec->height[0] - b->h));
-    }
-    return !outside;
-}
-
 CORE_INLINE bool goes_on(const mb_run *const run, const mb_ctx *const m,
                          const inter_block *const b) {
     const int16_t (*const mv)[2] = b->mv, (*const first)[2] = run->block.mv;
@@ -656,7 +643,7 @@ static bool join_run(h264_decoder *const dec, const inter_block *const b) {
     const mb_ctx *const m = &s->mb;
     mb_run *const run = &dec->slice.run;
     const bool joins = !(m->coded[0] | m->coded[1] | m->coded[2]) && !m->switching_transform &&
-                       !m->mb->field && !s->hdr.MbaffFrameFlag && is_full_sample(dec, b);
+                       !m->mb->field && !s->hdr.MbaffFrameFlag && h264_is_full_sample(dec, b);
     if (!joins || !goes_on(run, m, b))
         h264_recon_end_run(dec);
     if (!joins)
