@@ -100,7 +100,7 @@ static const residual_contexts contexts[3][6] = {
 // 9.3.3.1.1.9: does the neighbouring block of the same kind have levels? An unavailable one counts
 // as coded for intra.
 CORE_INLINE int coded_block_flag_inc(const mb_ctx *const m, const block_kind kind, const int plane,
-                                const int block) {
+                                     const int block) {
     const int outside = m->mb->is_intra;
     if (block == BLOCK_DC) {
         const int a = m->A->slice_num < 0 ? outside : m->A->coded_dc >> plane & 1;
