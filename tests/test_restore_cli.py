@@ -258,7 +258,7 @@ def test_face_only_keeps_the_corners(
     assert changed.any() and not changed.all()
 
 
-def test_shipped_weights_are_chosen_by_device(
+def test_shipped_weights_are_the_general_ones_unless_named(
     tmp_path: Path, priors: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -267,11 +267,9 @@ def test_shipped_weights_are_chosen_by_device(
     assert "no weights came with" in refused(capsys, "--priors", priors, "-o", out)
     for variant in ("generic", "lite"):
         checkpoint(tmp_path / "weights", variant=variant)
-    command.main(["--priors", str(priors), "-o", str(out), "--json", "--device", "cpu"])
-    assert "davd-lite-" in json.loads(capsys.readouterr().out)["checkpoint"]
-    command.main(["--priors", str(priors), "-o", str(out), "--json", "-f", "--checkpoint",
-                  "generic"])  # fmt: skip
-    assert "davd-generic-" in json.loads(capsys.readouterr().out)["checkpoint"]
+    for named, wanted in (((), "generic"), (("--checkpoint", "lite"), "lite")):
+        command.main(["--priors", str(priors), "-o", str(out), "--json", "-f", *named])
+        assert f"davd-{wanted}-" in json.loads(capsys.readouterr().out)["checkpoint"]
 
 
 def test_existing_files_are_kept(

@@ -105,11 +105,9 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
         outcome.device = str(next(network.parameters()).device)
         frames = _frames(priors, start, end)
         height, width = priors.coded_size
-        if coarse := not request.checkpoint and is_coarse(priors, frames):
+        if not request.checkpoint and is_coarse(priors, frames):
             network, path = _network(request, coarse=True)
-        outcome.speed = request.speed or usual_speed(
-            outcome.device, len(frames) * height * width, coarse=coarse
-        )
+        outcome.speed = request.speed or usual_speed(outcome.device, len(frames) * height * width)
         outcome.checkpoint = path.name
         outcome.cell = _set_cell(request, network, priors)
         trained = read_checkpoint(path).config.data
@@ -409,9 +407,8 @@ def _network(request: Request, *, coarse: bool = False) -> tuple[Restorer, Path]
         shipped = shipped_checkpoints()
         if not shipped:
             raise CheckpointError("no weights came with this davd: give --checkpoint PATH")
-        first = ("generic", "lite") if device == "cuda" else ("lite", "generic")
-        own = ("coarse",) if coarse else ()
-        name = next(n for n in (*own, *first, *shipped) if n in shipped)
+        wanted = ("coarse", "generic") if coarse else ("generic",)
+        name = next(n for n in (*wanted, *shipped) if n in shipped)
     path = find_checkpoint(name)
     return load_checkpoint(path, device=device), path
 

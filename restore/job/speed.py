@@ -4,9 +4,8 @@
     balanced  without the mirror image: half of the work
     fast      without it, and frames of which nearly all is skipped are not computed anew
 
-Which one is taken where none is named depends on the device, on how many samples there are and on
-which weights restore them, not on how fast this machine is today: a video comes out the same
-wherever it is restored.
+Which one is taken where none is named depends on the device and on how many samples there are, not
+on how fast this machine is today: a video comes out the same wherever it is restored.
 """
 
 import dataclasses
@@ -21,8 +20,7 @@ from ..networks.restorer import Restorer
 from .twice import mean_qp
 
 BLOCK = 64  # frames whose maps are read at a time
-COARSE = 40.0  # mean QP of luma from which on the weights made for it are better than the general
-CHEAPER = 3  # how much less those cost
+COARSE = 42.0  # mean QP of luma from which on the weights made for it are better than the general
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Speed:
     Attributes:
         mirror: Restore the mirror image too, where the network asks for it.
         quiet: Share of skipped macroblocks from which on a frame is not computed; 0: all are.
-        most: Luma samples of a video up to which the general weights take this speed by themselves.
+        most: Luma samples of a video up to which this speed is taken where none is named.
     """
 
     mirror: bool
@@ -41,24 +39,22 @@ class Speed:
 
 
 SPEEDS = {
-    "best": Speed(True, 0.0, 1.5e7),  # 300 frames of 224x224
-    "balanced": Speed(False, 0.0, 1e8),  # 2000 frames of 224x224
+    "best": Speed(True, 0.0, 4.5e7),  # 900 frames of 224x224
+    "balanced": Speed(False, 0.0, 3e8),  # 6000 frames of 224x224
     "fast": Speed(False, 0.9, float("inf")),
 }
 
 
-def usual_speed(device: str, samples: float, *, coarse: bool = False) -> str:
+def usual_speed(device: str, samples: float) -> str:
     """The speed where none is named.
 
     Args:
         device: What computes.
         samples: Luma samples of all frames.
-        coarse: By the weights for coarse quantisation.
     """
     if device.startswith("cuda"):
         return "best"
-    work = samples / CHEAPER if coarse else samples
-    return next(name for name, speed in SPEEDS.items() if work <= speed.most)
+    return next(name for name, speed in SPEEDS.items() if samples <= speed.most)
 
 
 def set_speed(network: Restorer, name: str) -> float:
@@ -78,7 +74,7 @@ def set_speed(network: Restorer, name: str) -> float:
 
 
 def is_coarse(priors: Priors, frames: range) -> bool:
-    """Whether H.264 is quantised so coarsely that the weights made for that do not lose.
+    """Whether H.264 is quantised so coarsely that the weights made for that gain more.
 
     At finer quantisation they correct too much: docs/results.md has the figures. Some of the first
     frames are looked at.
