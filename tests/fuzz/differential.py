@@ -92,7 +92,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
         k = chance.randrange(len(units))
         if len(units) > 2 and chance.randrange(3) == 0:
             del units[k]
-        elif units[k][3] & 31 in SLICES and len(units[k]) > 4:
+        elif len(units[k]) > 4 and units[k][3] & 31 in SLICES:
             changed = bytearray(units[k])
             changed[chance.randrange(4, len(changed))] ^= 1 << chance.randrange(8)
             units[k] = bytes(changed)
