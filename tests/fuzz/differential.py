@@ -6,7 +6,7 @@ Streams of a folder are decoded by both, as they are and with NAL units dropped 
 Where davd counts no damage, and FFmpeg logs no error and invents nothing (of which it makes a mere
 remark, be it a whole picture), the frames have to be the same. What is not is written into a folder
 and named. A run is repeated by its seed. Streams that FFmpeg is known to decode wrongly
-(`MISTAKEN`) are left out.
+(`MISTAKEN`) are left out, and those of the Extended profile, which it does not have.
 """
 
 import argparse
@@ -25,7 +25,8 @@ from davd.bitstream.priors.record import cropped
 from davd.bitstream.verify import planes
 
 Picture = list[np.ndarray]
-SLICES = (1, 5)  # nal_unit_type
+SLICES, SPS = (1, 5), 7  # nal_unit_type
+EXTENDED = 88  # profile_idc
 # Long-term fields, 32 of them; SP slices and data partitions, which it does not have
 MISTAKEN = (
     "*longterm_field*",
@@ -82,6 +83,12 @@ def theirs(data: bytes, folder: Path) -> list[Picture] | None:
     return None if faults else pictures
 
 
+def is_extended(data: bytes) -> bool:
+    """Is a sequence of the stream of the Extended profile?"""
+    units = data.split(b"\0\0\1")[1:]
+    return any(len(unit) > 1 and unit[0] & 31 == SPS and unit[1] == EXTENDED for unit in units)
+
+
 def damaged(data: bytes, chance: random.Random) -> bytes:
     """The stream with a few things done to its NAL units that one decoder or the other must notice.
 
@@ -121,6 +128,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     files = sorted(options.corpus.glob(options.only))
     files = [file for file in files if not any(fnmatch(file.name, name) for name in MISTAKEN)]
+    files = [file for file in files if not is_extended(file.read_bytes())]
     chance, until = random.Random(options.seed), time.monotonic() + options.seconds
     runs = compared = 0
     found: list[str] = []
