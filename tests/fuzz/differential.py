@@ -27,15 +27,12 @@ from davd.bitstream.verify import planes
 Picture = list[np.ndarray]
 SLICES, SPS = (1, 5), 7  # nal_unit_type
 EXTENDED = 88  # profile_idc
-# Long-term fields, 32 of them; SP slices and data partitions, which it does not have
+# Long-term fields, 32 of them
 MISTAKEN = (
     "*longterm_field*",
     "*longterm_paff*",
     "*refs32*",
     "*lt6*",
-    "*ext_*",
-    "sp[12]_*",
-    "*_sp_b*",
 )
 
 
@@ -83,10 +80,14 @@ def theirs(data: bytes, folder: Path) -> list[Picture] | None:
     return None if faults else pictures
 
 
+def units_of(data: bytes) -> list[bytes]:
+    """The NAL units of a stream, each with its start code."""
+    return [b"\0\0\1" + part for part in data.split(b"\0\0\1")[1:]]
+
+
 def is_extended(data: bytes) -> bool:
     """Is a sequence of the stream of the Extended profile?"""
-    units = data.split(b"\0\0\1")[1:]
-    return any(len(unit) > 1 and unit[0] & 31 == SPS and unit[1] == EXTENDED for unit in units)
+    return any(len(u) > 4 and u[3] & 31 == SPS and u[4] == EXTENDED for u in units_of(data))
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
@@ -94,7 +95,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
     Slices that come twice or elsewhere are for the other fuzzers: no clause says what they give.
     """
-    units = [b"\0\0\1" + part for part in data.split(b"\0\0\1")[1:]]
+    units = units_of(data)
     for _ in range(chance.randint(1, 3)):
         k = chance.randrange(len(units))
         if len(units) > 2 and chance.randrange(3) == 0:
