@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../bitstream/coding/memory.h"
 #include "core_test.h"
 
 static int n_checks, n_failures;
@@ -542,7 +543,37 @@ static void test_intra_large(void) {
     }
 }
 
+// Blocks that are used again keep no more than the caller allows; ten are held at a time, more than
+// are kept.
+static void test_memory(void) {
+    enum {
+        MB = 1 << 20,
+        N = 10
+    };
+    static const int sizes[] = {1, 2, 5, 16, 33};
+    uint8_t *blocks[N];
+    for (int round = 0; round < 12; round++) {
+        const size_t size = (size_t)sizes[rnd(5)] * MB - (size_t)rnd(2), zeroed = size / 16;
+        for (int i = 0; i < N; i++) {
+            blocks[i] = memory_block(size, zeroed);
+            check_true("memory", blocks[i] != NULL && (uintptr_t)blocks[i] % MEMORY_ALIGN == 0);
+            size_t k = 0;
+            while (blocks[i] && k < zeroed && blocks[i][k] == 0)
+                k++;
+            check_true("zeroed memory", k == zeroed);
+            for (k = 0; blocks[i] && k < size; k += k < zeroed ? 1 : 4096)
+                blocks[i][k] = 0xa5;
+        }
+        for (int i = 0; i < N; i++) {
+            for (int j = 0; j < i; j++)
+                check_true("memory of its own", blocks[i] != blocks[j]);
+            memory_free(blocks[i]);
+        }
+    }
+}
+
 int main(void) {
+    test_memory();
     test_idct();
     test_dc();
     test_level_scale();

@@ -6,7 +6,9 @@
 #endif
 #include "memory.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #ifndef __has_feature
 #define __has_feature(x) 0
@@ -14,9 +16,15 @@
 
 /* Large blocks come from the system in whole huge pages: a row of macroblocks writes to hundreds of
  * small ones, each of which the system has to clear first and the processor to look up. Address
- * sanitizers watch the heap alone. */
-#if defined(MADV_HUGEPAGE) && !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
+ * sanitizers watch the heap alone.
+ *
+ * Blocks that are freed are kept for the next decoder, as malloc() keeps small ones: to map and
+ * clear the pages of a few pictures takes as long as to decode one. The system may take the pages
+ * of those kept whenever it needs some (MADV_FREE). */
+#if defined(MADV_HUGEPAGE) && defined(MADV_FREE) && !defined(__SANITIZE_ADDRESS__) &&              \
+    !__has_feature(address_sanitizer)
 #define HUGE_PAGES 1
+#include <stdatomic.h>
 #else
 #define HUGE_PAGES 0
 #endif
@@ -54,9 +62,85 @@ static uint8_t *block_at(void *const base, const size_t align, const size_t mapp
 }
 
 #if HUGE_PAGES
-static uint8_t *huge_block(const size_t size) {
-    const size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    const size_t mapped = whole + HUGE_PAGE + MEMORY_ALIGN;
+
+enum {
+    N_KEPT = 16,
+    LARGEST_KEPT = 32 << 20 // bytes of a block; all together not more than four such
+};
+
+/* Whoever exchanges a slot for NULL owns what was in it, so that decoders of any thread share them
+ * without waiting for each other, and a fork leaves nothing locked. */
+static _Atomic(uint8_t *) kept[N_KEPT];
+static atomic_size_t kept_bytes; // the sum of what is mapped for them
+static atomic_uint next_kept;    // where room is made
+
+static origin *origin_of(uint8_t *const start) {
+    return (origin *)(void *)(start - MEMORY_ALIGN);
+}
+
+static void unmap(uint8_t *const start) {
+    const origin o = *origin_of(start);
+    (void)munmap(o.base, o.mapped);
+}
+
+static uint8_t *take_kept(const int i) {
+    uint8_t *const start = atomic_exchange(&kept[i], NULL);
+    if (start != NULL)
+        atomic_fetch_sub(&kept_bytes, origin_of(start)->mapped);
+    return start;
+}
+
+// False: there is something in the slot already.
+static bool put_kept(const int i, uint8_t *const start) {
+    uint8_t *empty = NULL;
+    atomic_fetch_add(&kept_bytes, origin_of(start)->mapped);
+    if (atomic_compare_exchange_strong(&kept[i], &empty, start))
+        return true;
+    atomic_fetch_sub(&kept_bytes, origin_of(start)->mapped);
+    return false;
+}
+
+static void keep(uint8_t *const start, const size_t size) {
+    (void)madvise(start, size, MADV_FREE);
+    for (int i = 0; i < N_KEPT; i++)
+        if (atomic_load_explicit(&kept[i], memory_order_relaxed) == NULL && put_kept(i, start))
+            return;
+    unmap(start);
+}
+
+// Room for so many bytes: the blocks that have been kept longest go, as far as can be told.
+static void make_room(const size_t mapped) {
+    for (int n = 0; n < N_KEPT && atomic_load(&kept_bytes) + mapped > 4 * (size_t)LARGEST_KEPT;
+         n++) {
+        uint8_t *const old = take_kept((int)(atomic_fetch_add(&next_kept, 1) % N_KEPT));
+        if (old != NULL)
+            unmap(old);
+    }
+}
+
+// One that is as large as what would be mapped; NULL: there is none
+static uint8_t *find_kept(const size_t mapped) {
+    for (int i = 0; i < N_KEPT; i++) {
+        uint8_t *const start = take_kept(i);
+        if (start == NULL)
+            continue;
+        if (origin_of(start)->mapped == mapped)
+            return start;
+        if (!put_kept(i, start))
+            unmap(start);
+    }
+    return NULL;
+}
+
+static size_t whole_pages(const size_t size) {
+    return (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
+static uint8_t *huge_block(const size_t size, const size_t zeroed) {
+    const size_t whole = whole_pages(size), mapped = whole + HUGE_PAGE + MEMORY_ALIGN;
+    uint8_t *const again = find_kept(mapped);
+    if (again != NULL)
+        return memset(again, 0, zeroed);
     void *const base =
         mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
@@ -65,13 +149,15 @@ static uint8_t *huge_block(const size_t size) {
     (void)madvise(start, whole, MADV_HUGEPAGE); // no more than a wish
     return start;
 }
+
 #endif
 
-uint8_t *memory_block(const size_t size) {
+uint8_t *memory_block(const size_t size, const size_t zeroed) {
 #if HUGE_PAGES
     if (size >= HUGE_PAGE / 2)
-        return huge_block(size);
+        return huge_block(size, zeroed);
 #endif
+    (void)zeroed;
     void *const base = calloc(1, size + 2 * MEMORY_ALIGN); // aligned_alloc() is not everywhere
     return base == NULL ? NULL : block_at(base, MEMORY_ALIGN, 0);
 }
@@ -81,8 +167,13 @@ void memory_free(void *const block) {
         return;
     const origin o = *(const origin *)(const void *)((const uint8_t *)block - MEMORY_ALIGN);
 #if HUGE_PAGES
+    if (o.mapped > LARGEST_KEPT) {
+        unmap(block);
+        return;
+    }
     if (o.mapped) {
-        (void)munmap(o.base, o.mapped);
+        make_room(o.mapped);
+        keep(block, o.mapped - HUGE_PAGE - MEMORY_ALIGN);
         return;
     }
 #endif

@@ -1,4 +1,4 @@
-/* Large blocks of zeroed, aligned memory, and the pieces that a layout takes of one. */
+/* Large blocks of aligned memory, and the pieces that a layout takes of one. */
 #ifndef DAVD_CODING_MEMORY_H
 #define DAVD_CODING_MEMORY_H
 
@@ -28,8 +28,8 @@ static inline void *carve(carver *const c, const size_t size) {
 // Bytes of the largest cache that a core has for itself, or what one has at least
 size_t memory_own_cache(void);
 
-// Zeroed and aligned; NULL: no memory
-uint8_t *memory_block(size_t size);
+// Aligned; what lies behind the first `zeroed` bytes may be anything. NULL: no memory
+uint8_t *memory_block(size_t size, size_t zeroed);
 void memory_free(void *block); // of memory_block(), or NULL
 
 #endif

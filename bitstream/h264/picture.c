@@ -103,7 +103,7 @@ static bool new_pictures(const h264_decoder *const dec) {
     const int n = imin(pictures_together(c.used), MAX_PICTURES - s->n_pictures);
     if (memory == NULL)
         return false;
-    memory->block = memory_block((size_t)n * c.used);
+    memory->block = memory_block((size_t)n * c.used, 0);
     c = (carver){.base = memory->block, .used = 0};
     while (memory->block != NULL && memory->pictures < n) {
         picture *const pic = calloc(1, sizeof *pic);
@@ -226,7 +226,6 @@ static void lay_out_maps(const h264_decoder *const dec, taps *const t, carver *c
     t->field = carve(c, mbs);
     t->concealed = carve(c, mbs);
     t->slice = carve(c, mbs * sizeof *t->slice);
-    t->dirty = carve(c, mbs);
     t->bits = carve(c, mbs * sizeof *t->bits);
     for (int part = 0; part < N_COSTS && want & H264_TAP_BITS; part++)
         t->part[part] = carve(c, mbs * sizeof *t->part[part]);
@@ -240,18 +239,25 @@ static void lay_out_maps(const h264_decoder *const dec, taps *const t, carver *c
     }
 }
 
-// t: one, or one for each colour plane
-static void lay_out_taps(const h264_decoder *const dec, taps *const t, carver *const c) {
+// t: one, or one for each colour plane. Returns how much at the beginning must be zero, as `dirty`
+// says.
+static size_t lay_out_taps(const h264_decoder *const dec, taps *const t, carver *const c) {
     const unsigned want = dec->settings.taps;
     const size_t sample_size = (size_t)dec->k->sample_size;
     for (int p = 0; p < 3; p++) {
         const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p];
-        if (n > 0 && want & H264_TAP_PREDICTION)
-            t->prediction[p] = carve(c, n * sample_size);
         if (n > 0 && want & H264_TAP_RESIDUAL)
             t->residual[p] = carve(c, n * sample_size * 2);
         if (n > 0 && want & H264_TAP_LEVEL)
             t->level[p] = carve(c, n * sample_size * 2);
+    }
+    for (int p = 0; p < h264_colour_planes(dec); p++)
+        t[p].dirty = carve(c, pic_size_in_mbs(dec));
+    const size_t zeroed = c->used;
+    for (int p = 0; p < 3; p++) {
+        const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p];
+        if (n > 0 && want & H264_TAP_PREDICTION)
+            t->prediction[p] = carve(c, n * sample_size);
     }
     for (int p = 0; p < h264_colour_planes(dec); p++) {
         t[p].luma = t;
@@ -260,6 +266,7 @@ static void lay_out_taps(const h264_decoder *const dec, taps *const t, carver *c
         t[p].level[0] = t->level[p];
         lay_out_maps(dec, &t[p], c);
     }
+    return zeroed;
 }
 
 static taps *new_taps(const h264_decoder *const dec) {
@@ -267,15 +274,15 @@ static taps *new_taps(const h264_decoder *const dec) {
     if (t == NULL)
         return NULL;
     carver c = {.base = NULL, .used = 0};
-    lay_out_taps(dec, t, &c);
+    const size_t zeroed = lay_out_taps(dec, t, &c);
     t->size = c.used;
-    t->memory = c.base = memory_block(t->size);
+    t->memory = c.base = memory_block(t->size, zeroed);
     c.used = 0;
     if (c.base == NULL) {
         free(t);
         return NULL;
     }
-    lay_out_taps(dec, t, &c);
+    (void)lay_out_taps(dec, t, &c);
     return t;
 }
 
@@ -327,8 +334,8 @@ bool h264_same_geometry(const sps *const a, const sps *const b) {
 }
 
 mb_info *h264_new_macroblocks(const h264_decoder *const dec) {
-    const size_t mbs = pic_size_in_mbs(dec) * (size_t)h264_colour_planes(dec);
-    return (mb_info *)(void *)memory_block(mbs * sizeof(mb_info));
+    const size_t size = pic_size_in_mbs(dec) * (size_t)h264_colour_planes(dec) * sizeof(mb_info);
+    return (mb_info *)(void *)memory_block(size, size);
 }
 
 int h264_set_geometry(h264_decoder *const dec, const sps *const s) {

@@ -40,7 +40,7 @@ static picture *new_picture(const hevc_decoder *const dec) {
         return NULL;
     carver c = {.base = NULL, .used = 0};
     lay_out_picture(dec, pic, &c);
-    pic->memory = c.base = memory_block(c.used);
+    pic->memory = c.base = memory_block(c.used, c.used);
     c.used = 0;
     if (c.base == NULL) {
         free(pic);
@@ -168,7 +168,7 @@ static taps *new_taps(const hevc_decoder *const dec) {
     carver c = {.base = NULL, .used = 0};
     lay_out_taps(dec, t, &c);
     t->size = c.used;
-    t->memory = c.base = memory_block(c.used);
+    t->memory = c.base = memory_block(c.used, c.used);
     c.used = 0;
     if (c.base == NULL) {
         free(t);
@@ -265,7 +265,7 @@ static int change_geometry(hevc_decoder *const dec, const sps *const s) {
     dec->picture_memory = NULL;
     carver c = {.base = NULL, .used = 0};
     lay_out_current(dec, s, &c);
-    dec->picture_memory = c.base = memory_block(c.used);
+    dec->picture_memory = c.base = memory_block(c.used, c.used);
     c.used = 0;
     if (c.base == NULL)
         return HEVC_NOMEM;
