@@ -15,6 +15,11 @@ class HevcFrame:
     cu_part: npt.NDArray[np.uint8]
     cu_bypass: npt.NDArray[np.bool_]
     cu_bits: npt.NDArray[np.uint32]
+    bits_type: npt.NDArray[np.uint32] | None
+    bits_motion: npt.NDArray[np.uint32] | None
+    bits_luma: npt.NDArray[np.uint32] | None
+    bits_chroma: npt.NDArray[np.uint32] | None
+    bits_qp: npt.NDArray[np.uint32] | None
     tu_size: npt.NDArray[np.uint8]
     tu_kind: npt.NDArray[np.uint8]
     tu_kind_cb: npt.NDArray[np.uint8] | None
@@ -61,6 +66,7 @@ class HevcDecoder:
         level: bool = True,
         motion: bool = False,
         modes: bool = False,
+        bits: bool = False,
         headers: bool = False,
         patient: bool = False,
         pixels: bool = True,

@@ -38,6 +38,7 @@ cdef extern from "hevc.h" nogil:
         HEVC_TAP_RESIDUAL
         HEVC_TAP_LEVEL
         HEVC_TAP_MOTION
+        HEVC_TAP_BITS
         HEVC_HEADERS
         HEVC_PATIENT
         HEVC_NO_SAMPLES
@@ -86,6 +87,7 @@ cdef extern from "hevc.h" nogil:
         const int32_t *ref_poc
         const int32_t *ref
         const uint32_t *cu_bits
+        const uint32_t *part_bits[5]
         const uint8_t *ctu_concealed
         const uint32_t *ctu_bits
         const uint16_t *ctu_slice
@@ -169,7 +171,8 @@ cdef class HevcFrame:
             do not hold is clipped, which changes no sample.
         cu_size: uint8, log2 of the coding block's size; cu_mode: skip 0, inter 1, intra 2, PCM 3;
             cu_part: PartMode; cu_bypass: bool, cu_transquant_bypass_flag.
-        cu_bits: `[H/8, W/8]` uint32, 1/256 bit, what the coding unit cost.
+        cu_bits, bits_type, bits_motion, bits_luma, bits_chroma, bits_qp: `[H/8, W/8]` uint32,
+            1/256 bit: cost of a coding unit, and its parts.
         tu_size: uint8, log2 of the luma transform block's size, 0 without a transform tree.
         tu_kind, tu_kind_cb, tu_kind_cr: uint8, of the transform block of each plane: none 0, DCT 1,
             DST 2, transform skip 3, bypass 4; plus 8 RDPCM along rows or 16 along columns, plus 32
@@ -201,6 +204,7 @@ cdef class HevcFrame:
     cdef readonly object tu_kind, tu_kind_cb, tu_kind_cr, res_scale_cb, res_scale_cr
     cdef readonly object scaling4x4, scaling8x8, scaling_dc
     cdef readonly object qp_y, qp_cb, qp_cr, intra_luma, intra_chroma, mv, ref, ref_poc
+    cdef readonly object bits_type, bits_motion, bits_luma, bits_chroma, bits_qp
     cdef readonly object ctu_bits, ctu_slice, ctu_tile, ctu_sao, ctu_concealed
     cdef readonly int decode_order, poc, picture_type, concealed_ctus, hash
     cdef readonly unsigned int bits, bytes
@@ -255,14 +259,19 @@ cdef void _fill_planes(HevcFrame frame, const hevc_frame *f, bint decoded):
 
 cdef void _fill_maps(HevcFrame frame, const hevc_frame *f, bint motion, bint modes):
     cdef tuple map = (f.height[0] // 4, f.width[0] // 4)
+    cdef tuple blocks = (f.height[0] // 8, f.width[0] // 8)
     cdef tuple units = (f.info.ctu_height, f.info.ctu_width)
     frame.cu_size = _array(f.cu_size, cnp.NPY_UINT8, map, 0)
     frame.cu_mode = _array(f.mode, cnp.NPY_UINT8, map, 0)
     frame.cu_part = _array(f.part, cnp.NPY_UINT8, map, 0)
     frame.cu_bypass = _array(f.bypass, cnp.NPY_BOOL, map, 0)
-    frame.cu_bits = _array(
-        f.cu_bits, cnp.NPY_UINT32, (f.height[0] // 8, f.width[0] // 8), 0
-    )
+    frame.cu_bits = _array(f.cu_bits, cnp.NPY_UINT32, blocks, 0)
+    if f.part_bits[0] != NULL:
+        frame.bits_type = _array(f.part_bits[0], cnp.NPY_UINT32, blocks, 0)
+        frame.bits_motion = _array(f.part_bits[1], cnp.NPY_UINT32, blocks, 0)
+        frame.bits_luma = _array(f.part_bits[2], cnp.NPY_UINT32, blocks, 0)
+        frame.bits_chroma = _array(f.part_bits[3], cnp.NPY_UINT32, blocks, 0)
+        frame.bits_qp = _array(f.part_bits[4], cnp.NPY_UINT32, blocks, 0)
     frame.tu_size = _array(f.tu_size, cnp.NPY_UINT8, map, 0)
     frame.tu_kind = _array(f.tu_kind[0], cnp.NPY_UINT8, map, 0)
     frame.pu_merge = _array(f.merge, cnp.NPY_BOOL, map, 0)
@@ -305,6 +314,7 @@ cdef class HevcDecoder(PacketQueue):
         decoded: hand out the decoded samples.
         prediction, residual, level: what to record beside them.
         motion, modes: hand out vectors and references; intra prediction modes.
+        bits: record what the bits of a coding unit were spent on.
         headers: decode no slice data: frames come in order with their facts, arrays mean nothing.
         patient: frames wait for others that may come before them for as long as 16 can, whatever
             the stream promises.
@@ -324,14 +334,15 @@ cdef class HevcDecoder(PacketQueue):
 
     def __cinit__(
         self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
-        bint level=True, bint motion=False, bint modes=False, bint headers=False,
-        bint patient=False, bint pixels=True, uint32_t max_pixels=0,
+        bint level=True, bint motion=False, bint modes=False, bint bits=False,
+        bint headers=False, bint patient=False, bint pixels=True, uint32_t max_pixels=0,
     ):
         cdef hevc_settings settings
         settings.taps = (
             (HEVC_TAP_PREDICTION if prediction and pixels else 0)
             | (HEVC_TAP_RESIDUAL if residual and pixels else 0)
             | (HEVC_TAP_LEVEL if level else 0) | (HEVC_TAP_MOTION if motion else 0)
+            | (HEVC_TAP_BITS if bits else 0)
         )
         settings.how = (
             (HEVC_HEADERS if headers else 0) | (HEVC_PATIENT if patient else 0)

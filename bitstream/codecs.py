@@ -39,7 +39,6 @@ class Codec:
         nals: Its NAL units.
         suffixes: Of files that hold a bare stream.
         frame: Class of its frames.
-        costs: Whether it is recorded what bits were spent on.
         decoder: Opens a decoder: extradata, `units` (every packet is an access unit), `patient`,
             `headers`, `pixels`, `threads` and what to record, as `_core.Decoder` has them.
     """
@@ -50,16 +49,10 @@ class Codec:
     suffixes: frozenset[str]
     frame: type[AnyFrame]
     decoder: Callable[..., Decoder]
-    costs: bool
 
 
-def _hevc_decoder(
-    *, units: bool = False, bits: bool = False, threads: int = 1, **options: object
-) -> Decoder:
-    """One of HEVC: slices say where pictures begin, and what bits were spent on is not recorded.
-
-    It has one thread.
-    """
+def _hevc_decoder(*, units: bool = False, threads: int = 1, **options: object) -> Decoder:
+    """One of HEVC: slices say where pictures begin, and it has one thread."""
     return HevcDecoder(**options)  # type: ignore[arg-type]
 
 
@@ -70,7 +63,6 @@ H264 = Codec(
     frozenset({".264", ".h264", ".avc", ".jsv", ".26l", ".jvt", ".annexb"}),
     Frame,
     H264Decoder,
-    costs=True,
 )
 HEVC = Codec(
     "hevc",
@@ -79,7 +71,6 @@ HEVC = Codec(
     frozenset({".265", ".h265", ".hevc", ".bit", ".bin"}),
     HevcFrame,
     _hevc_decoder,
-    costs=False,
 )
 CODECS = {codec.name: codec for codec in (H264, HEVC)}
 TITLES = " or ".join(codec.title for codec in CODECS.values())

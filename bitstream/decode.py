@@ -23,7 +23,7 @@ class Taps:
         planes: Of `decoded`, `prediction`, `residual`, `level`.
         motion: Motion vectors and references.
         modes: Intra prediction modes.
-        bits: What the bits of a macroblock were spent on.
+        bits: What the bits of a macroblock or coding unit were spent on.
         headers: Slice data are not decoded; there are no arrays but the scaling lists.
     """
 

@@ -136,7 +136,7 @@ def iterate(
         planes: Which of `decoded`, `prediction`, `residual`, `level` to record.
         motion: Record motion vectors.
         modes: Record intra prediction modes.
-        bits: Record what the bits of a macroblock were spent on.
+        bits: Record what the bits of a macroblock (HEVC: coding unit) were spent on.
         threads: Pictures of H.264 decoded at the same time, with the same result; None: as the
             machine has cores, at most 4, where pictures are large enough to gain by it.
 
@@ -189,7 +189,7 @@ def extract(
             first three no samples are made, syntax is all that is decoded.
         motion: Store motion vectors.
         modes: Store intra prediction modes.
-        bits: Store what the bits of a macroblock were spent on.
+        bits: Store what the bits of a macroblock (HEVC: coding unit) were spent on.
         audio: Store the sound.
         audio_shift: Milliseconds by which the sound is moved, later if positive.
         compression: `gzip`, `blosc` or `none`.
@@ -219,11 +219,6 @@ def extract(
         raise ValueError(
             "verify and md5 compare decoded samples, and none are recorded: ask for the decoded "
             "planes (--planes decoded)"
-        )
-    if bits and not source.codec.costs:
-        raise ValueError(
-            f"{source.codec.title} has no detailed bits (--bits): those of coding units are always "
-            "stored"
         )
     timeline = look_through(source)
     selection = timeline.select(timeline.span(start=start, end=end, frames=frames))

@@ -35,7 +35,8 @@ def open(  # noqa: A001 - as h5py's File and Python's own
         planes: Of a video, what there is of `decoded`, `prediction`, `residual`, `level`.
         motion: Of a video, whether there are motion vectors.
         modes: Of a video, whether there are intra prediction modes.
-        bits: Of H.264 video, whether there is what the bits of a macroblock were spent on.
+        bits: Of a video, whether there is what the bits of a macroblock (HEVC: coding unit) were
+            spent on.
         stream: Of a video, index of the video stream in it; None: as FFmpeg chooses.
         threads: Of a video, how many pieces of it are decoded at the same time where a call asks
             for several; None: as the machine has cores, at most 4.

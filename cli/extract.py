@@ -102,7 +102,7 @@ def get_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--bits",
         choices=("detailed",),
-        help="detailed: what the bits of each macroblock were spent on, H.264 only (their sum "
+        help="detailed: what the bits of each macroblock or coding unit were spent on (their sum "
         "always is)",
     )
     what.add_argument("--no-audio", action="store_true", help="leave out the sound")

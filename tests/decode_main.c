@@ -124,6 +124,8 @@ static void add_maps(totals *const t, const h264_frame *const f) {
     add(t, f->mv, mbs * 2 * 16 * 2 * sizeof *f->mv);
     add(t, f->ref, mbs * 2 * 4 * sizeof *f->ref);
     add(t, f->mb_bits, mbs * sizeof *f->mb_bits);
+    for (int part = 0; part < 5; part++)
+        add(t, f->part_bits[part], mbs * sizeof *f->part_bits[part]);
 }
 
 static void add_warnings(totals *const t, const h264_decoder *const dec) {
@@ -197,7 +199,8 @@ static int decode(const uint8_t *const data, const size_t size, const int by_uni
                   const int threads, totals *const t) {
     const h264_settings settings = {.threads = threads,
                                     .taps = H264_TAP_PREDICTION | H264_TAP_RESIDUAL |
-                                            H264_TAP_LEVEL | H264_TAP_MOTION | H264_TAP_MODES};
+                                            H264_TAP_LEVEL | H264_TAP_MOTION | H264_TAP_MODES |
+                                            H264_TAP_BITS};
     h264_decoder *dec;
     int rc = h264_open(&dec, &settings);
     for (size_t pos = 0; rc == H264_OK && pos < size;) {

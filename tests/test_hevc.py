@@ -9,9 +9,18 @@ import av
 import numpy as np
 import pytest
 from clips import picture
-from davd.bitstream import CorruptStreamError, DavdError, HevcDecoder, HevcFrame
+from davd.bitstream import (
+    CorruptStreamError,
+    DavdError,
+    FrameRecord,
+    HevcDecoder,
+    HevcFrame,
+    iterate,
+)
+from davd.bitstream.priors.hevc import CuMode
 
 SIZE = (96, 64)  # width, height
+PARTS = ("type", "motion", "luma", "chroma", "qp")
 PIXELS = {
     "yuv420p": (8, 1),
     "yuv422p": (8, 2),
@@ -83,7 +92,7 @@ def decode(data: bytes, **options: bool) -> tuple[list[HevcFrame], dict[str, int
 
 def check(data: bytes) -> list[HevcFrame]:
     """Decoded as FFmpeg decodes it, and every tap agrees with the others."""
-    found, odd = decode(data, motion=True, modes=True)
+    found, odd = decode(data, motion=True, modes=True, bits=True)
     assert not odd  # a hash that is wrong counts as odd
     wanted = list(by_ffmpeg(data))
     assert len(found) == len(wanted) > 0
@@ -103,6 +112,7 @@ def consistent(frame: HevcFrame) -> None:
     assert (frame.tu_size[coded] > 0).all()
     units = frame.cu_bits / 4.0 ** (frame.cu_size[::2, ::2] - 3.0)  # what each has 8x8 blocks
     assert units.sum() <= frame.ctu_bits.sum()
+    costs_add_up(frame)
     assert not frame.level[0].any() or coded.any()
     skipped = frame.cu_mode == 0
     big = np.kron(skipped, np.ones((4, 4), bool))
@@ -113,6 +123,59 @@ def consistent(frame: HevcFrame) -> None:
     assert ((frame.ref >= 0).any(axis=0) == ~intra).all()
     assert abs(int(frame.ctu_bits.sum()) / 256 - frame.bits) < 1
     assert frame.bits <= 8 * frame.bytes
+
+
+def costs_add_up(frame: HevcFrame | FrameRecord) -> None:
+    """Parts to the coding unit, and each part only where there is what it is for."""
+    parts = [getattr(frame, f"bits_{name}").astype(np.int64) for name in PARTS]
+    np.testing.assert_array_equal(sum(parts), frame.cu_bits)
+    _, motion, luma, chroma, _ = parts
+    mode, size = frame.cu_mode[::2, ::2], frame.cu_size[::2, ::2]
+    pcm = mode == CuMode.PCM
+    assert not motion[mode >= CuMode.INTRA].any() and motion[mode == CuMode.INTER].all()
+
+    def coded(kind: np.ndarray) -> np.ndarray:
+        """8x8 blocks with levels."""
+        return (kind > 0).reshape(mode.shape[0], 2, mode.shape[1], 2).any((1, 3))
+
+    y = coded(frame.tu_kind)
+    assert luma[y | pcm].all() and not luma[~y & ~pcm & (size == 3)].any()
+    if frame.tu_kind_cb is None:
+        assert not chroma.any()
+        return
+    c = coded(frame.tu_kind_cb) | coded(frame.tu_kind_cr)
+    assert chroma[c | pcm].all()
+    if frame.res_scale_cb is None:  # else there is ResScaleVal of blocks without levels
+        assert not chroma[~c & ~pcm & (size == 3)].any()
+
+
+PCM = ("h_pcm_mix.hevc", "h_pcm_hi.hevc", "h_pcm_only3.hevc")
+OTHERS = ("h_ccp_10.hevc", "h_tiles_wpp.hevc", "k_slices_wpp.hevc", "h_rdpcm_e.hevc")
+
+
+@pytest.mark.parametrize("name", [*PCM, *OTHERS])
+def test_costs_of_shared_streams(shared: Path, name: str) -> None:
+    """PCM samples cost what they are, in bits."""
+    depths = set()
+    for frame, info in iterate(shared / "vectors-hevc" / "streams" / name, bits=True):
+        costs_add_up(frame)
+        pcm = frame.cu_mode[::2, ::2] == CuMode.PCM
+        samples = 4.0 ** frame.cu_size[::2, ::2][pcm]
+        chroma = (0, 0.5, 1, 2)[info.chroma_format_idc] * samples
+        depths |= set(
+            zip(frame.bits_luma[pcm] / samples, frame.bits_chroma[pcm] / chroma, strict=True)
+        )
+        assert not frame.bits_qp[pcm].any()
+    assert len(depths) == (name in PCM)
+    assert all(depth % 256 == 0 and depth <= 256 * 12 for both in depths for depth in both)
+
+
+def test_no_qp_is_sent_where_it_never_changes() -> None:
+    found, _ = decode(encode(params="aq-mode=0"), bits=True)
+    assert not any(frame.bits_qp.any() for frame in found)
+    found, _ = decode(encode(params="crf=28:aq-mode=3:aq-strength=3"), bits=True)
+    assert any(frame.bits_qp.any() for frame in found)
+    assert decode(encode())[0][0].bits_qp is None  # not asked for
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -22,11 +22,13 @@ from davd.bitstream import (
 from davd.bitstream import open as open_priors
 from davd.bitstream.annexb import HEVC_NALS, split_nals
 from davd.bitstream.priors.blocks import MAPS, blocks, blocks_of
+from davd.bitstream.priors.contents import spent
 from davd.bitstream.priors.hevc import KIND, TuKind
 from davd.bitstream.priors.record import record_arrays
 from davd.bitstream.show.yuview import write_statistics
 from davd.cli.extract import main
 from davd.cli.inspect import describe
+from test_hevc import PARTS, costs_add_up
 from test_open import assert_same
 
 # CRA pictures with leading ones that cannot be decoded from them; IDR pictures without
@@ -59,7 +61,7 @@ def bare(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def priors(bare: Path) -> Path:
-    extract(bare, bare.with_suffix(".h5"), motion=True, modes=True, verify=True)
+    extract(bare, bare.with_suffix(".h5"), motion=True, modes=True, bits=True, verify=True)
     return bare.with_suffix(".h5")
 
 
@@ -67,7 +69,7 @@ def priors(bare: Path) -> Path:
 def test_containers(folder: Path, suffix: str) -> None:
     path = clip(folder / f"c.{suffix}", CLOSED, frames=12)
     out = folder / f"{suffix}.h5"
-    summary = extract(path, out, motion=True, modes=True, verify=True)
+    summary = extract(path, out, motion=True, modes=True, bits=True, verify=True)
     assert summary.frames == 12 and summary.verified and not summary.concealed
     assert "every frame equal to FFmpeg's" in summary.text()
     with PriorsFile(out) as file:
@@ -153,7 +155,7 @@ def test_pieces_give_the_same_file(folder: Path, params: str) -> None:
 
 def test_syntax_without_pixels(bare: Path, priors: Path, folder: Path) -> None:
     out = folder / "syntax.h5"
-    extract(bare, out, planes=("level",), motion=True, modes=True)
+    extract(bare, out, planes=("level",), motion=True, modes=True, bits=True)
     with PriorsFile(out) as quick, PriorsFile(priors) as whole:
         assert quick.attrs["pixels"] is False
         assert set(whole.keys()) - set(quick.keys()) == {
@@ -227,7 +229,7 @@ def test_high_depths_and_other_formats(folder: Path) -> None:
         path = folder / f"{pixels}.hevc"
         path.write_bytes(test_hevc.encode(pixels=pixels, frames=3))
         out = path.with_suffix(".h5")
-        extract(path, out, motion=True, modes=True, verify=True)
+        extract(path, out, motion=True, modes=True, bits=True, verify=True)
         with open_priors(path) as video, PriorsFile(out) as file:
             assert_same(video, file)
             assert file["level/y"].dtype == levels
@@ -241,8 +243,15 @@ def test_the_command(bare: Path, folder: Path, capsys: pytest.CaptureFixture[str
     assert json.loads(capsys.readouterr().out)["frames"] == 10
     assert main([str(bare), "-o", "md5", "-q"]) == 0
     assert len(capsys.readouterr().out.strip()) == 32
-    assert main([str(bare), "-o", "null", "--bits", "detailed"]) == 1
-    assert "HEVC has no detailed bits" in capsys.readouterr().err
+    assert main([str(bare), "-o", str(out), "-f", "-q", "--planes", "", "--bits", "detailed"]) == 0
+    with PriorsFile(out) as file:
+        for record in file:
+            costs_add_up(record)
+        cost = spent(file)
+        text = describe(file)
+    assert f"luma {100 * cost['luma'] / cost['all']:.1f}%" in text
+    parts = sum(cost[name] for name in PARTS)
+    assert 0.9 * cost["all"] < parts < cost["all"]  # the rest is SAO, and what ends slices
 
 
 def test_words_and_statistics(priors: Path, folder: Path) -> None:

@@ -424,7 +424,7 @@ def hevc(folder: Path) -> Path:
     params = "log-level=none:pools=none:bframes=2:amp=1:rect=1"
     path = encode(folder / "hevc.mp4", codec="libx265", frames=6, sound=False,
                   options={"x265-params": params})  # fmt: skip
-    extract(path, path.with_suffix(".h5"), motion=True, modes=True)
+    extract(path, path.with_suffix(".h5"), motion=True, modes=True, bits=True)
     return path.with_suffix(".h5")
 
 
@@ -450,6 +450,8 @@ def test_hevc_has_its_own_blocks(tab: Page, folder: Path, hevc: Path) -> None:
         assert facts["IntraPredModeY"] == str(record.intra_luma[at])
         cost = record.cu_bits[60 // 8, 100 // 8] / 256
         assert float(facts["Bits"]) == pytest.approx(cost, abs=0.051)
+        cost = record.bits_luma[60 // 8, 100 // 8] / 256
+        assert float(facts["Bits, luma"]) == pytest.approx(cost, abs=0.051)
         kinds = tab.run("[...app.blocks.units('cu/size', [0, 0, 999, 999])].length")
         assert kinds == np.sum(4.0 ** (2 - record.cu_size.astype(float)))
     out = folder / "hevc.html"

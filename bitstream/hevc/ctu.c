@@ -221,20 +221,24 @@ static void transform_unit(hevc_decoder *const dec, const tu_ctx *const t) { // 
     const sps *const s = c->sps;
     cu_ctx *const cu = &c->cu;
     const bool cbf_chroma = t->cbf[1] != 0 || t->cbf[2] != 0;
+    hevc_cost_part(c, COST_TYPE);
     if (t->cbf_luma || cbf_chroma) {
         if (c->pps->cu_qp_delta_enabled_flag && !cu->IsCuQpDeltaCoded)
             parse_qp_delta(c);
         if (c->hdr.cu_chroma_qp_offset_enabled_flag && cbf_chroma && !cu->bypass &&
             !cu->IsCuChromaQpOffsetCoded)
             parse_chroma_qp_offset(c);
+        hevc_cost_part(c, COST_QP);
     }
     luma_block(dec, t);
+    hevc_cost_part(c, COST_LUMA);
     if (s->ChromaArrayType == 0 || c->error)
         return;
     if (t->log2 > 2 || s->ChromaArrayType == 3)
         chroma_blocks(dec, t, t->x, t->y, s->ChromaArrayType == 3 ? t->log2 : t->log2 - 1);
     else if (t->blkIdx == 3)
         chroma_blocks(dec, t, t->x_base, t->y_base, 2);
+    hevc_cost_part(c, COST_CHROMA);
 }
 
 static void mark_transform(hevc_decoder *const dec, const tu_ctx *const t) {
@@ -411,6 +415,8 @@ static void pcm_sample(hevc_decoder *const dec) {
         return;
     }
     bits_init(&b, at, (size_t)(c->engine.end - at));
+    const uint64_t before = (uint64_t)(at - c->data) << 3;
+    hevc_cost_part_until(c, COST_TYPE, before << 8); // pcm_flag, and what aligns
     for (int cIdx = 0; cIdx < (s->ChromaArrayType != 0 ? 3 : 1); cIdx++) {
         const int sx = cIdx == 0 ? 0 : s->sub_x, sy = cIdx == 0 ? 0 : s->sub_y;
         const int w = (1 << cu->log2) >> sx, h = (1 << cu->log2) >> sy;
@@ -427,6 +433,7 @@ static void pcm_sample(hevc_decoder *const dec) {
             }
         }
         hevc_tap_prediction(dec, cIdx, cu->x >> sx, cu->y >> sy, w, h);
+        hevc_cost_part_until(c, cIdx == 0 ? COST_LUMA : COST_CHROMA, (before + b.pos) << 8);
     }
     c->error |= bits_overrun(&b);
     cabac_start(&c->engine, at + (b.pos + 7) / 8, c->engine.end);
@@ -656,18 +663,6 @@ static void mark_qp(hevc_decoder *const dec) {
     }
 }
 
-// 1/256 bit since the coding unit before, its share of split_cu_flag included
-static void count_bits(hevc_decoder *const dec) {
-    slice_ctx *const c = &dec->slice;
-    const uint64_t now = cabac_cost(&c->engine, c->data, 0);
-    const int n = 1 << (c->cu.log2 - 3), stride = dec->map_stride >> 1;
-    uint32_t *const to = dec->cur->taps->cu_bits + (c->cu.y >> 3) * stride + (c->cu.x >> 3);
-    for (int y = 0; y < n; y++)
-        for (int x = 0; x < n; x++)
-            to[y * stride + x] = (uint32_t)(now - c->counted);
-    c->counted = now;
-}
-
 static void transform_tree_of_unit(hevc_decoder *const dec) {
     slice_ctx *const c = &dec->slice;
     cu_ctx *const cu = &c->cu;
@@ -707,7 +702,9 @@ static void coding_unit(hevc_decoder *const dec, const int x, const int y, const
     }
     mark_coding_unit(dec);
     if (!cu->intra) {
+        hevc_cost_part(c, COST_TYPE);
         prediction_units(dec);
+        hevc_cost_part(c, COST_MOTION);
     } else {
         hevc_motion_fill(dec, x, y, 1 << log2, 1 << log2, &hevc_no_motion);
         if (cu->PartMode == HEVC_2NX2N && s->pcm_enabled_flag && log2 >= s->Log2MinIpcmCbSizeY &&
@@ -723,7 +720,7 @@ static void coding_unit(hevc_decoder *const dec, const int x, const int y, const
     if (!cu->pcm && !cu->skip)
         transform_tree_of_unit(dec);
     mark_qp(dec);
-    count_bits(dec);
+    hevc_cost_unit(dec);
     cu->last_QpY = cu->QpY;
     cu->first_qg = false;
 }
@@ -816,7 +813,7 @@ static void coding_tree_unit(hevc_decoder *const dec) {
     dec->ctb_slice[c->CtbAddrInRs] = c->slice_index;
     hevc_tap_unit(dec, c->CtbAddrInRs);
     parse_sao(dec, rx, ry);
-    c->counted = cabac_cost(&c->engine, c->data, 0);
+    hevc_cost_begin(c);
     if (!c->pps->cu_qp_delta_enabled_flag) { // one group, that of the slice
         c->cu.qPY_PRED = c->hdr.SliceQpY;
         c->cu.CuQpDeltaVal = 0;

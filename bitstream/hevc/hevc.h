@@ -33,6 +33,7 @@ enum {
     HEVC_TAP_RESIDUAL = 2,
     HEVC_TAP_LEVEL = 4,
     HEVC_TAP_MOTION = 8, /* mv, ref, ref_poc */
+    HEVC_TAP_BITS = 16,  /* part_bits */
 };
 
 /* How to decode. */
@@ -153,6 +154,7 @@ typedef struct hevc_frame {
     const uint8_t *scaling8x8; /* [3: 8x8, 16x16, 32x32][6][64] */
     const uint8_t *scaling_dc; /* [2: 16x16, 32x32][6] */
     const uint32_t *cu_bits;   /* [h/8][w/8] cost of the coding unit in the slice data, 1/256 bit */
+    const uint32_t *part_bits[5]; /* the same by type and prediction, motion, luma, chroma, QP */
     /* per coding tree unit, rows of info.ctu_width */
     const uint8_t *ctu_concealed; /* 1: invented, or refers to a picture that never came */
     const uint32_t *ctu_bits;     /* cost in the slice data, 1/256 bit */

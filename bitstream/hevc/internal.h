@@ -254,13 +254,23 @@ typedef struct motion { // of a 4x4 luma block
     uint8_t flags;      // PRED_* and LONG_*; 0: intra
 } motion;
 
+// cost.c: what the syntax elements of a coding unit cost, 1/256 bit
+enum {
+    COST_TYPE, // split and skip flags, modes, partitions, the transform tree
+    COST_MOTION,
+    COST_LUMA,
+    COST_CHROMA,
+    COST_QP,
+    N_COSTS
+};
+
 typedef struct taps {
     void *prediction[3];
     void *residual[3], *level[3];   // int16_t where the samples are uint8_t, else int32_t
     bool *has_residual, *has_level; // [3 planes][PicSizeInCtbsY]: not all zero
     uint8_t *cu_size, *mode, *part, *bypass, *tu_size, *tu_kind[3], *merge, *intra_luma,
         *intra_chroma;
-    uint32_t *cu_bits;
+    uint32_t *cu_bits, *part_bits[N_COSTS]; // part_bits: NULL when not asked for
     uint8_t *ctu_concealed;
     int8_t *qp[3], *res_scale[3]; // res_scale: 4:4:4 only, and not of luma
     bool scaled;                  // scaling_list_enabled_flag
@@ -359,6 +369,12 @@ typedef struct cu_ctx {
     bool first_qg; // the next quantization group is the first of a slice, tile or wavefront row
 } cu_ctx;
 
+typedef struct cost {
+    uint64_t mark;          // position up to which all has been counted
+    uint32_t part[N_COSTS]; // of the coding unit so far
+    bool detailed;
+} cost;
+
 typedef struct slice_ctx {
     slice_header hdr;
     const sps *sps;
@@ -372,9 +388,9 @@ typedef struct slice_ctx {
     int CtbAddrInRs, CtbAddrInTs;
     int slice_index;     // into decoder.filters
     const uint8_t *data; // where the slice data begin
-    uint64_t counted;    // cabac_cost() at the end of the coding unit before
     bool error;          // the syntax is broken: the slice segment ends
     cu_ctx cu;
+    cost cost;
     int32_t coeff[32 * 32];         // levels, then scaled coefficients; zero between blocks
     int32_t residual[32 * 32];      // of the block
     int32_t luma_residual[32 * 32]; // rY, for cross-component prediction
@@ -558,6 +574,17 @@ void hevc_contexts_init(contexts *c, int initType, int SliceQpY);
 
 // ctu.c, 7.3.8
 void hevc_decode_slice_data(hevc_decoder *dec, const bits *b);
+
+// cost.c: hevc_cost_begin() before the first coding unit of a tree, hevc_cost_unit() after each;
+// what is read between two calls belongs to the part (COST_*) that the second names
+void hevc_cost_begin(slice_ctx *c);
+void hevc_cost_unit(hevc_decoder *dec);
+void hevc_cost_part_now(slice_ctx *c, int part);
+void hevc_cost_part_until(slice_ctx *c, int part, uint64_t until); // a position in 1/256 bit
+static inline void hevc_cost_part(slice_ctx *const c, const int part) {
+    if (CORE_UNLIKELY(c->cost.detailed))
+        hevc_cost_part_now(c, part);
+}
 
 // tables.c: are samples of another coding tree block available? of the same slice and tile
 bool hevc_block_available(const hevc_decoder *dec, int ctb);

@@ -152,6 +152,8 @@ static void lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *c
         t->ref = carve(c, maps * 2 * sizeof *t->ref);
     }
     t->cu_bits = carve(c, maps / 4 * sizeof *t->cu_bits); // coding blocks have 8x8 samples at least
+    for (int part = 0; part < N_COSTS && want & HEVC_TAP_BITS; part++)
+        t->part_bits[part] = carve(c, maps / 4 * sizeof *t->part_bits[part]);
     t->ctu_concealed = carve(c, dec->ctbs);
     t->has_residual = carve(c, 3 * dec->ctbs * sizeof *t->has_residual);
     t->has_level = carve(c, 3 * dec->ctbs * sizeof *t->has_level);
@@ -347,6 +349,8 @@ void hevc_frame_fill(const picture *const pic, hevc_frame *const f) {
         f->scaling_dc = &t->scaling.dc[0][0];
     }
     f->cu_bits = t->cu_bits;
+    for (int part = 0; part < N_COSTS; part++)
+        f->part_bits[part] = t->part_bits[part];
     f->ctu_concealed = t->ctu_concealed;
     f->ctu_bits = t->ctu_bits;
     f->ctu_slice = t->ctu_slice;

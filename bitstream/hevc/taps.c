@@ -57,6 +57,12 @@ void hevc_tap_clear(const hevc_decoder *const dec, const taps *const t, const si
     }
 }
 
+static void clear_costs(const hevc_decoder *const dec, uint32_t *const map, const int x,
+                        const int y, const int w, const int h) {
+    for (int r = y >> 3; map != NULL && r < (y + h) >> 3; r++)
+        memset(map + r * (dec->map_stride >> 1) + (x >> 3), 0, (size_t)(w >> 3) * sizeof *map);
+}
+
 void hevc_tap_unit(const hevc_decoder *const dec, const int ctb) {
     const sps *const s = &dec->active_sps;
     const taps *const t = dec->cur->taps;
@@ -75,9 +81,9 @@ void hevc_tap_unit(const hevc_decoder *const dec, const int ctb) {
         if (t->res_scale[c] != NULL)
             hevc_map_fill(dec, (uint8_t *)t->res_scale[c], x, y, w, h, 0);
     }
-    for (int r = y >> 3; r < (y + h) >> 3; r++)
-        memset(t->cu_bits + r * (dec->map_stride >> 1) + (x >> 3), 0,
-               (size_t)(w >> 3) * sizeof *t->cu_bits);
+    clear_costs(dec, t->cu_bits, x, y, w, h);
+    for (int part = 0; part < N_COSTS; part++)
+        clear_costs(dec, t->part_bits[part], x, y, w, h);
 }
 
 void hevc_tap_residual(const hevc_decoder *const dec, const int cIdx, const int x, const int y,

@@ -70,14 +70,16 @@ def histograms(priors: Priors) -> dict[str, dict[str, int]]:
 def spent(priors: Priors) -> dict[str, int]:
     """Bits of slice data in all, and what they were spent on where that is stored."""
     found = {"all": int(priors.column("bits").sum())} if "frames/bits" in priors else {}
-    for path in priors.keys():
-        if path.startswith("bits/"):
-            total = sum(
-                int(priors.read(path, slice(first, first + _BATCH)).sum(dtype=np.int64))
-                for first in range(0, len(priors), _BATCH)
-            )
-            found[path.partition("/")[2]] = round(total / 256)
-    return found
+    parts = [path for path in priors.keys() if path.startswith("bits/")]
+    totals = dict.fromkeys(parts, 0.0)
+    for first in range(0, len(priors) if parts else 0, _BATCH):
+        frames = slice(first, first + _BATCH)
+        share: np.ndarray | float = 1.0
+        if priors.attrs["codec"] == "hevc":  # a coding unit's cost stands in each of its 8x8 blocks
+            share = np.ldexp(1.0, 6 - 2 * priors.read("cu/size", frames)[:, ::2, ::2].astype(int))
+        for path in parts:
+            totals[path] += float((priors.read(path, frames) * share).sum())
+    return found | {path.partition("/")[2]: round(total / 256) for path, total in totals.items()}
 
 
 def _named(counts: Counter[int], names: dict[str, int] | None) -> dict[str, int]:

@@ -176,6 +176,72 @@ def plane_fields(meaning: Iterable[tuple[str, str, str, str]]) -> list[Field]:
     ]
 
 
+def cost_fields(
+    whole: str, shape: tuple[str | int, ...], *, types: str, motion: str, pcm: str, qp: str
+) -> list[Field]:
+    """`bits/*`: what the bits of a block were spent on.
+
+    Args:
+        whole: The dataset that the parts add up to.
+        shape: Theirs.
+        types: Syntax elements that count as type and prediction.
+        motion: as motion.
+        pcm: Name of blocks whose samples are coded as they are.
+        qp: as QP.
+    """
+    meaning = {
+        "type": types,
+        "motion": motion,
+        "luma": f"luma levels ({pcm}: luma samples)",
+        "chroma": f"chroma levels ({pcm}: chroma samples)",
+        "qp": qp,
+    }
+    return [
+        Field(
+            f"bits/{name}",
+            "u4",
+            shape,
+            f"part of {whole}: {text}",
+            "1/256 bit",
+            f"bits_{name}",
+            when="--bits detailed",
+        )
+        for name, text in meaning.items()
+    ]
+
+
+def motion_fields(step: int, *, vectors: str = "", references: str = "") -> list[Field]:
+    """`motion/*`.
+
+    Args:
+        step: Luma samples between two entries of `motion/ref`.
+        vectors: What a vector belongs to, in words.
+        references: What a reference belongs to.
+    """
+    return [
+        Field(
+            "motion/mv",
+            "i2",
+            ("N", 2, "H/4", "W/4", 2),
+            f"motion vectors (x, y) of list 0 and 1{vectors}",
+            "quarter luma samples",
+            "mv",
+            when="--motion",
+        ),
+        Field(
+            "motion/ref",
+            "i4",
+            ("N", 2, f"H/{step}", f"W/{step}"),
+            f"display index of the reference frame{references}; -1 none, -2 a frame that is not in "
+            "this file",
+            "frames",
+            "ref",
+            fill=-1,
+            when="--motion",
+        ),
+    ]
+
+
 AUDIO_FIELDS = [
     Field(
         "audio/samples",

@@ -2,7 +2,17 @@
 
 from enum import IntEnum
 
-from .field import AUDIO_FIELDS, CHROMA, Field, by_path, frame_fields, plane_fields, values
+from .field import (
+    AUDIO_FIELDS,
+    CHROMA,
+    Field,
+    by_path,
+    cost_fields,
+    frame_fields,
+    motion_fields,
+    plane_fields,
+    values,
+)
 
 
 class MbType(IntEnum):
@@ -92,28 +102,6 @@ _PLANE_MEANING = [
 _MB = ("N", "H/16", "W/16")
 
 
-def _cost_fields() -> list[Field]:
-    meaning = {
-        "type": "types, intra prediction modes, coded_block_pattern, transform size and flags",
-        "motion": "references and motion vectors",
-        "luma": "luma levels (I_PCM: luma samples)",
-        "chroma": "chroma levels (I_PCM: chroma samples)",
-        "qp": "mb_qp_delta",
-    }
-    return [
-        Field(
-            f"bits/{name}",
-            "u4",
-            _MB,
-            f"part of mb/bits: {text}",
-            "1/256 bit",
-            f"bits_{name}",
-            when="--bits detailed",
-        )
-        for name, text in meaning.items()
-    ]
-
-
 FIELDS = by_path(
     [
         *frame_fields(
@@ -164,7 +152,14 @@ FIELDS = by_path(
             "1/256 bit",
             "mb_bits",
         ),
-        *_cost_fields(),
+        *cost_fields(
+            "mb/bits",
+            _MB,
+            types="types, intra prediction modes, coded_block_pattern, transform size and flags",
+            motion="references and motion vectors",
+            pcm="I_PCM",
+            qp="mb_qp_delta",
+        ),
         Field(
             "scaling/list4x4",
             "u1",
@@ -181,26 +176,7 @@ FIELDS = by_path(
             "",
             "scaling8x8",
         ),
-        Field(
-            "motion/mv",
-            "i2",
-            ("N", 2, "H/4", "W/4", 2),
-            "motion vectors (x, y) of list 0 and 1 per 4x4 block",
-            "quarter luma samples",
-            "mv",
-            when="--motion",
-        ),
-        Field(
-            "motion/ref",
-            "i4",
-            ("N", 2, "H/8", "W/8"),
-            "display index of the reference frame per 8x8 block; -1 none, -2 a frame that is not "
-            "in this file",
-            "frames",
-            "ref",
-            fill=-1,
-            when="--motion",
-        ),
+        *motion_fields(8, vectors=" per 4x4 block", references=" per 8x8 block"),
         Field(
             "intra/luma",
             "i1",

@@ -2,7 +2,17 @@
 
 from enum import IntEnum
 
-from .field import AUDIO_FIELDS, CHROMA, Field, by_path, frame_fields, plane_fields, values
+from .field import (
+    AUDIO_FIELDS,
+    CHROMA,
+    Field,
+    by_path,
+    cost_fields,
+    frame_fields,
+    motion_fields,
+    plane_fields,
+    values,
+)
 
 
 class CuMode(IntEnum):
@@ -149,6 +159,15 @@ FIELDS = by_path(
             "1/256 bit",
             "cu_bits",
         ),
+        *cost_fields(
+            "cu/bits",
+            ("N", "H/8", "W/8"),
+            types="split_cu_flag, skip and mode flags, partitions, intra prediction modes, the "
+            "transform tree",
+            motion="prediction units: merging, references and motion vectors",
+            pcm="PCM",
+            qp="cu_qp_delta and cu_chroma_qp_offset",
+        ),
         Field(
             "tu/size",
             "u1",
@@ -234,25 +253,7 @@ FIELDS = by_path(
             "",
             "scaling_dc",
         ),
-        Field(
-            "motion/mv",
-            "i2",
-            ("N", 2, "H/4", "W/4", 2),
-            "motion vectors (x, y) of list 0 and 1",
-            "quarter luma samples",
-            "mv",
-            when="--motion",
-        ),
-        Field(
-            "motion/ref",
-            "i4",
-            ("N", 2, "H/4", "W/4"),
-            "display index of the reference frame; -1 none, -2 a frame that is not in this file",
-            "frames",
-            "ref",
-            fill=-1,
-            when="--motion",
-        ),
+        *motion_fields(4),
         Field(
             "intra/luma",
             "i1",

@@ -11,7 +11,8 @@
 #define CODEC(name) hevc_##name
 #define CODE(name) HEVC_##name
 enum {
-    ALL_TAPS = HEVC_TAP_PREDICTION | HEVC_TAP_RESIDUAL | HEVC_TAP_LEVEL | HEVC_TAP_MOTION
+    ALL_TAPS = HEVC_TAP_PREDICTION | HEVC_TAP_RESIDUAL | HEVC_TAP_LEVEL | HEVC_TAP_MOTION |
+        HEVC_TAP_BITS
 };
 #define HAS_THREADS 0
 #else
@@ -20,7 +21,7 @@ enum {
 #define CODE(name) H264_##name
 enum {
     ALL_TAPS = H264_TAP_PREDICTION | H264_TAP_RESIDUAL | H264_TAP_LEVEL | H264_TAP_MOTION |
-        H264_TAP_MODES
+        H264_TAP_MODES | H264_TAP_BITS
 };
 #define HAS_THREADS 1 // settings.threads
 #endif

@@ -33,6 +33,8 @@ void check_frame(const hevc_frame *const f) {
         require(f->intra_chroma[i] <= 34 || f->intra_chroma[i] == 255, "intra_chroma");
     }
     touch(f->cu_bits, blocks / 4 * sizeof *f->cu_bits);
+    for (int part = 0; part < 5; part++)
+        touch(f->part_bits[part], blocks / 4 * sizeof *f->part_bits[part]);
     touch(f->mv, 4 * blocks * sizeof *f->mv);
     touch(f->ref, 2 * blocks * sizeof *f->ref);
     touch(f->ref_poc, 2 * blocks * sizeof *f->ref_poc);

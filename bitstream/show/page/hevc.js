@@ -93,7 +93,7 @@ class HevcBlocks extends Blocks {
   /** Luma samples of one value of a map. */
   side(path) {
     if (path.startsWith("ctu/")) return this.ctu;
-    return path === "cu/bits" ? 8 : 4;
+    return path === "cu/bits" || path.startsWith("bits/") ? 8 : 4;
   }
 
   /** Value of a map at a sample; of ctu/sao `list` is the plane and `part` which of its numbers. */
@@ -222,9 +222,7 @@ class HevcBlocks extends Blocks {
       if (mode >= 0) rows.push([name, mode, modeName(mode)]);
     }
     rows.push(...motionRows(this, x, y));
-    const bits = (path) => (this.at(path, x, y) / app.bitUnit).toFixed(1);
-    if (this.has("cu/bits")) rows.push(["Bits", bits("cu/bits"), "of the coding unit"]);
-    if (this.has("ctu/bits")) rows.push(["Bits, CTU", bits("ctu/bits")]);
+    rows.push(...bitRows(this, x, y));
     const planes = this.file.chroma === "4:0:0" ? ["Y"] : ["Y", "Cb", "Cr"];
     for (const [plane, name] of planes.entries()) {
       const [kind, which, ...offsets] = Array.from({ length: 6 }, (_, k) =>
@@ -372,6 +370,7 @@ const HEVC_MAKE = {
   tusize: sizeFill,
   qp: plainQpFill,
   bits: bitsFill,
+  kinds: kindFill,
   ref0: referenceFill,
   ref1: referenceFill,
   intra: angleFill,

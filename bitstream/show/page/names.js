@@ -61,7 +61,7 @@ const FILLS = {
   qp: { key: "q", title: "QP", from: { h264: "mb/qp_y", hevc: "qp/y" } },
   delta: { key: "d", title: "QP change", from: { h264: "mb/qp_y" } },
   bits: { key: "b", title: "Bits", from: { h264: "mb/bits", hevc: "cu/bits" } },
-  kinds: { key: "y", title: "Bits by kind", from: { h264: "bits/luma" } },
+  kinds: { key: "B", title: "Bits by kind", from: "bits/luma" },
   ref0: { key: "r", title: "Reference 0", from: "motion/ref" },
   ref1: { key: "R", title: "Reference 1", from: "motion/ref" },
   intra: { key: "i", title: "Intra mode", from: "intra/luma" },

@@ -90,7 +90,9 @@ function bitRows(blocks, x, y) {
   const rows = [];
   for (const [path, name] of [
     ["mb/bits", "Bits"],
+    ["cu/bits", "Bits"],
     ...Object.entries(BIT_KINDS).map(([p, n]) => [p, `Bits, ${n}`]),
+    ["ctu/bits", "Bits, CTU"],
   ]) {
     const value = blocks.at(path, x, y);
     if (value !== undefined)
