@@ -14,6 +14,7 @@ from davd.bitstream import extract
 from davd.bitstream import open as open_priors
 from davd.data.reader import ClipReader
 from davd.data.sample import Planes, Sample, collate
+from davd.restore import checkpoint as checkpoints
 from davd.restore.checkpoint import load_checkpoint
 from davd.restore.job.job import run
 from davd.restore.job.request import Request
@@ -148,6 +149,18 @@ def test_weights_trained_on_hevc_are_not_noted(folder: Path) -> None:
     told, _ = restored(video(folder), weights, "own")
     assert not any("trained on" in note for note in told["notes"])
     json.dumps(told)
+
+
+def test_hevc_has_weights_of_its_own_where_such_are_shipped(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = {name: checkpoint(tmp_path, variant=name, blocks=blocks)
+               for name, blocks in (("generic", 1), ("hevc", 2))}  # fmt: skip
+    monkeypatch.setattr(checkpoints, "WEIGHTS", tmp_path)
+    request = Request(video(folder), tmp_path / "out.h5", device="cpu", end=0.2, overwrite=True)
+    assert run(request).checkpoint == shipped["hevc"].name
+    shipped["hevc"].unlink()
+    assert run(request).checkpoint == shipped["generic"].name
 
 
 def test_weights_that_know_h264_are_told_a_kinder_qp(folder: Path) -> None:

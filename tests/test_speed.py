@@ -167,7 +167,7 @@ def test_coarse_videos_have_weights_of_their_own(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At every speed; a named checkpoint stays."""
-    monkeypatch.setattr("davd.restore.job.speed.COARSE", 0.0)
+    monkeypatch.setattr("davd.restore.job.choice.COARSE", 0.0)
     shutil.copy(next(folder.glob("davd-tiny-*.safetensors")), tmp_path)
     mine = next(tmp_path.glob("davd-tiny-*.safetensors"))
     shipped = {variant: restoring.checkpoint(tmp_path, variant=variant, blocks=blocks)
@@ -179,5 +179,5 @@ def test_coarse_videos_have_weights_of_their_own(
         done = run(dataclasses.replace(request, speed=speed))
         assert (done.speed, done.checkpoint) == (speed, shipped["coarse"].name)
     assert run(dataclasses.replace(request, checkpoint=str(mine))).checkpoint == mine.name
-    monkeypatch.setattr("davd.restore.job.speed.COARSE", 52.0)
+    monkeypatch.setattr("davd.restore.job.choice.COARSE", 52.0)
     assert run(request).checkpoint == shipped["generic"].name

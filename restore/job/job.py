@@ -1,6 +1,6 @@
 """One run of davd-restore: from what was asked for to finished files.
 
-check the request -> network, cells -> priors (of a video: decoded as they are read)
+check the request -> priors (of a video: decoded as they are read) -> network, cells
 -> shots and faces -> frames: restore, measure, write -> name the finished files
 """
 
@@ -32,6 +32,7 @@ from ..checkpoint import (
     read_checkpoint,
     shipped_checkpoints,
 )
+from ..config import NetworkConfig
 from ..frame import RestoredFrame
 from ..measuring.reference import Metrics, Reference
 from ..networks.restorer import Restorer, fast_bf16
@@ -44,10 +45,11 @@ from ..projection.project import Projector
 from ..report.preview import FaceBox, Preview
 from ..report.report import Report
 from .apply import ASSUMED_QP, FrameSource, expected_seconds, restore_frames, spare_concealed
+from .choice import GENERAL, variants
 from .parts import can_be_joined, restore_parts
 from .request import STDOUT, Outcome, ProgressListener, Request, check_request, is_hdf5
 from .shots import Shot, can_detect, shots_of
-from .speed import busy_share, is_coarse, set_speed, usual_speed
+from .speed import busy_share, set_speed, usual_speed
 from .twice import trace
 
 SIDES = {"full": 256, "lite": 768}  # longest side of a tile: some 1 GB of working memory
@@ -80,7 +82,8 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
     progress = progress or ProgressListener()
     check_request(request)
     _try_tracks(request)
-    network, path = _network(request)
+    path = _weights(request, (GENERAL,))
+    asked = read_checkpoint(path).config.network
     with contextlib.ExitStack() as stack:
         parts = {
             name: stack.enter_context(PartFile(file, overwrite=request.overwrite))
@@ -90,10 +93,10 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
         progress.stage("reading the bitstream", None)
         start, end = request.start, request.end
         try:
-            priors = stack.enter_context(_opened(request, network))
+            priors = stack.enter_context(_opened(request, asked))
         except FormatChange:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="davd-")))
-            paths = _extracted(request, network, folder, progress)
+            paths = _extracted(request, asked, folder, progress)
             if len(paths) > 1:
                 outcome = restore_parts(run, request, paths, _all_tracks(request, paths),
                                         parts["output"].part, progress)  # fmt: skip
@@ -102,11 +105,11 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
             priors, start, end = stack.enter_context(PriorsFile(paths[0])), None, None
         outcome = Outcome(str(request.output))
         outcome.notes += filter(None, [priors.choice])
-        outcome.device = str(next(network.parameters()).device)
         frames = _frames(priors, start, end)
         height, width = priors.coded_size
-        if not request.checkpoint and is_coarse(priors, frames):
-            network, path = _network(request, coarse=True)
+        path = _weights(request, variants(priors, frames))
+        network = load_checkpoint(path, device=_device(request))
+        outcome.device = str(next(network.parameters()).device)
         outcome.speed = request.speed or usual_speed(outcome.device, len(frames) * height * width)
         outcome.checkpoint = path.name
         outcome.cell = _set_cell(request, network, priors)
@@ -397,20 +400,20 @@ def _faces(shots: Sequence[Shot], priors: Priors) -> list[FaceBox]:
     ]  # fmt: skip
 
 
-def _network(request: Request, *, coarse: bool = False) -> tuple[Restorer, Path]:
-    """The network that is asked for, else one that came: for coarse quantisation, or in general."""
-    device = request.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    name = request.checkpoint
-    if not name:
-        shipped = shipped_checkpoints()
-        if not shipped:
-            raise CheckpointError("no weights came with this davd: give --checkpoint PATH")
-        wanted = ("coarse", "generic") if coarse else ("generic",)
-        name = next(n for n in (*wanted, *shipped) if n in shipped)
-    path = find_checkpoint(name)
-    return load_checkpoint(path, device=device), path
+def _device(request: Request) -> str:
+    if request.device != "auto":
+        return request.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _weights(request: Request, fitting: Sequence[str]) -> Path:
+    """The weights that are asked for, else the first fitting ones that came with davd."""
+    if request.checkpoint:
+        return find_checkpoint(request.checkpoint)
+    shipped = shipped_checkpoints()
+    if not shipped:
+        raise CheckpointError("no weights came with this davd: give --checkpoint PATH")
+    return shipped[next(name for name in (*fitting, *shipped) if name in shipped)]
 
 
 def _set_cell(request: Request, network: Restorer, priors: Priors) -> str:
@@ -443,13 +446,13 @@ def _set_cell(request: Request, network: Restorer, priors: Priors) -> str:
 
 
 def _extracted(
-    request: Request, network: Restorer, folder: Path, progress: ProgressListener
+    request: Request, config: NetworkConfig, folder: Path, progress: ProgressListener
 ) -> list[Path]:
     """Priors of a video whose format changes, in a folder that is thrown away."""
-    cell = request.cell or network.config.cell
+    cell = request.cell or config.cell
     path = folder / f"{request.source.stem}.h5"
     planes = ("decoded", "prediction", "residual", "level")
-    needed = 1 if cell == "none" and not network.config.priors and not request.report else 4
+    needed = 1 if cell == "none" and not config.priors and not request.report else 4
     summary = extract(
         request.source,
         path,
@@ -466,7 +469,7 @@ def _extracted(
     return summary.outputs
 
 
-def _opened(request: Request, network: Restorer) -> Priors:
+def _opened(request: Request, config: NetworkConfig) -> Priors:
     """The priors of the source; of a video they are decoded as they are read.
 
     Raises:
@@ -475,7 +478,7 @@ def _opened(request: Request, network: Restorer) -> Priors:
     try:
         return open_priors(request.source, modes=False, stream=request.stream)
     except CodecError as error:
-        if (request.cell or network.config.cell) != "none":
+        if (request.cell or config.cell) != "none":
             raise CodecError(f"{error}; --cell none restores by the pictures alone") from None
     return PicturesVideo(request.source)
 

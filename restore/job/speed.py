@@ -17,10 +17,8 @@ from ...bitstream import Priors
 from ...data.units import skips
 from ..networks.moving import quiet_share
 from ..networks.restorer import Restorer
-from .twice import mean_qp
 
 BLOCK = 64  # frames whose maps are read at a time
-COARSE = 42.0  # mean QP of luma from which on the weights made for it are better than the general
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +69,6 @@ def set_speed(network: Restorer, name: str) -> float:
     if not SPEEDS[name].mirror:
         network.config = dataclasses.replace(network.config, mirror=False)
     return SPEEDS[name].quiet
-
-
-def is_coarse(priors: Priors, frames: range) -> bool:
-    """Whether H.264 is quantised so coarsely that the weights made for that gain more.
-
-    At finer quantisation they correct too much: docs/results.md has the figures. Some of the first
-    frames are looked at.
-    """
-    return "mb/qp_y" in priors and len(frames) > 0 and mean_qp(priors, frames) >= COARSE
 
 
 def busy_share(priors: Priors, frames: range, quiet: float) -> float:
