@@ -49,6 +49,5 @@ def open(  # noqa: A001 - as h5py's File and Python's own
     """
     if Path(path).suffix.lower() in _SUFFIXES or h5py.is_hdf5(path):
         return PriorsFile(path)
-    return PriorsVideo(
-        path, Taps(tuple(planes), motion, modes, bits), stream=stream, threads=threads
-    )
+    groups = (planes,) if isinstance(planes, str) else tuple(planes)
+    return PriorsVideo(path, Taps(groups, motion, modes, bits), stream=stream, threads=threads)

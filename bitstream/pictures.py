@@ -142,10 +142,7 @@ class PicturesVideo(Priors):
             return self._source.sound >= 0
         return group == "frames" or path in ("decoded/y", "decoded/cb", "decoded/cr")
 
-    def column(self, name: str) -> np.ndarray:
-        """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `picture_type` ..."""
-        if f"frames/{name}" not in self.fields:
-            raise KeyError(f"{self.path} has no 'frames/{name}'")
+    def _column(self, name: str) -> np.ndarray:
         if name == "time":
             return np.array([float(pts * self._unit) for pts in self._pts])
         count = len(self._pts)

@@ -7,7 +7,7 @@ far. Frames read in order are decoded once, and so are those of overlapping wind
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,7 @@ from .pieces import (
     usual_threads,
 )
 from .priors.reading import Priors, Stack
-from .priors.record import SCALING, FrameRecord, record_array, record_arrays
+from .priors.record import SCALING, FrameRecord, owned, record_array, record_arrays
 from .priors.schema import FORMAT, VERSIONS, Field, Grid
 from .sound import whole_sound
 from .timeline import Entry, look_through
@@ -102,6 +102,8 @@ class PriorsVideo(Priors):
         self._all = taps or Taps(motion=True, modes=True, bits=True)
         self._names: dict[str, None] = {}
         self._wanted = Taps(())  # grows with what is asked for
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}: it must be 1 or more")
         self._threads = threads or usual_threads()
         self._columns: dict[str, np.ndarray] = {}
         self._lists: tuple[np.ndarray, ...] | None = None
@@ -151,14 +153,7 @@ class PriorsVideo(Priors):
 
     # ------------------------------------------------------------------------------- frame facts
 
-    def column(self, name: str) -> np.ndarray:
-        """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `poc`, `picture_type` ...
-
-        Raises:
-            KeyError: There is none of this name.
-        """
-        if f"frames/{name}" not in self.fields:
-            raise KeyError(f"{self.path} has no 'frames/{name}'")
+    def _column(self, name: str) -> np.ndarray:
         if name not in self._columns:
             if name in ("pts", "time", "decode_order"):
                 self._read_timeline()
@@ -207,14 +202,18 @@ class PriorsVideo(Priors):
 
     def scaling_lists(self, index: int) -> tuple[np.ndarray, ...]:
         """Scaling lists of a frame, a row of each dataset `scaling/*`."""
-        row = self.column("scaling")[index]
+        row = self._column("scaling")[index]
         assert self._lists is not None
-        return tuple(lists[row] for lists in self._lists)
+        return tuple(lists[row].copy() for lists in self._lists)
 
     # ------------------------------------------------------------------------------------- sound
 
     def audio(self) -> tuple[np.ndarray, int, float] | None:
         """The sound, if any: int16 `[S]`, samples a second, time of the first in seconds."""
+        heard = self._heard()
+        return None if heard is None else (heard[0].copy(), *heard[1:])
+
+    def _heard(self) -> tuple[np.ndarray, int, float] | None:
         if self._sound is None:
             self._sound = whole_sound(self._timeline.source)
         return self._sound
@@ -236,7 +235,7 @@ class PriorsVideo(Priors):
             return self[path]
         attrs: dict[str, object] = {"description": field.description}
         if path == "audio/samples":
-            sound = self.audio()
+            sound = self._heard()
             assert sound is not None
             data, attrs["sample_rate"], attrs["start_time"] = sound
         elif path == "audio/original":
@@ -244,10 +243,10 @@ class PriorsVideo(Priors):
             assert track is not None
             data, attrs["start_time"] = np.frombuffer(track[0], np.uint8), track[1]
         else:
-            self.column("scaling")
+            self._column("scaling")
             assert self._lists is not None
             data = self._lists[self._scaling_fields().index(field)]
-        return Stack(path, data.shape, data.dtype, attrs, lambda rows: data[rows])
+        return Stack(path, data.shape, data.dtype, attrs, lambda rows: data[rows].copy())
 
     # ------------------------------------------------------------------------------------ frames
 
@@ -258,7 +257,12 @@ class PriorsVideo(Priors):
         return field.row(grid), field.type(deep=deep, grey=info.chroma_format_idc == 0)
 
     def _record(self, index: int) -> FrameRecord:
-        return self._fetched([index], self._all)[index]
+        return self._records([index])[0]
+
+    def _records(self, frames: list[int]) -> list[FrameRecord]:
+        found: dict[int, FrameRecord] = {}
+        self._fetch(frames, self._all, found.__setitem__)
+        return [owned(found[k]) for k in frames]  # what is kept stays as it is
 
     def __iter__(self) -> Iterator[FrameRecord]:
         """Frame by frame, decoded ahead by several threads; nothing is kept.
@@ -285,46 +289,65 @@ class PriorsVideo(Priors):
 
     def _rows(self, field: Field, frames: list[int], where: tuple[slice, ...]) -> np.ndarray:
         self._wanted = self._wanted.with_tap(field.tap)
-        records = self._fetched(frames, self._wanted)
-        return np.stack([record_array(records[k], field.path)[where] for k in frames])
+        places: dict[int, list[int]] = {}
+        for place, row in enumerate(frames):
+            places.setdefault(row, []).append(place)
+        sides = (part.stop - part.start for part in where)
+        found = np.empty((len(frames), *sides), self._layout(field)[1])
 
-    def _fetched(self, rows: Sequence[int], taps: Taps) -> dict[int, FrameRecord]:
-        """Frames by row, from those that are kept or decoded now."""
-        found: dict[int, FrameRecord] = {}
+        def take(row: int, record: FrameRecord) -> None:
+            for place in places[row]:
+                found[place] = record_array(record, field.path)[where]
+
+        self._fetch(places, self._wanted, take)
+        return found
+
+    def _fetch(
+        self, rows: Iterable[int], taps: Taps, take: Callable[[int, FrameRecord], object]
+    ) -> None:
+        """Hand out frames that are kept or decoded now, each row once, in any order.
+
+        What is taken of a frame is all that stays of it: however many are asked for, no more of
+        them are held than are kept.
+        """
         missing: dict[Entry, list[int]] = {}
         for row in sorted(set(rows)):
             record = store().get(self._number, row, taps)
             if record is None:
                 missing.setdefault(self._timeline.entry(row), []).append(row)
             else:
-                found[row] = record
+                take(row, record)
         parts = list(missing.items())
         if sum(len(part) for part in missing.values()) <= _SMALL:
             parts = _joined(parts)
 
-        def decode(part: tuple[Entry, list[int]]) -> dict[int, FrameRecord]:
-            return self._decoded(*part, taps)
+        def decode(part: tuple[Entry, list[int]]) -> None:
+            self._decode(*part, taps, take)
 
-        for records in _each(decode, parts, self._threads):
-            found |= records
-        return found
+        _each(decode, parts, self._threads)
 
-    def _decoded(self, entry: Entry, rows: list[int], taps: Taps) -> dict[int, FrameRecord]:
-        """Frames that follow one entry, by a decoder that stands there or a new one."""
+    def _decode(
+        self,
+        entry: Entry,
+        rows: list[int],
+        taps: Taps,
+        take: Callable[[int, FrameRecord], object],
+    ) -> None:
+        """Hand out frames that follow one entry, by a decoder that stands there or a new one."""
         walk = store().take_walk(self._number, entry.row, rows[0], taps)
         if walk is None:
             walk = Walk(self._walk(entry, rows[0], taps), rows[0], taps)
-        found: dict[int, FrameRecord] = {}
+        wanted = set(rows)
         size = 0
         while walk.row <= rows[-1]:
             record = next(walk.records)
-            found[walk.row] = record
+            if walk.row in wanted:
+                take(walk.row, record)
             size = size or _size(record)  # all frames are alike
             store().put(self._number, walk.row, KeptFrame(record, walk.taps, size))
             walk.row += 1
         if walk.row < len(self):
             store().put_walk(self._number, walk)
-        return found
 
     def _packets(self, entry: Entry) -> tuple[Iterable[tuple[int, Packet]], Iterable[bytes]]:
         """Packets from an entry on, with their numbers, and the parameter sets before them."""
@@ -363,13 +386,14 @@ def _joined(parts: list[tuple[Entry, list[int]]]) -> list[tuple[Entry, list[int]
 
 
 def _each(
-    work: Callable[[tuple[Entry, list[int]]], dict[int, FrameRecord]],
+    work: Callable[[tuple[Entry, list[int]]], None],
     parts: list[tuple[Entry, list[int]]],
     threads: int,
-) -> Iterator[dict[int, FrameRecord]]:
-    """Results of the work on each part, several at once where there are several."""
+) -> None:
+    """Work on each part, several at once where there are several."""
     if len(parts) < 2 or threads < 2:
-        yield from map(work, parts)
+        for part in parts:
+            work(part)
         return
     with ThreadPoolExecutor(min(threads, len(parts)), "davd-open") as pool:
-        yield from pool.map(work, parts)
+        list(pool.map(work, parts))

@@ -4,13 +4,22 @@ import multiprocessing
 import os
 import pickle
 import threading
+import weakref
 from pathlib import Path
 
 import davd.bitstream as bitstream
 import numpy as np
 import pytest
 from clips import FRAMES, encode
-from davd.bitstream import Priors, PriorsError, PriorsFile, PriorsVideo, VideoError, extract
+from davd.bitstream import (
+    FrameRecord,
+    Priors,
+    PriorsError,
+    PriorsFile,
+    PriorsVideo,
+    VideoError,
+    extract,
+)
 from davd.bitstream.priors.record import FACTS, record_arrays
 
 KINDS = ["clip.mp4", "bare.264", "sound.mkv"]
@@ -116,6 +125,93 @@ def test_indices(pairs: dict[str, tuple[Path, Path]]) -> None:
                 priors.read("mb/type", [0], box=(8, 0, 16, 16))
 
 
+def test_frames_are_chosen_as_of_arrays(pairs: dict[str, tuple[Path, Path]]) -> None:
+    """Slices of any step, lists and masks with NumPy's numbers, by every way of reading alike."""
+    whole = np.arange(FRAMES)
+    choices = [
+        slice(None, None, -7), slice(50, 3, -9), slice(-5, None), slice(9, 2), [-1, 0, -1], [],
+        range(3, 9), np.array([200 % FRAMES, 3], np.uint8), np.array([-1], np.int8), whole % 7 == 0,
+    ]  # fmt: skip
+    for path in pairs["clip.mp4"]:
+        with bitstream.open(path) as priors:
+            bits = priors["mb/bits"][()]
+            assert bits.ndim == priors["mb/bits"].ndim and bits.size == priors["mb/bits"].size
+            np.testing.assert_array_equal(bits, priors["mb/bits"][...])
+            for choice in choices:
+                some = whole[np.array(choice, int) if isinstance(choice, list) else choice]
+                assert [record.index for record in priors[choice]] == some.tolist()
+                np.testing.assert_array_equal(priors["mb/bits"][choice], bits[some])
+                np.testing.assert_array_equal(priors.read("mb/bits", choice), bits[some])
+            for number in (np.uint8(3), np.int8(-FRAMES + 3), np.int64(3), np.array(3)):
+                assert priors[number].index == 3
+                np.testing.assert_array_equal(priors["mb/bits"][number], bits[3])
+            for wrong in (1.0, None, [1.5], [[1]], {1: 2}):
+                for way in (priors.__getitem__, priors["mb/bits"].__getitem__):
+                    with pytest.raises(TypeError, match="is no choice of frames"):
+                        way(wrong)  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="3 is no choice of frames"):
+                priors.read("mb/bits", 3)  # type: ignore[arg-type]
+            with pytest.raises(IndexError, match=f"a mask of 3 for {FRAMES} frames"):
+                priors.read("mb/bits", np.ones(3, bool))
+            with pytest.raises(IndexError, match=f"frame -{FRAMES + 1} of a file"):
+                priors["mb/bits"][[-FRAMES - 1]]
+            with pytest.raises(ValueError, match="top, left, height and width"):
+                priors.read("mb/bits", [0], box=(0, 0, 16))  # type: ignore[arg-type]
+            assert 3 not in priors
+
+
+def test_what_is_given_away_is_the_readers_own(pairs: dict[str, tuple[Path, Path]]) -> None:
+    """Writing into it changes nothing of what is read later."""
+    for path in pairs["clip.mp4"]:
+        with bitstream.open(path) as priors:
+
+            def everything(priors: Priors = priors) -> list[np.ndarray]:
+                sound = priors.audio()
+                assert sound is not None
+                arrays = [
+                    *record_arrays(priors[3]).values(),
+                    *record_arrays(priors[3:5][1]).values(),
+                ]
+                arrays += [priors.column("time"), sound[0], priors["audio/samples"][5:9]]
+                arrays += [*priors.scaling_lists(3), priors["scaling/list4x4"][:]]
+                return [*arrays, priors.read("decoded/y", [3]), priors["frames/time"][:]]
+
+            first = everything()
+            kept = [array.copy() for array in first]
+            for array in first:
+                array[:] = 0
+            for array, other in zip(everything(), kept, strict=True):
+                np.testing.assert_array_equal(array, other)
+
+
+def test_no_more_frames_are_held_than_are_kept(
+    pairs: dict[str, tuple[Path, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A map of a whole video, after planes were looked at, is not read by holding all planes."""
+    import davd.bitstream.video as video
+
+    alive, most = weakref.WeakSet(), 0
+    record_array = video.record_array
+
+    def seen(record: FrameRecord, path: str) -> np.ndarray:
+        nonlocal most
+        alive.add(record)
+        most = max(most, len(alive))
+        return record_array(record, path)
+
+    monkeypatch.setattr("davd.bitstream.kept.KEPT", 1)
+    monkeypatch.setattr(video, "record_array", seen)
+    with bitstream.open(pairs["clip.mp4"][0], threads=1) as priors:
+        priors.read("decoded/y", [0])
+        assert len(priors.read("mb/bits")) == FRAMES
+    assert most <= 4
+
+
+def test_threads_that_there_cannot_be(pairs: dict[str, tuple[Path, Path]]) -> None:
+    with pytest.raises(ValueError, match="threads is 0"):
+        bitstream.open(pairs["clip.mp4"][0], threads=0)
+
+
 def test_frames_at(pairs: dict[str, tuple[Path, Path]]) -> None:
     for path in pairs["clip.mp4"]:
         with bitstream.open(path) as priors:
@@ -125,8 +221,9 @@ def test_frames_at(pairs: dict[str, tuple[Path, Path]]) -> None:
             np.testing.assert_array_equal(priors.frames_at(times + 0.039), np.arange(FRAMES))
             with pytest.raises(IndexError, match="they last from 0 to 2.4 s"):
                 priors.frames_at(2.41)
-            with pytest.raises(IndexError, match="no frame at"):
-                priors.frames_at([-0.01, 0.0])
+            for wrong in ([-0.01, 0.0], [0.0, np.nan]):
+                with pytest.raises(IndexError, match="no frame at"):
+                    priors.frames_at(wrong)
 
 
 def test_only_what_was_asked_for(pairs: dict[str, tuple[Path, Path]]) -> None:

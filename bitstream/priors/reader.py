@@ -122,18 +122,13 @@ class PriorsFile(Priors):
         self._file()
         return self._sets.keys()
 
-    def __len__(self) -> int:
-        """Number of frames."""
-        return len(self.column("pts"))
-
     def __contains__(self, path: object) -> bool:
         """Whether a dataset, or a whole group such as `residual`, is stored."""
-        return path in self._sets or path in self._file()
+        return path in self._sets or (isinstance(path, str) and path in self._file())
 
-    def column(self, name: str) -> np.ndarray:
-        """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `poc`, `picture_type` ..."""
+    def _column(self, name: str) -> np.ndarray:
         if name not in self._columns:
-            self._columns[name] = self._dataset(f"frames/{name}")[:]
+            self._columns[name] = self.dataset(f"frames/{name}")[:]
         return self._columns[name]
 
     def _layout(self, field: Field) -> tuple[tuple[int, ...], np.dtype]:
@@ -170,8 +165,8 @@ class PriorsFile(Priors):
         for path in paths:
             if path not in self._columns:
                 self._columns[path] = self._dataset(path)[:]
-        row = self.column("scaling")[index]
-        return tuple(self._columns[path][row] for path in paths)
+        row = self._column("scaling")[index]
+        return tuple(self._columns[path][row].copy() for path in paths)
 
     def audio(self) -> tuple[np.ndarray, int, float] | None:
         """The sound, if any: int16 `[S]`, samples a second, time of the first in seconds."""

@@ -1,10 +1,12 @@
 """What every source of priors can do, be it a file or a video that is decoded when asked."""
 
+import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Self, SupportsIndex, TypeGuard, cast, overload
 
 import numpy as np
 
@@ -43,6 +45,16 @@ class Stack:
         """Rows."""
         return self.shape[0]
 
+    @property
+    def ndim(self) -> int:
+        """Axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return math.prod(self.shape)
+
     def __repr__(self) -> str:
         """Name, shape and type."""
         return f"<Stack {self.name!r}: shape {self.shape}, type {self.dtype}>"
@@ -53,17 +65,14 @@ class Stack:
         Raises:
             IndexError: There is no such row.
         """
-        rows, *rest = index if isinstance(index, tuple) else (index,)
-        if rows is Ellipsis or (isinstance(rows, tuple) and not rows):
+        parts = index if isinstance(index, tuple) else (index,)
+        rows, *rest = parts or (...,)
+        if rows is Ellipsis:
             rows, rest = slice(None), rest and [Ellipsis, *rest]
-        if isinstance(rows, int | np.integer):
-            found = self._read([_inside(int(rows), len(self))])[0]
+        if _is_number(rows):
+            found = self._read([_inside(rows, len(self))])[0]
             return found[tuple(rest)] if rest else found
-        if not isinstance(rows, slice):
-            chosen = np.asarray(rows)
-            numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
-            rows = [_inside(int(k), len(self)) for k in numbers]
-        found = self._read(rows)
+        found = self._read(rows if isinstance(rows, slice) else _numbers(rows, len(self)))
         return found[(slice(None), *rest)] if rest else found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -75,10 +84,35 @@ class Stack:
         return (self[k] for k in range(len(self)))
 
 
-def _inside(index: int, count: int) -> int:
-    if not -count <= index < count:
-        raise IndexError(f"frame {index} of {count}")
-    return index % count
+def _is_number(index: object) -> TypeGuard[SupportsIndex]:
+    """Whether it stands for one row, as numbers of Python and NumPy do."""
+    return hasattr(index, "__index__") and getattr(index, "ndim", 0) == 0
+
+
+def _inside(index: SupportsIndex, count: int) -> int:
+    k = operator.index(index)
+    if not -count <= k < count:
+        raise IndexError(f"frame {k} of a file that has {count}")
+    return k % count
+
+
+def _numbers(rows: object, count: int) -> list[int]:
+    """Row numbers that a slice, numbers or a mask stand for; negative ones count from the end.
+
+    Raises:
+        IndexError: A row that is not there, or a mask of another length.
+        TypeError: Anything else.
+    """
+    if isinstance(rows, slice):
+        return list(range(count)[rows])
+    found = np.asarray(rows)
+    if found.dtype == bool and found.ndim == 1:
+        if len(found) != count:
+            raise IndexError(f"a mask of {len(found)} for {count} frames")
+        return np.flatnonzero(found).tolist()
+    if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+        raise TypeError(f"{rows!r} is no choice of frames: slices, whole numbers and masks are")
+    return [_inside(k, count) for k in found.tolist()]
 
 
 class Priors(ABC):
@@ -106,8 +140,8 @@ class Priors(ABC):
         """Names of the datasets."""
 
     @abstractmethod
-    def column(self, name: str) -> np.ndarray:
-        """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `poc`, `picture_type` ..."""
+    def _column(self, name: str) -> np.ndarray:
+        """See `column`; it may be kept, and nobody writes into it."""
 
     @abstractmethod
     def dataset(self, path: str) -> Any:
@@ -162,7 +196,17 @@ class Priors(ABC):
 
     def __len__(self) -> int:
         """Number of frames."""
-        return len(self.column("pts"))
+        return len(self._column("pts"))
+
+    def column(self, name: str) -> np.ndarray:
+        """One of the `frames/*` datasets, `[N]`: `pts`, `time`, `poc`, `picture_type` ...
+
+        Raises:
+            KeyError: There is none of this name.
+        """
+        if f"frames/{name}" not in self.fields:
+            raise KeyError(f"{self.path} has no 'frames/{name}'")
+        return self._column(name).copy()
 
     def __iter__(self) -> Iterator[FrameRecord]:
         """Frame by frame."""
@@ -175,26 +219,27 @@ class Priors(ABC):
     @overload
     def __getitem__(self, index: int) -> FrameRecord: ...
     @overload
-    def __getitem__(self, index: slice) -> list[FrameRecord]: ...
+    def __getitem__(self, index: slice | Sequence[int] | np.ndarray) -> list[FrameRecord]: ...
     @overload
     def __getitem__(self, index: str) -> Stack: ...
 
-    def __getitem__(self, index: int | slice | str) -> FrameRecord | list[FrameRecord] | Stack:
-        """A frame, some frames, or a dataset by its name.
+    def __getitem__(self, index: Index | str) -> FrameRecord | list[FrameRecord] | Stack:
+        """A frame, some frames (by a slice, a list or a mask), or a dataset by its name.
 
         Raises:
             IndexError: There is no such frame.
             KeyError: There is no such dataset.
+            TypeError: What was given names neither.
         """
         if isinstance(index, str):
             return self._stack(index)
-        if isinstance(index, slice):
-            return [self._record(k) for k in range(len(self))[index]]
-        count = len(self)
-        k = index + count if index < 0 else index
-        if not 0 <= k < count:
-            raise IndexError(f"frame {index} of a file that has {count}")
-        return self._record(k)
+        if _is_number(index):
+            return self._record(_inside(index, len(self)))
+        return self._records(_numbers(index, len(self)))
+
+    def _records(self, frames: list[int]) -> list[FrameRecord]:
+        """Some frames."""
+        return [self._record(k) for k in frames]
 
     def _stack(self, path: str) -> Stack:
         field = self.fields.get(path)
@@ -270,11 +315,11 @@ class Priors(ABC):
         Raises:
             IndexError: A time before the first frame, or after the last one has gone.
         """
-        times, wanted = self.column("time"), np.asarray(seconds, float)
+        times, wanted = self._column("time"), np.asarray(seconds, float)
         end = times[-1] + 1 / float(self.frame_rate)
         # a time stamp is rounded where it is written in decimals: half a microsecond is forgiven
         found = np.searchsorted(times, wanted + 5e-7, side="right") - 1
-        if found.size and (found.min() < 0 or wanted.max() >= end):
+        if found.size and (found.min() < 0 or not (wanted < end).all()):
             raise IndexError(f"no frame at {seconds} s: they last from {times[0]:g} to {end:g} s")
         return found if found.ndim else int(found)
 
@@ -289,7 +334,7 @@ class Priors(ABC):
 
         Args:
             path: A dataset with a row per frame, such as `residual/cb`.
-            frames: Indices in any order, doubles allowed, or a slice; all of them by default.
+            frames: Indices in any order, doubles allowed, a slice or a mask; all by default.
             box: Top, left, height and width of the crop in coded luma samples; for chroma planes
                 and maps it is scaled down, so that the same box serves all datasets.
 
@@ -299,20 +344,16 @@ class Priors(ABC):
         Raises:
             KeyError: There is no such dataset; the message says which there are.
             IndexError: A frame that is not there.
+            TypeError: No choice of frames.
             ValueError: A box that leaves the frame, or that does not fall on this dataset's grid.
         """
         field = self.fields.get(path)
         if field is None or not field.per_frame or path not in self.keys():
             there = [p for p, f in self.fields.items() if f.per_frame and p in self.keys()]
             raise KeyError(f"{self.path} has no {path!r}; it has {', '.join(there)}")
-        count = len(self)
-        if frames is None or isinstance(frames, slice):
-            frames = range(count)[frames or slice(None)]
-        numbers = [int(k) for k in frames]
-        if numbers and not (0 <= min(numbers) and max(numbers) < count):
-            raise IndexError(f"frames {min(numbers)}..{max(numbers)} of a file that has {count}")
+        numbers = _numbers(slice(None) if frames is None else frames, len(self))
         if len(field.shape) == 1:
-            return self.column(path.partition("/")[2])[numbers]
+            return self._column(path.partition("/")[2])[numbers]
         shape, dtype = self._layout(field)
         where = self._region(field, shape, box)
         if not numbers:
@@ -324,6 +365,9 @@ class Priors(ABC):
         where = [slice(0, side) for side in shape]
         if box is None:
             return tuple(where)
+        if len(box) != 4:
+            raise ValueError(f"box {box}: it has top, left, height and width")
+        box = cast(Box, tuple(operator.index(n) for n in box))
         sides = zip(self.coded_size, field.step(self.grid), box[:2], box[2:], strict=True)
         for k, (coded, step, start, length) in enumerate(sides, field.place):
             end = start + length

@@ -139,6 +139,16 @@ def record_arrays(record: FrameRecord) -> dict[str, np.ndarray]:
     return arrays
 
 
+def owned(record: FrameRecord) -> FrameRecord:
+    """The same with arrays of its own, which may be written into."""
+
+    def copy(value: Any) -> Any:
+        return tuple(map(copy, value)) if isinstance(value, tuple) else value.copy()
+
+    values = {name: getattr(record, name) for name in ARRAYS}
+    return record.but(**{k: copy(value) for k, value in values.items() if value is not None})
+
+
 class Shown(Protocol):
     """What says which part of a coded picture is shown: a sequence's properties, a priors file."""
 
