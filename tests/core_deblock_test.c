@@ -316,6 +316,8 @@ static void random_macroblock(mb_info *const mb, mb_motion *const m, const bool 
                     set_motion(m, l, x + i % 2, y + i / 2, 1, 1, rnd(6), rnd(6));
             }
         }
+    if (mb->moves_as_one)
+        h264_note_whole_motion(mb, m);
 }
 
 // Pairs of frame or of field macroblocks, each in one slice

@@ -101,6 +101,18 @@ CORE_INLINE int plane_qp(const mb_info *const mb, const int plane) {
     return plane ? mb->QPC[plane - 1] : mb->QPY;
 }
 
+// Thresholds of luma, Cb and Cr between two macroblocks
+typedef struct plane_thresholds {
+    const edge_threshold *of[3];
+} plane_thresholds;
+
+CORE_INLINE plane_thresholds thresholds_between(const picture_edges *const c,
+                                                const mb_info *const p, const mb_info *const q) {
+    return (plane_thresholds){{threshold_for(c, p->QPY, q->QPY),
+                               threshold_for(c, p->QPC[0], q->QPC[0]),
+                               threshold_for(c, p->QPC[1], q->QPC[1])}};
+}
+
 CORE_INLINE bool intra_edge(const mb_edges *const m, const int dir, const int edge) {
     return edge ? m->intra : m->intra_before[dir];
 }
@@ -136,12 +148,10 @@ CORE_INLINE edge_strengths strengths_of(const mb_edges *const m, const int dir, 
     return e;
 }
 
-// Table 8-17 for the four quarters of an edge
-CORE_INLINE void edge_tc0(const edge_strengths *const e, const edge_threshold *const t,
-                          int8_t tc0[4]) {
-    const uint32_t four = e->by_bS[0] /* -1 */ | (e->by_bS[1] & t->tc0[1]) |
-                          (e->by_bS[2] & t->tc0[2]) | (e->by_bS[3] & t->tc0[3]);
-    memcpy(tc0, &four, 4);
+// Table 8-17 for the four quarters of an edge, as bytes
+CORE_INLINE uint32_t edge_tc0(const edge_strengths *const e, const edge_threshold *const t) {
+    return e->by_bS[0] /* -1 */ | (e->by_bS[1] & t->tc0[1]) | (e->by_bS[2] & t->tc0[2]) |
+           (e->by_bS[3] & t->tc0[3]);
 }
 
 // -------------------------------------------------------------------------- mixed edges (MBAFF)
@@ -263,19 +273,14 @@ static void filter_mixed_chroma(const picture_edges *const c, const mb_edges *co
 
 // -------------------------------------------------------------------------------- filtering, 8.7.2
 
-// Whose quantisers count before an edge
-CORE_INLINE const mb_info *before_edge(const mb_edges *const m, const int dir, const int edge) {
-    return edge ? m->q : m->p[dir];
-}
-
 // An edge of luma, or of a plane of 4:4:4
 CORE_INLINE void filter_full_edge(const picture_edges *const c, const mb_edges *const m,
+                                  const plane_thresholds *const thresholds,
                                   const edge_strengths *const e, const int dir, const int edge,
                                   const int plane) {
     const kernels *const k = c->dec->k;
     const ptrdiff_t stride = m->stride[plane];
-    const edge_threshold *const t =
-        threshold_for(c, plane_qp(before_edge(m, dir, edge), plane), plane_qp(m->q, plane));
+    const edge_threshold *const t = thresholds->of[plane];
     uint8_t *const pix =
         m->origin[plane] + 4 * edge * (dir == VERTICAL_EDGES ? k->sample_size : stride);
     if (t->alpha == 0 || t->beta == 0)
@@ -285,7 +290,8 @@ CORE_INLINE void filter_full_edge(const picture_edges *const c, const mb_edges *
         return;
     }
     int8_t tc0[4];
-    edge_tc0(e, t, tc0);
+    const uint32_t four = edge_tc0(e, t);
+    memcpy(tc0, &four, 4);
     k->deblock_luma[dir](pix, stride, t->alpha, t->beta, tc0, c->depth[plane]);
 }
 
@@ -308,40 +314,44 @@ CORE_INLINE void select_quarters(int8_t tc0[4], const chroma_lines which) {
 
 // Eight lines of a chroma edge of 4:2:0 or 4:2:2, in both planes
 CORE_INLINE void filter_chroma_lines(const picture_edges *const c, const mb_edges *const m,
+                                     const plane_thresholds *const thresholds,
                                      const edge_strengths *const e, const int dir, const int edge,
                                      const ptrdiff_t offset, const chroma_lines which) {
-    const mb_info *const q = m->q, *const p = before_edge(m, dir, edge);
-    const edge_threshold *const t[2] = {threshold_for(c, p->QPC[0], q->QPC[0]),
-                                        threshold_for(c, p->QPC[1], q->QPC[1])};
+    const edge_threshold *const *const t = thresholds->of + 1;
     edge_pair pair;
     pair.intra = e->by_bS[3] && strongest(m, dir, edge);
     pair.depth = c->depth[1];
     for (int i = 0; i < 2; i++) {
         pair.alpha[i] = t[i]->alpha;
         pair.beta[i] = t[i]->beta;
-        edge_tc0(e, t[i], pair.tc0[i]);
-        select_quarters(pair.tc0[i], which);
     }
-    if ((pair.alpha[0] && pair.beta[0]) || (pair.alpha[1] && pair.beta[1]))
-        c->dec->k->deblock_chroma[dir](m->origin[1] + offset, m->origin[2] + offset, m->stride[1],
-                                       &pair);
+    if (!(pair.alpha[0] && pair.beta[0]) && !(pair.alpha[1] && pair.beta[1]))
+        return;
+    // one store: filters load both at once, which would wait for two
+    const uint32_t tc0[2] = {edge_tc0(e, t[0]),
+                             t[1] == t[0] ? edge_tc0(e, t[0]) : edge_tc0(e, t[1])};
+    memcpy(pair.tc0, tc0, sizeof pair.tc0);
+    for (int i = 0; i < 2; i++)
+        select_quarters(pair.tc0[i], which);
+    c->dec->k->deblock_chroma[dir](m->origin[1] + offset, m->origin[2] + offset, m->stride[1],
+                                   &pair);
 }
 
 // Both chroma planes of 4:2:0 or 4:2:2, Note [Chroma edges]
 CORE_INLINE void filter_chroma_edge(const picture_edges *const c, const mb_edges *const m,
-                                    const edge_strengths *const e, const int dir, const int edge,
-                                    const bool tall) {
+                                    const plane_thresholds *const t, const edge_strengths *const e,
+                                    const int dir, const int edge, const bool tall) {
     const ptrdiff_t stride = m->stride[1];
     if (edge & 1 && !(tall && dir == HORIZONTAL_EDGES))
         return;
     if (dir == HORIZONTAL_EDGES) {
-        filter_chroma_lines(c, m, e, dir, edge, (tall ? 4 : 2) * edge * stride, ALL_QUARTERS);
+        filter_chroma_lines(c, m, t, e, dir, edge, (tall ? 4 : 2) * edge * stride, ALL_QUARTERS);
         return;
     }
     const ptrdiff_t column = 2 * edge * c->dec->k->sample_size;
-    filter_chroma_lines(c, m, e, dir, edge, column, tall ? UPPER_QUARTERS : ALL_QUARTERS);
+    filter_chroma_lines(c, m, t, e, dir, edge, column, tall ? UPPER_QUARTERS : ALL_QUARTERS);
     if (CORE_UNLIKELY(tall))
-        filter_chroma_lines(c, m, e, dir, edge, column + 8 * stride, LOWER_QUARTERS);
+        filter_chroma_lines(c, m, t, e, dir, edge, column + 8 * stride, LOWER_QUARTERS);
 }
 
 static int lowest_bit(const unsigned v) { // which is not 0
@@ -366,17 +376,25 @@ CORE_INLINE void filter_direction(const picture_edges *const c, const mb_edges *
         if (subsampled)
             filter_mixed_chroma(c, m, dir);
     }
-    for (unsigned active = m->active[dir]; active;) {
+    unsigned active = m->active[dir];
+    plane_thresholds t;
+    if (active & 15)
+        t = thresholds_between(c, m->p[dir], m->q);
+    else
+        t = thresholds_between(c, m->q, m->q);
+    while (active) {
         const int edge = lowest_bit(active) >> 2;
         const edge_strengths e = strengths_of(m, dir, edge);
         active &= ~(15u << 4 * edge);
         if (!(edge & 1 && m->q->transform_size_8x8_flag)) {
-            filter_full_edge(c, m, &e, dir, edge, 0);
+            filter_full_edge(c, m, &t, &e, dir, edge, 0);
             for (int plane = 1; plane < 3 && format == 3; plane++)
-                filter_full_edge(c, m, &e, dir, edge, plane);
+                filter_full_edge(c, m, &t, &e, dir, edge, plane);
         }
         if (subsampled)
-            filter_chroma_edge(c, m, &e, dir, edge, format == 2);
+            filter_chroma_edge(c, m, &t, &e, dir, edge, format == 2);
+        if (edge == 0 && active)
+            t = thresholds_between(c, m->q, m->q);
     }
 }
 
@@ -445,19 +463,42 @@ CORE_INLINE void filter_planes(const picture_edges *const c, mb_edges *const m, 
     }
 }
 
-// One macroblock of a frame without MBAFF, or of a field
-static void filter_macroblock(const picture_edges *const c, const int mb_x, const int mb_row) {
-    const h264_decoder *const dec = c->dec;
-    const int width = dec->PicWidthInMbs;
-    const int addr = mb_x + (mb_row * c->row_step + c->parity) * width;
-    const mb_info *const q = &dec->mb[addr];
-    if (q->disable_deblocking_filter_idc == 1)
-        return;
-    mb_edges m = {.q = q, .field = c->field, .stride = c->stride[0]};
-    m.p[VERTICAL_EDGES] = neighbour_across(q, mb_x > 0, 1);
-    m.p[HORIZONTAL_EDGES] = neighbour_across(q, mb_row > 0, c->row_step * width);
-    if (find_strengths(c, addr, &m))
+// Is bS 0 across the edge between a macroblock that moves as one and has no levels, and another
+// one? touching: blocks of that one at the edge. True where it moves alike and has none there.
+CORE_INLINE bool goes_on_smoothly(const mb_info *const q, const mb_info *const p,
+                                  const unsigned touching) {
+    return p == NULL || (p->moves_as_one && !p->filter_as_intra && !(p->nonzero & touching) &&
+                         memcmp(p->whole.mv, q->whole.mv, sizeof p->whole.mv) == 0 &&
+                         memcmp(p->whole.key, q->whole.key, sizeof p->whole.key) == 0);
+}
+
+// What most macroblocks of a still scene are: there is nothing to be filtered
+CORE_INLINE bool is_smooth(const mb_info *const q, const mb_info *const left,
+                           const mb_info *const top) {
+    return q->moves_as_one && !q->nonzero && !q->filter_as_intra &&
+           goes_on_smoothly(q, left, 0x8888) && goes_on_smoothly(q, top, 0xf000);
+}
+
+static CORE_NOINLINE void filter_edges(const picture_edges *const c, const mb_info *const q,
+                                       const mb_info *const left, const mb_info *const top,
+                                       const int mb_x, const int mb_row) {
+    mb_edges m = {.q = q, .p = {left, top}, .field = c->field, .stride = c->stride[0]};
+    if (find_strengths(c, (int)(q - c->dec->mb), &m))
         filter_planes(c, &m, mb_x, mb_row, 0);
+}
+
+// One row of macroblocks of a frame without MBAFF, or of a field
+static void filter_row(const picture_edges *const c, const int mb_row) {
+    const int width = c->dec->PicWidthInMbs;
+    const mb_info *q = &c->dec->mb[(mb_row * c->row_step + c->parity) * width];
+    for (int x = 0; x < width; x++, q++) {
+        if (CORE_UNLIKELY(q->disable_deblocking_filter_idc == 1))
+            continue;
+        const mb_info *const left = neighbour_across(q, x > 0, 1);
+        const mb_info *const top = neighbour_across(q, mb_row > 0, c->row_step * width);
+        if (!is_smooth(q, left, top))
+            filter_edges(c, q, left, top, x, mb_row);
+    }
 }
 
 // Whom the left and the upper edge of a macroblock of an MBAFF frame meet, Note [Mixed edges]
@@ -519,8 +560,7 @@ static picture_edges edges_of_picture(h264_decoder *const dec) {
 void h264_deblock_rows(h264_decoder *const dec, const int first, const int end) {
     const picture_edges c = edges_of_picture(dec);
     for (int row = first; row < end && !dec->cur->mbaff; row++)
-        for (int x = 0; x < dec->PicWidthInMbs; x++)
-            filter_macroblock(&c, x, row);
+        filter_row(&c, row);
     for (int row = first; row < end && dec->cur->mbaff; row++)
         for (int i = 0; i < 2 * dec->PicWidthInMbs; i++)
             filter_macroblock_mbaff(&c, i / 2, 2 * row + i % 2);

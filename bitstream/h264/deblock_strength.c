@@ -205,21 +205,19 @@ CORE_INLINE uint32_t transposed(uint32_t m) {
     return m ^ t ^ t << 6;
 }
 
-// Do references differ? Those of the first quarters
-CORE_INLINE bool other_reference(const mb_motion *const a, const int list_a,
-                                 const mb_motion *const b, const int list_b, const bool field) {
-    return (a->uid[list_a][0] != b->uid[list_b][0]) |
-           (field & (a->ref_parity[list_a][0] != b->ref_parity[list_b][0]));
+CORE_INLINE bool other_references(const whole_motion *const a, const int list_a,
+                                  const whole_motion *const b, const int list_b) {
+    return a->key[list_a] != b->key[list_b];
 }
 
-// Strength 1 between macroblocks that move as one each, by their first blocks
-CORE_INLINE bool differ_as_wholes(const mb_motion *const a, const mb_motion *const b,
+// Strength 1 between macroblocks that move as one each
+CORE_INLINE bool differ_as_wholes(const whole_motion *const a, const whole_motion *const b,
                                   const bool field) {
     const int limit_y = field ? 2 : 4;
-    const bool straight = other_reference(a, 0, b, 0, field) | other_reference(a, 1, b, 1, field) |
-                          pair_apart(a->mv[0][0], a->mv[1][0], b->mv[0][0], b->mv[1][0], limit_y);
-    return straight && (other_reference(a, 0, b, 1, field) | other_reference(a, 1, b, 0, field) |
-                        pair_apart(a->mv[0][0], a->mv[1][0], b->mv[1][0], b->mv[0][0], limit_y));
+    const bool straight = other_references(a, 0, b, 0) | other_references(a, 1, b, 1) |
+                          pair_apart(a->mv[0], a->mv[1], b->mv[0], b->mv[1], limit_y);
+    return straight && (other_references(a, 0, b, 1) | other_references(a, 1, b, 0) |
+                        pair_apart(a->mv[0], a->mv[1], b->mv[1], b->mv[0], limit_y));
 }
 
 // motion_mask of macroblocks that move in parts: kept apart, because most do not
@@ -238,15 +236,13 @@ static CORE_NOINLINE unsigned mask_of_blocks(const int dir, const mb_motion *con
 CORE_INLINE unsigned direction_mask(const h264_decoder *const dec, const int dir, const int addr,
                                     const int neighbour, const bool field, const unsigned first) {
     const mb_motion *const own = &dec->cur->motion[addr];
-    const bool as_one = dec->mb[addr].moves_as_one;
+    const mb_info *const mb = &dec->mb[addr], *const other =
+                                                  &dec->mb[neighbour < 0 ? addr : neighbour];
     if (neighbour < 0)
-        return as_one ? 0 : mask_of_blocks(dir, own, own, field) & ~first;
-    const mb_motion *const other = &dec->cur->motion[neighbour];
-    if (!as_one || !dec->mb[neighbour].moves_as_one)
-        return mask_of_blocks(dir, own, other, field);
-    const bool differ = CORE_UNLIKELY(field) ? differ_as_wholes(own, other, true)
-                                             : differ_as_wholes(own, other, false);
-    return differ ? first : 0;
+        return mb->moves_as_one ? 0 : mask_of_blocks(dir, own, own, field) & ~first;
+    if (!mb->moves_as_one || !other->moves_as_one)
+        return mask_of_blocks(dir, own, &dec->cur->motion[neighbour], field);
+    return differ_as_wholes(&mb->whole, &other->whole, field) ? first : 0;
 }
 
 void h264_edge_masks(const h264_decoder *const dec, const int addr, const int left, const int top,

@@ -295,7 +295,7 @@ void h264_prefetch_references(const h264_decoder *const dec, const inter_block *
         if (!b->ref[list] || b->ref[list]->structure != FRAME)
             continue;
         const picture *const pic = b->ref[list]->pic;
-        const int x = b->x + (b->mv[list][0] >> 2), y = b->y + (b->mv[list][1] >> 2);
+        const int x = 16 * mb_x + (b->mv[list][0] >> 2), y = b->y + (b->mv[list][1] >> 2);
         const ptrdiff_t stride = pic->stride[0], stride_c = pic->stride[1];
         const uint8_t *const row =
             pic->plane[0] + (y + 4 * (mb_x & 3)) * stride + x * size + H264_CACHE_LINE;

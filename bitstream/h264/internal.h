@@ -329,6 +329,12 @@ typedef struct ref_entry {
 
 // Kept for every macroblock of the current picture: for neighbours in parsing, and for the
 // deblocking filter.
+typedef struct whole_motion { // of a macroblock that moves as one
+    int16_t mv[2][2];
+    int32_t key[2];    // of the reference frame or field: uid * 4 + ref_parity
+    int8_t ref_idx[2]; // -1 none
+} whole_motion;
+
 typedef struct mb_info {
     int32_t slice_num; // number in the picture, -1: not decoded (yet)
     uint8_t type;      // H264_I_4X4 ...
@@ -339,6 +345,7 @@ typedef struct mb_info {
     bool residual_lost;   // it was in a partition that did not come
     bool conceal;         // invented: not decoded, or predicted from a missing picture
     bool moves_as_one;    // inter: all of it is predicted with the same references and vectors
+    whole_motion whole;   // of such
     uint8_t direct;       // bit per 8x8 quarter predicted in direct mode (B_Skip, B_Direct, direct
                           // sub-macroblock)
     int8_t QPY;           // QP_Y in force; 0 for I_PCM (as the deblocking filter takes it, 8.7.2.2)
@@ -414,6 +421,7 @@ typedef struct mb_ctx {
     bool switching_transform; // decoded by 8.6
     bool inter_counts_as_0;   // total_coeff of inter neighbours: 9.2.1, with data partitioning
     bool transform_size_8x8_flag;
+    bool repeats_left; // moves as one, as the macroblock to the left does
     // residual
     uint32_t coded[3];                        // bit per block number with levels (bit 16: DC)
     block_levels blocks[3][BLOCKS_PER_PLANE]; // by blkIdx (not raster); valid where coded
@@ -835,6 +843,10 @@ void h264_motion_clear(mb_motion *motion, int list);      // no motion
 void h264_mv_predict(const mb_ctx *m, int list, int ref_idx, int x, int y, int w, int shape,
                      int16_t mvp[2]);
 void h264_predict_p_skip(h264_decoder *dec); // 8.4.1.1
+/* Where the left macroblock moves as one, and all that P_Skip or spatial direct prediction look at
+ * move alike, so does this one: its mb_motion is that of the left one then. False: they do not. */
+bool h264_repeat_left(h264_decoder *dec);
+void h264_note_whole_motion(mb_info *mb, const mb_motion *motion); // mb_info.whole
 // 8.4.1.2.2: what the neighbours of the whole macroblock predict in each list; ref_idx -1: nothing
 void h264_predict_whole_mb(const h264_decoder *dec, int ref_idx[2], int16_t mvp[2][2]);
 
@@ -868,7 +880,8 @@ void h264_inter_predict_run(const h264_decoder *dec, const inter_block *b, uint8
                             const ptrdiff_t stride[3]);
 // A hint: the current macroblock, whose residual is yet to be parsed, will be predicted
 void h264_prefetch_prediction(const h264_decoder *dec);
-// A hint: macroblocks after that of b will read their references at much the same distance
+// A hint: macroblocks after the current one, which moves as b does, will read their references at
+// much the same distance
 void h264_prefetch_references(const h264_decoder *dec, const inter_block *b);
 void h264_inter_kernels_8(kernels *k);
 void h264_inter_kernels_16(kernels *k);

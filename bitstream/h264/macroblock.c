@@ -79,6 +79,7 @@ CORE_INLINE void reset(slice_ctx *const s, const bool is_intra) {
     m->n_levels = 0;
     m->coded[0] = m->coded[1] = m->coded[2] = 0;
     m->transform_size_8x8_flag = false;
+    m->repeats_left = false;
     m->switching_transform = s->hdr.slice_type == SLICE_SP && !is_intra;
 }
 
@@ -482,11 +483,14 @@ void h264_macroblock_skip(h264_decoder *const dec) {
     if (s->hdr.slice_type == SLICE_B) {
         m->mb->type = H264_B_SKIP;
         m->mb->direct = 15;
-        h264_predict_direct(dec, 15);
-        h264_motion_store(dec, false);
+        if (!h264_repeat_left(dec)) {
+            h264_predict_direct(dec, 15);
+            h264_motion_store(dec, false);
+        }
     } else {
         m->mb->type = H264_P_SKIP;
-        h264_predict_p_skip(dec);
+        if (!h264_repeat_left(dec))
+            h264_predict_p_skip(dec);
     }
     m->last_mb_qp_delta = 0;
     set_qp(s, s->QPY);

@@ -168,6 +168,14 @@ static void store_whole_mb(const slice_ctx *const s, const int list, const int r
     memset(motion->ref_parity[list], r ? r->structure : 0, sizeof motion->ref_parity[list]);
 }
 
+void h264_note_whole_motion(mb_info *const mb, const mb_motion *const motion) {
+    for (int list = 0; list < 2; list++) {
+        copy_mv(mb->whole.mv[list], motion->mv[list][0]);
+        mb->whole.key[list] = motion->uid[list][0] * 4 + motion->ref_parity[list][0];
+        mb->whole.ref_idx[list] = motion->ref_idx[list][0];
+    }
+}
+
 void h264_motion_store(h264_decoder *const dec, const bool with_mvd) {
     slice_ctx *const s = &dec->slice;
     mb_ctx *const m = &s->mb;
@@ -188,6 +196,8 @@ void h264_motion_store(h264_decoder *const dec, const bool with_mvd) {
     }
     if (lists == 1)
         h264_motion_clear(m->motion, 1);
+    if (m->mb->moves_as_one)
+        h264_note_whole_motion(m->mb, m->motion);
 }
 
 // --------------------------------------------------------------- motion vector prediction, 8.4.1.3
@@ -209,10 +219,12 @@ CORE_INLINE void median_prediction(const neighbour_motion A, const neighbour_mot
                         (A.ref_idx != REF_UNAVAILABLE);
     const int16_t *const one = (a | only_A) ? A.mv : b ? B.mv : C.mv;
     const int takes_one = -(int)(only_A | (a + b + c == 1));
+    int16_t mv[2]; // nobody else's
     for (int i = 0; i < 2; i++) {
         const int middle = median(A.mv[i], B.mv[i], C.mv[i]);
-        mvp[i] = (int16_t)(middle ^ ((middle ^ one[i]) & takes_one));
+        mv[i] = (int16_t)(middle ^ ((middle ^ one[i]) & takes_one));
     }
+    copy_mv(mvp, mv);
 }
 
 static neighbour_motion cached(const mb_ctx *const m, const int list, const int index) {
@@ -283,6 +295,37 @@ CORE_INLINE void whole_mb_motion(const h264_decoder *const dec, const neighbour_
     }
 }
 
+CORE_INLINE bool move_alike(const mb_info *const a, const mb_info *const b) {
+    return a->moves_as_one && b->moves_as_one &&
+           memcmp(a->whole.mv, b->whole.mv, sizeof a->whole.mv) == 0 &&
+           memcmp(a->whole.key, b->whole.key, sizeof a->whole.key) == 0 &&
+           memcmp(a->whole.ref_idx, b->whole.ref_idx, sizeof a->whole.ref_idx) == 0;
+}
+
+// The median of what is equal is that, and so is the least of equal references.
+bool h264_repeat_left(h264_decoder *const dec) {
+    const slice_ctx *const s = &dec->slice;
+    mb_ctx *const m = &dec->slice.mb;
+    const whole_motion *const whole = &m->A->whole;
+    if (!move_alike(m->A, m->B) || !move_alike(m->A, m->addr_C >= 0 ? m->C : m->D) ||
+        CORE_UNLIKELY(s->hdr.MbaffFrameFlag))
+        return false;
+    if (s->hdr.slice_type == SLICE_B) { // colZeroFlag must change nothing
+        const bool moves[2] = {whole->mv[0][0] | whole->mv[0][1],
+                               whole->mv[1][0] | whole->mv[1][1]};
+        if (!s->hdr.direct_spatial_mv_pred_flag ||
+            ((moves[0] & (whole->ref_idx[0] == 0)) | (moves[1] & (whole->ref_idx[1] == 0))))
+            return false;
+    } else if (whole->ref_idx[0] != 0) {
+        return false;
+    }
+    *m->motion = m->motion[-1];
+    m->mb->whole = *whole;
+    m->mb->moves_as_one = true;
+    m->repeats_left = true;
+    return true;
+}
+
 // 8.4.1.1; writes mb_motion itself, the caches are not used
 void h264_predict_p_skip(h264_decoder *const dec) {
     const slice_ctx *const s = &dec->slice;
@@ -300,6 +343,7 @@ void h264_predict_p_skip(h264_decoder *const dec) {
     s->mb.mb->moves_as_one = true;
     store_whole_mb(s, 0, 0, mv);
     h264_motion_clear(s->mb.motion, 1);
+    h264_note_whole_motion(s->mb.mb, s->mb.motion);
 }
 
 // MinPositive (8.4.1.2.2); negative where both are

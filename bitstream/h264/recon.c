@@ -569,8 +569,7 @@ static bool moves_as_one(const mb_ctx *const m) {
     case H264_B_16X8:
     case H264_P_8X16:
     case H264_B_8X16: return false;
-    default:
-        return m->mb->moves_as_one || (same_references(m->motion) && all_move_alike(m->motion));
+    default: return same_references(m->motion) && all_move_alike(m->motion);
     }
 }
 
@@ -658,9 +657,31 @@ static bool join_run(h264_decoder *const dec, const inter_block *const b) {
     return true;
 }
 
+// Is a skipped macroblock that moves as the one to the left does part of the run which that one
+// ended? Its references must not begin to lie outside.
+CORE_INLINE bool prolongs_run(const h264_decoder *const dec, const mb_ctx *const m) {
+    const mb_run *const run = &dec->slice.run;
+    const int16_t (*const mv)[2] = run->block.mv;
+    const int limit = dec->width[0] - 16 * m->mb_x - 16;
+    return m->repeats_left && run->n > 0 && m->addr == run->addr + run->n &&
+           mv[0][0] >> 2 <= limit && mv[1][0] >> 2 <= limit && !m->switching_transform;
+}
+
 static void recon_inter(h264_decoder *const dec) {
     mb_ctx *const m = &dec->slice.mb;
-    m->mb->moves_as_one = moves_as_one(m);
+    mb_run *const run = &dec->slice.run;
+    if (prolongs_run(dec, m)) {
+        run->n++;
+        if (dec->slice.asks_ahead)
+            h264_prefetch_references(dec, &run->block);
+        if (m->mb_x == dec->PicWidthInMbs - 1)
+            h264_recon_end_run(dec);
+        return;
+    }
+    if (!m->mb->moves_as_one && moves_as_one(m)) {
+        m->mb->moves_as_one = true;
+        h264_note_whole_motion(m->mb, m->motion);
+    }
     if (m->mb->moves_as_one) {
         inter_block b;
         set_block(dec, 0, 0, 16, 16, &b);
