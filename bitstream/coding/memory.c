@@ -65,17 +65,23 @@ static uint8_t *block_at(void *const base, const size_t align, const size_t mapp
 
 enum {
     N_KEPT = 16,
-    LARGEST_KEPT = 32 << 20 // bytes of a block; all together not more than four such
+    LARGEST_KEPT = 32 << 20, // bytes of a block
+    ALL_KEPT = 4 * LARGEST_KEPT
 };
 
 /* Whoever exchanges a slot for NULL owns what was in it, so that decoders of any thread share them
  * without waiting for each other, and a fork leaves nothing locked. */
 static _Atomic(uint8_t *) kept[N_KEPT];
-static atomic_size_t kept_bytes; // the sum of what is mapped for them
+static atomic_size_t kept_bytes; // of their pages
 static atomic_uint next_kept;    // where room is made
 
 static origin *origin_of(uint8_t *const start) {
     return (origin *)(void *)(start - MEMORY_ALIGN);
+}
+
+// Bytes of its pages
+static size_t pages_of(uint8_t *const start) {
+    return origin_of(start)->mapped - HUGE_PAGE - MEMORY_ALIGN;
 }
 
 static void unmap(uint8_t *const start) {
@@ -86,22 +92,22 @@ static void unmap(uint8_t *const start) {
 static uint8_t *take_kept(const int i) {
     uint8_t *const start = atomic_exchange(&kept[i], NULL);
     if (start != NULL)
-        atomic_fetch_sub(&kept_bytes, origin_of(start)->mapped);
+        atomic_fetch_sub(&kept_bytes, pages_of(start));
     return start;
 }
 
 // False: there is something in the slot already.
 static bool put_kept(const int i, uint8_t *const start) {
     uint8_t *empty = NULL;
-    atomic_fetch_add(&kept_bytes, origin_of(start)->mapped);
+    atomic_fetch_add(&kept_bytes, pages_of(start));
     if (atomic_compare_exchange_strong(&kept[i], &empty, start))
         return true;
-    atomic_fetch_sub(&kept_bytes, origin_of(start)->mapped);
+    atomic_fetch_sub(&kept_bytes, pages_of(start));
     return false;
 }
 
-static void keep(uint8_t *const start, const size_t size) {
-    (void)madvise(start, size, MADV_FREE);
+static void keep(uint8_t *const start) {
+    (void)madvise(start, pages_of(start), MADV_FREE);
     for (int i = 0; i < N_KEPT; i++)
         if (atomic_load_explicit(&kept[i], memory_order_relaxed) == NULL && put_kept(i, start))
             return;
@@ -109,22 +115,21 @@ static void keep(uint8_t *const start, const size_t size) {
 }
 
 // Room for so many bytes: the blocks that have been kept longest go, as far as can be told.
-static void make_room(const size_t mapped) {
-    for (int n = 0; n < N_KEPT && atomic_load(&kept_bytes) + mapped > 4 * (size_t)LARGEST_KEPT;
-         n++) {
+static void make_room(const size_t size) {
+    for (int n = 0; n < N_KEPT && atomic_load(&kept_bytes) + size > ALL_KEPT; n++) {
         uint8_t *const old = take_kept((int)(atomic_fetch_add(&next_kept, 1) % N_KEPT));
         if (old != NULL)
             unmap(old);
     }
 }
 
-// One that is as large as what would be mapped; NULL: there is none
-static uint8_t *find_kept(const size_t mapped) {
+// One of so many bytes; NULL: there is none
+static uint8_t *find_kept(const size_t size) {
     for (int i = 0; i < N_KEPT; i++) {
         uint8_t *const start = take_kept(i);
         if (start == NULL)
             continue;
-        if (origin_of(start)->mapped == mapped)
+        if (pages_of(start) == size)
             return start;
         if (!put_kept(i, start))
             unmap(start);
@@ -132,13 +137,10 @@ static uint8_t *find_kept(const size_t mapped) {
     return NULL;
 }
 
-static size_t whole_pages(const size_t size) {
-    return (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-}
-
 static uint8_t *huge_block(const size_t size, const size_t zeroed) {
-    const size_t whole = whole_pages(size), mapped = whole + HUGE_PAGE + MEMORY_ALIGN;
-    uint8_t *const again = find_kept(mapped);
+    const size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    const size_t mapped = whole + HUGE_PAGE + MEMORY_ALIGN;
+    uint8_t *const again = find_kept(whole);
     if (again != NULL)
         return memset(again, 0, zeroed);
     void *const base =
@@ -167,13 +169,13 @@ void memory_free(void *const block) {
         return;
     const origin o = *(const origin *)(const void *)((const uint8_t *)block - MEMORY_ALIGN);
 #if HUGE_PAGES
-    if (o.mapped > LARGEST_KEPT) {
+    if (o.mapped && pages_of(block) > LARGEST_KEPT) {
         unmap(block);
         return;
     }
     if (o.mapped) {
-        make_room(o.mapped);
-        keep(block, o.mapped - HUGE_PAGE - MEMORY_ALIGN);
+        make_room(pages_of(block));
+        keep(block);
         return;
     }
 #endif
