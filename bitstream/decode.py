@@ -62,8 +62,12 @@ class Taps:
 
     def __le__(self, other: "Taps") -> bool:
         """Whether the other records all of this."""
-        return set(self.planes) <= set(other.planes) and all(
-            getattr(self, name) <= getattr(other, name) for name in ("motion", "modes", "bits")
+        return (
+            self is other
+            or set(self.planes) <= set(other.planes)
+            and all(
+                getattr(self, name) <= getattr(other, name) for name in ("motion", "modes", "bits")
+            )
         )
 
     def decoder(

@@ -106,6 +106,7 @@ class PriorsVideo(Priors):
             raise ValueError(f"threads is {threads}: it must be 1 or more")
         self._threads = threads or usual_threads()
         self._columns: dict[str, np.ndarray] = {}
+        self._layouts: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
         self._lists: tuple[np.ndarray, ...] | None = None
         self._sound: tuple[np.ndarray, int, float] | None = None
         self._track_start: float | None | bool = False  # False: not looked yet
@@ -251,10 +252,14 @@ class PriorsVideo(Priors):
     # ------------------------------------------------------------------------------------ frames
 
     def _layout(self, field: Field) -> tuple[tuple[int, ...], np.dtype]:
-        info = self._info
-        deep = info.bit_depth_luma > 8 or info.bit_depth_chroma > 8
-        grid = Grid(info.coded_size, info.chroma_format_idc, info.ctu_size)
-        return field.row(grid), field.type(deep=deep, grey=info.chroma_format_idc == 0)
+        found = self._layouts.get(field.path)
+        if found is None:
+            info = self._info
+            deep = info.bit_depth_luma > 8 or info.bit_depth_chroma > 8
+            grid = Grid(info.coded_size, info.chroma_format_idc, info.ctu_size)
+            found = field.row(grid), field.type(deep=deep, grey=info.chroma_format_idc == 0)
+            self._layouts[field.path] = found
+        return found
 
     def _record(self, index: int) -> FrameRecord:
         return self._records([index])[0]

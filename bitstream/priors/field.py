@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Field:
         group = self.path.partition("/")[0]
         return group if group in PLANE_GROUPS else OPTIONS.get(group, "")
 
-    @property
+    @cached_property
     def place(self) -> int:
         """Which axis of a row is that of picture rows; the one behind it is that of columns."""
         return next(k for k, axis in enumerate(self.shape[1:]) if str(axis)[0] == "H")
