@@ -95,7 +95,7 @@ def get_parser() -> argparse.ArgumentParser:
         default=("decoded", "prediction", "residual", "level"),
         metavar="LIST",
         help="of decoded,prediction,residual,level (default: all four); with none of the first "
-        "three ('' or level) syntax is all that is decoded, several times as fast",
+        "three ('' or level) syntax is all that is decoded, two to four times as fast",
     )
     what.add_argument("--motion", action="store_true", help="motion vectors and references")
     what.add_argument("--modes", action="store_true", help="intra prediction modes")
