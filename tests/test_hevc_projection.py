@@ -14,11 +14,22 @@ from clips import picture
 from davd.bitstream.extract import iterate
 from davd.restore.projection import HevcTensors, PriorsTensors
 from davd.restore.projection.calibrate import Calibration, level_errors
-from davd.restore.projection.cells import CELLS, Cells, CellTable, cell_from_encoder, make_cells
+from davd.restore.projection.cells import Cells, CellTable, cell_from_encoder, make_cells
 from davd.restore.projection.hevc_transforms import DST, diagonal, trans_matrix
 from davd.restore.projection.project import consistency, outside, project
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from projecting import (
+    BOUND,
+    assert_idempotent_and_inside,
+    assert_identity_inside,
+    assert_no_width_is_the_decoder,
+    cells_for,
+    cells_of,
+    decoder_samples,
+    seeds,
+    spreads,
+)
 from random_hevc import STEPS, random_arrays, random_priors
 from random_priors import random_planes
 from random_priors import random_priors as h264_priors
@@ -26,11 +37,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PLANES = ("y", "cb", "cr")
-BOUND = [name for name in CELLS if name != "none"]
 
-seeds = st.integers(0, 2**32 - 1)
 chromas = st.sampled_from(sorted(STEPS))
-cells_of = st.sampled_from(BOUND)
 depths = st.sampled_from([8, 10, 12])
 
 
@@ -221,57 +229,20 @@ def test_maps_of_nonsense_are_survived(seed: int) -> None:
 # --- the projection ------------------------------------------------------------------------------
 
 
-def table(seed: int) -> CellTable:
-    generator = torch.Generator().manual_seed(seed)
-    return CellTable(
-        *(torch.rand(HevcTensors.classes(), generator=generator) * 2 for _ in range(2))
-    )
-
-
-def cells_for(priors: HevcTensors, name: str, dtype: torch.dtype = torch.float64) -> Cells:
-    return make_cells(priors, name, table=table(1), dtype=dtype)
-
-
-def decoder_samples(priors: PriorsTensors, dtype: torch.dtype) -> list[Tensor]:
-    """The decoder's samples before clipping and filtering, in [0, 1]."""
-    return [
-        (prediction + residual).to(dtype) / ((1 << priors.depth(plane)) - 1)
-        for plane, (prediction, residual) in enumerate(
-            zip(priors.prediction, priors.residual, strict=True)
-        )
-    ]
-
-
 @settings(deadline=None, max_examples=25)
-@given(seeds, chromas, depths, cells_of, st.sampled_from([0.1, 3.0, 60.0]))
+@given(seeds, chromas, depths, cells_of, spreads)
 def test_idempotent_and_inside_the_cell(
     seed: int, chroma: str, depth: int, name: str, spread: float
 ) -> None:
     priors = random_priors(seed, chroma=chroma, depth=depth, lossless=0.1)
-    cells = cells_for(priors, name)
-    planes = random_planes(priors, seed, spread=spread, dtype=torch.float64)
-    once = project(planes, cells)
-    assert (consistency(once, cells, slack=1e-8) == 0).all()
-    for first, second in zip(once, project(once, cells), strict=True):
-        torch.testing.assert_close(second, first, rtol=0, atol=1e-11)
+    assert_idempotent_and_inside(priors, name, seed, spread, slack=1e-8, far=1e-11)
 
 
 @settings(deadline=None, max_examples=25)
 @given(seeds, chromas, cells_of)
 def test_identity_inside_the_cell_bit_for_bit(seed: int, chroma: str, name: str) -> None:
     priors = random_priors(seed, chroma=chroma, pcm=0.0)
-    cells = cells_for(priors, name)
-    generator = torch.Generator().manual_seed(seed)
-    planes = []
-    for of_plane in cells.planes:
-        low, high = of_plane.low.clone(), of_plane.high.clone()
-        low[low.isinf()], high[high.isinf()] = -9.0, 9.0
-        place = 0.02 + 0.96 * torch.rand(low.shape, generator=generator, dtype=torch.float64)
-        change = of_plane.maps.residual(low + place * (high - low))
-        fixed = of_plane.maps.whole((low == 0) & (high == 0))
-        planes.append((of_plane.offset + change.masked_fill(fixed, 0)) / of_plane.peak)
-    for plane, projected in zip(planes, project(planes, cells), strict=True):
-        assert torch.equal(projected, plane)
+    assert_identity_inside(priors, name, seed)
 
 
 @settings(deadline=None, max_examples=20)
@@ -280,12 +251,7 @@ def test_cells_of_no_width_give_the_decoders_samples_exactly(
     seed: int, chroma: str, depth: int
 ) -> None:
     priors = random_priors(seed, chroma=chroma, depth=depth, lossless=0.1)
-    nothing = CellTable(*(torch.zeros(priors.classes()) for _ in range(2)))
-    cells = make_cells(priors, "calibrated", table=nothing)
-    planes = random_planes(priors, seed, spread=9.0)
-    wanted = decoder_samples(priors, torch.float32)
-    for got, want in zip(project(planes, cells), wanted, strict=True):
-        assert torch.equal(got, want)
+    assert_no_width_is_the_decoder(priors, seed, 9.0)
 
 
 @pytest.mark.parametrize("name", BOUND)

@@ -6,9 +6,6 @@ import pytest
 import torch
 from davd.data.sample import Planes
 from davd.restore.projection.cells import (
-    CELLS,
-    Cells,
-    CellTable,
     cell_from_encoder,
     make_cells,
     rounding_of,
@@ -17,36 +14,22 @@ from davd.restore.projection.project import Projector, consistency, outside, pro
 from davd.restore.projection.units import PriorsTensors, to_macroblock_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from projecting import (
+    BOUND,
+    assert_idempotent_and_inside,
+    assert_identity_inside,
+    assert_no_width_is_the_decoder,
+    cells_for,
+    cells_of,
+    decoder_samples,
+    seeds,
+    spreads,
+)
 from random_priors import CHROMA, random_planes, random_priors, sample_of
 from torch import Tensor
 
-BOUND = [name for name in CELLS if name != "none"]
-SHAPE = (4, 3, 2, 64)
-
-seeds = st.integers(0, 2**32 - 1)
 chromas = st.sampled_from(sorted(CHROMA))
-cells_of = st.sampled_from(BOUND)
 depths = st.sampled_from([8, 10])
-spreads = st.sampled_from([0.1, 3.0, 60.0])
-
-
-def table(seed: int) -> CellTable:
-    generator = torch.Generator().manual_seed(seed)
-    return CellTable(*(torch.rand(SHAPE, generator=generator) * 2 for _ in range(2)))
-
-
-def cells_for(priors: PriorsTensors, name: str, dtype: torch.dtype = torch.float64) -> Cells:
-    return make_cells(priors, name, table=table(1), dtype=dtype)
-
-
-def decoder_samples(priors: PriorsTensors, dtype: torch.dtype) -> list[Tensor]:
-    """The decoder's samples before clipping and deblocking, in [0, 1]."""
-    return [
-        (prediction + residual).to(dtype) / ((1 << priors.depth(plane)) - 1)
-        for plane, (prediction, residual) in enumerate(
-            zip(priors.prediction, priors.residual, strict=True)
-        )
-    ]
 
 
 def distance(a: Tensor, b: Tensor) -> Tensor:
@@ -59,29 +42,14 @@ def test_idempotent_and_inside_the_cell(
     seed: int, chroma: str, depth: int, name: str, spread: float
 ) -> None:
     priors = random_priors(seed, chroma=chroma, depth=depth, lossless=0.1)
-    cells = cells_for(priors, name)
-    planes = random_planes(priors, seed, spread=spread, dtype=torch.float64)
-    once = project(planes, cells)
-    assert (consistency(once, cells, slack=1e-9) == 0).all()
-    for first, second in zip(once, project(once, cells), strict=True):
-        torch.testing.assert_close(second, first, rtol=0, atol=1e-12)
+    assert_idempotent_and_inside(priors, name, seed, spread, slack=1e-9, far=1e-12)
 
 
 @settings(deadline=None, max_examples=40)
 @given(seeds, chromas, cells_of)
 def test_identity_inside_the_cell_bit_for_bit(seed: int, chroma: str, name: str) -> None:
     priors = random_priors(seed, chroma=chroma, transforms=(0, 1, 2, 3), fields=0.0)
-    cells = cells_for(priors, name)
-    generator = torch.Generator().manual_seed(seed)
-    planes = []
-    for of_plane in cells.planes:
-        low, high = of_plane.low.clone(), of_plane.high.clone()
-        low[low.isinf()], high[high.isinf()] = -9.0, 9.0
-        place = 0.02 + 0.96 * torch.rand(low.shape, generator=generator, dtype=torch.float64)
-        change = of_plane.maps.residual(low + place * (high - low))
-        planes.append((of_plane.offset + change) / of_plane.peak)
-    for plane, projected in zip(planes, project(planes, cells), strict=True):
-        assert torch.equal(projected, plane)
+    assert_identity_inside(priors, name, seed)
 
 
 @settings(deadline=None, max_examples=30)
@@ -90,13 +58,7 @@ def test_cells_of_no_width_give_the_decoders_samples_exactly(
     seed: int, chroma: str, depth: int, spread: float
 ) -> None:
     priors = random_priors(seed, chroma=chroma, depth=depth, lossless=0.1)
-    nothing = CellTable(torch.zeros(SHAPE), torch.zeros(SHAPE))
-    cells = make_cells(priors, "calibrated", table=nothing)
-    planes = random_planes(priors, seed, spread=spread)
-    for got, want in zip(
-        project(planes, cells), decoder_samples(priors, torch.float32), strict=True
-    ):
-        assert torch.equal(got, want)
+    assert_no_width_is_the_decoder(priors, seed, spread)
 
 
 @settings(deadline=None, max_examples=30)
