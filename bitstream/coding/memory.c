@@ -66,7 +66,7 @@ static uint8_t *block_at(void *const base, const size_t align, const size_t mapp
 enum {
     N_KEPT = 16,
     LARGEST_KEPT = 32 << 20, // bytes of a block
-    ALL_KEPT = 4 * LARGEST_KEPT
+    ALL_KEPT = 6 * LARGEST_KEPT
 };
 
 /* Whoever exchanges a slot for NULL owns what was in it, so that decoders of any thread share them
