@@ -170,6 +170,18 @@ def test_costs_of_shared_streams(shared: Path, name: str) -> None:
     assert all(depth % 256 == 0 and depth <= 256 * 12 for both in depths for depth in both)
 
 
+def test_damage_costs_no_more_than_there_is() -> None:
+    """Behind the end of broken slice data the arithmetic decoder's position goes back."""
+    whole = encode(params="slices=2")
+    for seed in range(40):
+        random, data = np.random.default_rng(seed), bytearray(whole)
+        for place in random.integers(len(data) // 4, len(data), 12).tolist():
+            data[place] ^= 1 << int(random.integers(8))
+        for frame in decode(bytes(data), bits=True)[0]:
+            assert max(frame.cu_bits.max(), frame.ctu_bits.max()) <= 256 * 8 * len(data)
+            assert frame.bits <= 8 * len(data)
+
+
 def test_no_qp_is_sent_where_it_never_changes() -> None:
     found, _ = decode(encode(params="aq-mode=0"), bits=True)
     assert not any(frame.bits_qp.any() for frame in found)

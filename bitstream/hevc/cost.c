@@ -17,6 +17,8 @@ void hevc_cost_begin(slice_ctx *const c) {
 }
 
 static void count_until(cost *const k, const int part, const uint64_t until) {
+    if (until <= k->mark) // behind the end of broken slice data the position goes back
+        return;
     k->part[part] += (uint32_t)(until - k->mark);
     k->mark = until;
 }

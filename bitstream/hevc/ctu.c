@@ -838,7 +838,8 @@ static bool end_of_unit(hevc_decoder *const dec, const int next_ts, const uint8_
     const bool subset = !*end && inside && begins_subset(dec, next_ts);
     if (subset && !cabac_terminate(&c->engine)) // end_of_subset_one_bit
         return false;
-    const uint32_t cost = (uint32_t)(cabac_cost(&c->engine, data, *end || subset) - mark);
+    const uint64_t now = cabac_cost(&c->engine, data, *end || subset);
+    const uint32_t cost = now > mark ? (uint32_t)(now - mark) : 0; // as in cost.c
     dec->cur->taps->ctu_bits[c->CtbAddrInRs] = cost;
     dec->cur->cost += cost;
     return *end || (inside && (!subset || next_subset(c)));
