@@ -195,3 +195,20 @@ def test_the_smallest_picture() -> None:
     for frame in frames:
         assert frame.decoded[0].shape == (8, 8) and frame.decoded[1].shape == (4, 4)
         assert np.isin(frame.cu_size, (3, 4)).all()
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.7, 0.9])
+def test_behind_the_end_of_slice_data_nothing_is_decoded_from_padding(kept: float) -> None:
+    """The units that the data reach to are as they were, and all others are marked."""
+    parts = units(real(frames=1, qp=16, params="ctu=16:wpp=0"))
+    at = next(k for k, unit in enumerate(parts) if kind(unit) < 32)
+    (whole,), _ = decode(b"".join(parts))
+    size = int(len(parts[at]) * kept)
+    bits = whole.ctu_bits.ravel().cumsum() / 256
+    header = 8 * len(parts[at]) - bits[-1]
+    parts[at] = parts[at][:size]
+    (cut,), odd = decode(b"".join(parts))
+    reached = int(np.searchsorted(header + bits, 8 * size))
+    marked = cut.ctu_concealed.ravel()
+    assert odd["corrupt_slices"] == 1
+    assert not marked[:reached].any() and marked[reached + 1 :].all()

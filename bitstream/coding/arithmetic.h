@@ -2,7 +2,7 @@
  *
  * codIOffset (ivlOffset) is kept with up to 47 further bits of the stream below it: `value` <
  * `range` << `shift`. Renormalisation then only moves `shift`; the stream is read five bytes at a
- * time, when `shift` runs low. The data must be followed by 16 readable bytes. A hot loop copies
+ * time, when `shift` runs low. The data must be followed by 24 readable bytes. A hot loop copies
  * the engine into a local variable, which the compiler keeps in registers. */
 #ifndef DAVD_CODING_ARITHMETIC_H
 #define DAVD_CODING_ARITHMETIC_H
@@ -20,6 +20,12 @@ typedef struct cabac_engine {
     const uint8_t *next, *end;
 } cabac_engine;
 
+enum {
+    // Bytes that are decoded behind the end, as if there were more: so much more than the engine
+    // reads ahead that cabac_is_spent notices
+    CABAC_BEHIND_THE_END = 6
+};
+
 // Bytes beyond the end read as the padding; `next` stops there.
 CORE_INLINE void cabac_refill(cabac_engine *const e) {
     uint64_t v = 0;
@@ -27,9 +33,10 @@ CORE_INLINE void cabac_refill(cabac_engine *const e) {
         v = v << 8 | e->next[i];
     e->value = e->value << 40 | v >> 24;
     e->shift += 40;
-    e->next += e->next < e->end + 2 ? 5 : 0;
+    e->next += e->next < e->end + CABAC_BEHIND_THE_END + 2 ? 5 : 0;
 }
 
+// 9.3.1.2 of H.264, 9.3.2.5 of H.265
 static inline void cabac_start(cabac_engine *const e, const uint8_t *const data,
                                const uint8_t *const end) {
     e->next = data;
@@ -43,6 +50,11 @@ static inline void cabac_start(cabac_engine *const e, const uint8_t *const data,
 // First byte after the bin that ended a run of bins, alignment included.
 static inline const uint8_t *cabac_position(const cabac_engine *const e) {
     return e->next - e->shift / 8;
+}
+
+// Does the engine live on the padding only? To be asked between syntax elements of unbroken data
+static inline int cabac_is_spent(const cabac_engine *const e) {
+    return cabac_position(e) > e->end + 1;
 }
 
 // How far the engine has come since `data`, in 1/256 bit. It stands between bits: a range of R has

@@ -54,17 +54,6 @@ void h264_cabac_init_states(cabac *const c, const int slice_type, const int caba
     memcpy(c->state, c->known[k].state, sizeof c->state);
 }
 
-enum {
-    // Bytes that are decoded behind the end, as if there were more: so much more than the engine
-    // reads ahead that slice_data.c notices
-    BEHIND_THE_END = 6
-};
-
-// 9.3.1.2
-void h264_cabac_init_engine(cabac *const c, const uint8_t *const data, const uint8_t *const end) {
-    cabac_start(&c->engine, data, end + BEHIND_THE_END);
-}
-
 /* Table 9-34 and Table 9-40: first context of a block kind in each plane (Cb and Cr have contexts
  * of their own in 4:4:4 only; there they code blocks of the luma kinds). ctxBlockCatOffset is
  * already added. */

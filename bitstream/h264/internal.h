@@ -792,7 +792,6 @@ int h264_cabac_residual_block(h264_decoder *dec, block_kind kind, int plane, int
 
 // cabac.c: 9.3.1
 void h264_cabac_init_states(cabac *c, int slice_type, int cabac_init_idc, int SliceQPY);
-void h264_cabac_init_engine(cabac *c, const uint8_t *data, const uint8_t *end);
 
 // cabac_syntax.c: syntax elements of 7.3.4 and 7.3.5 (9.3.2, 9.3.3.1)
 bool h264_cabac_mb_skip_flag(h264_decoder *dec);

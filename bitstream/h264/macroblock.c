@@ -388,7 +388,7 @@ static int i_pcm(h264_decoder *const dec) {
         m->pcm[256 + i] = (uint16_t)bits_u(&b, s->sps->BitDepthC);
     h264_cost_part_until(s, COST_CHROMA, (others + b.pos) << 8);
     if (s->pps->entropy_coding_mode_flag)
-        h264_cabac_init_engine(&s->cabac, b.data + (b.pos >> 3), b.data + (b.end >> 3));
+        cabac_start(&s->cabac.engine, b.data + (b.pos >> 3), b.data + (b.end >> 3));
     else
         *s->residual = b;
     return H264_OK;

@@ -110,13 +110,8 @@ static int start_cabac(slice_ctx *const s) {
     if (s->b.pos >= s->b.end)
         return H264_CORRUPT;
     h264_cabac_init_states(&s->cabac, s->hdr.slice_type, s->hdr.cabac_init_idc, s->hdr.SliceQPY);
-    h264_cabac_init_engine(&s->cabac, s->b.data + (s->b.pos >> 3), s->b.data + (s->b.end >> 3));
+    cabac_start(&s->cabac.engine, s->b.data + (s->b.pos >> 3), s->b.data + (s->b.end >> 3));
     return H264_OK;
-}
-
-// Does the engine live on the padding only?
-static bool out_of_data(const slice_ctx *const s) {
-    return cabac_position(&s->cabac.engine) > s->b.data + (s->b.end >> 3) + 1;
 }
 
 static int decode_cabac(h264_decoder *const dec, uint32_t CurrMbAddr, const uint32_t end) {
@@ -131,7 +126,7 @@ static int decode_cabac(h264_decoder *const dec, uint32_t CurrMbAddr, const uint
             h264_macroblock_skip(dec);
         else if (h264_macroblock_layer(dec) < 0)
             return H264_CORRUPT;
-        if (out_of_data(s))
+        if (cabac_is_spent(&s->cabac.engine))
             return H264_CORRUPT;
         finish_macroblock(dec);
         const bool last = h264_cabac_end_of_slice_flag(dec);
@@ -265,7 +260,7 @@ static int decode_cabac_pairs(h264_decoder *const dec, uint32_t pair, const uint
             locate_in_pair(dec, pair, 1);
             skipped[1] = h264_cabac_mb_skip_flag(dec);
         }
-        if (decode_in_pair(dec, pair, 1, skipped[1]) < 0 || out_of_data(s))
+        if (decode_in_pair(dec, pair, 1, skipped[1]) < 0 || cabac_is_spent(&s->cabac.engine))
             return H264_CORRUPT;
         const bool last = h264_cabac_end_of_slice_flag(dec);
         h264_cost_macroblock(dec, last);

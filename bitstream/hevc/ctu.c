@@ -867,7 +867,7 @@ void hevc_decode_slice_data(hevc_decoder *const dec, const bits *const b) {
             synchronise(dec, start);
         const uint64_t mark = cabac_cost(&c->engine, b->data, 0);
         coding_tree_unit(dec);
-        if (c->error || c->engine.next > c->engine.end + 8) {
+        if (c->error || cabac_is_spent(&c->engine)) {
             c->error = true;
             dec->ctb_slice[c->CtbAddrInRs] = -1; // no part of it can be believed
             return;
