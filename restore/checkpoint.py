@@ -154,10 +154,19 @@ def save_checkpoint(
     }
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"davd-{variant}.{os.getpid()}.part"
-    save_file({name: value.contiguous() for name, value in tensors.items()}, part, metadata)
+    write_tensors(part, tensors, metadata)
     path = folder / f"davd-{variant}-{_sha256(part)[:8]}.safetensors"
     os.replace(part, path)
     return path
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, with the mode that files get here: safetensors' own is 0600."""
+    path.touch()
+    mode = path.stat().st_mode & 0o777
+    values = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    save_file(values, path, metadata)
+    path.chmod(mode)
 
 
 def find_checkpoint(name: str | Path) -> Path:

@@ -1,6 +1,7 @@
 """Checkpoints: what is saved comes back; anything else is refused in one sentence."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,13 @@ def test_name_carries_the_hash(saved: Path) -> None:
     assert saved.name == (
         f"davd-tiny-{hashlib.sha256(saved.read_bytes()).hexdigest()[:8]}.safetensors"
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+def test_others_can_read_a_checkpoint_as_any_file(saved: Path) -> None:
+    usual = saved.with_name("usual")
+    usual.touch()
+    assert saved.stat().st_mode == usual.stat().st_mode
 
 
 def test_half_precision_is_half_the_size_and_close(saved: Path, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..checkpoint import write_tensors
 from ..config import Config, config_to_dict
 
 # Keys that may differ between a run and its resumption without making it another run.
@@ -78,8 +78,7 @@ def save_state(
         **{key: repr(value) for key, value in dataclasses.asdict(progress).items()},
     }
     part = path.with_name(path.name + ".part")
-    save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, part,
-              metadata)  # fmt: skip
+    write_tensors(part, tensors, metadata)
     with part.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(part, path)
