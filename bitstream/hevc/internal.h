@@ -388,6 +388,7 @@ typedef struct slice_ctx {
     int CtbAddrInRs, CtbAddrInTs;
     int slice_index;     // into decoder.filters
     const uint8_t *data; // where the slice data begin
+    bool has_lists;      // the slice's reference picture lists are made, for its dependent segments
     bool error;          // the syntax is broken: the slice segment ends
     cu_ctx cu;
     cost cost;

@@ -159,8 +159,14 @@ static int remember_filter(hevc_decoder *const dec, const slice_header *const h)
 static int decode_slice(hevc_decoder *const dec, const bits *const b) {
     static const uint8_t picture_type[3] = {[SLICE_B] = 2, [SLICE_P] = 1, [SLICE_I] = 0};
     slice_ctx *const c = &dec->slice;
-    if (!c->hdr.dependent_slice_segment_flag)
+    if (!c->hdr.dependent_slice_segment_flag) {
         c->hdr.SliceAddrRs = c->hdr.slice_segment_address;
+        c->has_lists = false;
+    } else if (!c->has_lists) {
+        dec->warnings[HEVC_WARN_CORRUPT_SLICE]++;
+        dec->slice_error = true;
+        return hevc_error(dec, HEVC_CORRUPT, "slice segment depends on one that cannot be used");
+    }
     // a slice segment more than there are coding tree units is one sent twice
     if (dec->n_filters > dec->active_sps.PicWidthInCtbs * dec->active_sps.PicHeightInCtbs) {
         dec->warnings[HEVC_WARN_CORRUPT_SLICE]++;
@@ -175,6 +181,7 @@ static int decode_slice(hevc_decoder *const dec, const bits *const b) {
         rc = hevc_ref_lists(dec);
     if (rc < 0)
         return rc;
+    c->has_lists = true;
     if (dec->settings.how & HEVC_HEADERS)
         return HEVC_OK;
     hevc_decode_slice_data(dec, b);
