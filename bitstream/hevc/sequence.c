@@ -162,10 +162,6 @@ static int decode_slice(hevc_decoder *const dec, const bits *const b) {
     if (!c->hdr.dependent_slice_segment_flag) {
         c->hdr.SliceAddrRs = c->hdr.slice_segment_address;
         c->has_lists = false;
-    } else if (!c->has_lists) {
-        dec->warnings[HEVC_WARN_CORRUPT_SLICE]++;
-        dec->slice_error = true;
-        return hevc_error(dec, HEVC_CORRUPT, "slice segment depends on one that cannot be used");
     }
     // a slice segment more than there are coding tree units is one sent twice
     if (dec->n_filters > dec->active_sps.PicWidthInCtbs * dec->active_sps.PicHeightInCtbs) {
@@ -208,10 +204,11 @@ int hevc_decode_slice_nal(hevc_decoder *const dec, nal_unit *const nal) {
     }
     if (h.first_slice_segment_in_pic_flag) {
         hevc_finish_picture(dec);
+        dec->slice.has_lists = false;
         rc = start_picture(dec, &h, s, p);
     } else if (dec->cur != NULL &&
                (p->pps_pic_parameter_set_id != dec->active_pps.pps_pic_parameter_set_id ||
-                (h.dependent_slice_segment_flag && dec->n_filters == 0))) {
+                (h.dependent_slice_segment_flag && !dec->slice.has_lists))) {
         dec->warnings[HEVC_WARN_CORRUPT_SLICE]++;
         dec->slice_error = true;
         return hevc_error(dec, HEVC_CORRUPT, "slice segment does not belong to the picture");
