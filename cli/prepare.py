@@ -23,6 +23,8 @@ examples:
   davd-prepare extract talk --work work --crf 42
   davd-prepare run raw work --workers 8 --crf 42 45     a folder of videos, eight processes
   davd-prepare run raw work --scheduler tcp://head:8786 ... or a Dask cluster
+  davd-prepare run raw calls --preset veryfast --tune zerolatency --before x264:36,x265:38
+                                                        calls, uploaded: encoded twice
   davd-prepare retry work                               try again what failed
 make dataset SOURCE=raw WORK=work does the same as run, by make. docs/data.md has it all.
 """
@@ -105,7 +107,14 @@ def _settings(parser: argparse.ArgumentParser) -> None:
     add("--size", type=int, help="pixels of the square face crop; 0: the source's resolution (128)")
     add("--fps", help="frames a second; 0: the source's own (25)")
     add("--codec", choices=("h264", "hevc"), help="of the coded files: x264 or x265 (h264)")
-    add("--preset", help="of the encoder (medium)")
+    add("--encoder", choices=("x264", "openh264", "x265"), help="another one than usual")
+    add("--preset", help="of x264 or x265 (medium)")
+    add("--tune", help="of x264 or x265; zerolatency encodes as calls do")
+    add(
+        "--before",
+        metavar="x264:36,x265:38",
+        help="encodes, one of which each clip has gone through before: a call that was uploaded",
+    )
     add(
         "--crop",
         choices=("auto", "face", "none"),
@@ -187,10 +196,12 @@ def _told(failed: list[dict[str, str]]) -> str:
 
 def _chosen(arguments: argparse.Namespace) -> "Settings":
     """The settings of the command line over those of the folder over the defaults."""
+    from dataclasses import fields
+
     from davd.data.work import Settings, read_result
 
     was = read_result(arguments.work / "settings.json") or {}
-    names = ("size", "fps", "codec", "preset", "crop", "sound", "fix_sync")
+    names = [field.name for field in fields(Settings)]
     given = {n: v for n in names if (v := getattr(arguments, n, None)) is not None}
     if arguments.command in ("scan", "run"):
         was = {}  # a run states all; the folder is checked against it

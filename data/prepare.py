@@ -9,7 +9,11 @@ one result a source beside its files (`clips/ID.json`, `coded/crf42/ID.json`,
 tried again, and it stops nobody else.
 """
 
-from collections.abc import Iterable
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +55,13 @@ def _clips_before(path: Path, what: str) -> list[dict] | dict:
 
 
 def encode_clip(work: Path, name: str, crf: int, settings: Settings) -> dict:
-    """Encode the clips of one source with x264 or x265: `coded/crfNN/NAME.mp4` and its result.
+    """Encode the clips of one source: `coded/crfNN/NAME.mp4` and its result.
 
     Args:
         work: The work folder.
         name: ID of the source.
-        crf: The encoder's constant rate factor, 0..51.
-        settings: The codecs and the preset.
+        crf: The encoder's constant rate factor, 0..51; of openh264, which has none, its QP.
+        settings: The codecs, the encoder and what came before it.
 
     Returns:
         The result: for each clip `bytes`, `frames` and `psnr_y` (dB, over the whole clip's luma),
@@ -81,33 +85,72 @@ def _encode(work: Path, clip: dict, folder: Path, crf: int, settings: Settings) 
     import ffmpeg
 
     clean, target = work / "clips" / f"{clip['name']}.mkv", folder / f"{clip['name']}.mp4"
-    node = ffmpeg.input(str(clean))
-    options: dict[str, object] = {
-        "c:v": CODECS[settings.codec],
-        "preset": settings.preset,
-        "crf": crf,
-        "pix_fmt": "yuv420p",
-    }
-    options |= {"threads": 1, "fflags": "+bitexact", "map_metadata": -1, "f": "mp4"}
+    encoder = settings.encoder or CODECS[settings.codec]
+    options = _pictures(encoder, crf, settings) | {"map_metadata": -1, "f": "mp4"}
     if settings.codec == "hevc":
-        options |= {"x265-params": "pools=none:frame-threads=1:log-level=error", "tag:v": "hvc1"}
-    streams = [node.video]
-    if clip["audio"]["present"]:
-        streams.append(node.audio)
-        options |= _SOUND[settings.sound] | {"ar": SAMPLE_RATE, "ac": 1}
-    with complete(target) as part:
+        options |= {"tag:v": "hvc1"}
+    with complete(target) as part, _encoded_before(clean, target, settings) as earlier:
+        source = ffmpeg.input(str(clean))
+        streams = [ffmpeg.input(str(earlier.file)).video if earlier else source.video]
+        if clip["audio"]["present"]:
+            streams.append(source.audio)
+            options |= _SOUND[settings.sound] | {"ar": SAMPLE_RATE, "ac": 1}
         output = ffmpeg.output(*streams, str(part), **options).overwrite_output()
         command = run_ffmpeg(output.get_args())
         psnr = psnr_y(part, clean)
         size = part.stat().st_size
-        command = command.replace(str(part), target.name).replace(str(clean), clean.name)
+    commands = [earlier.command, command] if earlier else [command]
+    names = {str(part): target.name, str(clean): clean.name}
+    if earlier:
+        names[str(earlier.file)] = earlier.file.name
+    for path, short in names.items():
+        commands = [text.replace(path, short) for text in commands]
     return {
         "name": clip["name"],
         "frames": clip["frames"],
         "bytes": size,
         "psnr_y": round(psnr, 3),
-        "command": command,
+        "command": " && ".join(commands),
     }
+
+
+def _pictures(encoder: str, crf: int, settings: Settings) -> dict[str, object]:
+    """Options of ffmpeg for one encode of the pictures, by one thread."""
+    options: dict[str, object] = {"c:v": f"lib{encoder}", "pix_fmt": "yuv420p"}
+    options |= {"threads": 1, "fflags": "+bitexact"}
+    if encoder == "openh264":  # it knows no rate factor: QP
+        return options | {"rc_mode": "quality", "qmin": crf, "qmax": crf, "allow_skip_frames": 0}
+    options |= {"preset": settings.preset, "crf": crf}
+    if settings.tune:
+        options |= {"tune": settings.tune}
+    if encoder == "x265":
+        options |= {"x265-params": "pools=none:frame-threads=1:log-level=error"}
+    return options
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """A clip as an encode before has left it."""
+
+    file: Path
+    command: str
+
+
+@contextlib.contextmanager
+def _encoded_before(clean: Path, target: Path, settings: Settings) -> Iterator[_Earlier | None]:
+    """The clip after one of the encodes that `settings.before` names, while it is needed."""
+    import ffmpeg
+
+    if not settings.earlier:
+        yield None
+        return
+    digest = hashlib.sha256(f"{target.parent.name}/{target.stem}".encode()).digest()
+    encoder, crf = settings.earlier[digest[0] % len(settings.earlier)]
+    with tempfile.TemporaryDirectory(prefix="davd-") as folder:
+        file = Path(folder) / "before.mkv"
+        options = _pictures(encoder, crf, settings)
+        output = ffmpeg.output(ffmpeg.input(str(clean)).video, str(file), **options)
+        yield _Earlier(file, run_ffmpeg(output.get_args()))
 
 
 def psnr_y(coded: Path, clean: Path) -> float:

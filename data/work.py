@@ -23,8 +23,13 @@ CROPS = ("auto", "face", "none")
 """auto: a picture that has the wanted size already is a face crop and stays untouched, others are
 cropped to the face; face: always look for a face; none: the whole picture."""
 
-CODECS = {"h264": "libx264", "hevc": "libx265"}
-"""Codecs of the coded files, and FFmpeg's names of their encoders."""
+CODECS = {"h264": "x264", "hevc": "x265"}
+"""Codecs of the coded files, and the encoders that are taken where none is named."""
+
+ENCODERS = {"x264": "h264", "openh264": "h264", "x265": "hevc"}
+"""Encoders that ffmpeg calls lib..., and their codecs."""
+
+LARGEST_CRF = 51
 
 SOUNDS = ("flac", "aac")
 """Sound in the coded file: lossless, or as in web video (AAC, 64 kbit/s)."""
@@ -38,7 +43,10 @@ class Settings:
     fps: str = "25"  # frames a second, "25" or "30000/1001"; "0": the source's own
     crop: str = "auto"  # see CROPS
     codec: str = "h264"  # see CODECS
+    encoder: str = ""  # see ENCODERS; "": see CODECS
     preset: str = "medium"  # of x264 or x265
+    tune: str = ""  # of x264 or x265, "zerolatency" as calls have it
+    before: str = ""  # "x264:36,x265:38": encodes, one of which each clip has gone through before
     sound: str = "flac"  # see SOUNDS
     fix_sync: bool = False  # shift the sound where its delay is sure
 
@@ -52,12 +60,34 @@ class Settings:
             raise ValueError(f"size is {self.size}; 0 or a multiple of 16 is allowed")
         if self.codec not in CODECS:
             raise ValueError(f"codec is {self.codec!r}; allowed are {', '.join(CODECS)}")
+        if self.encoder and ENCODERS.get(self.encoder) != self.codec:
+            known = [name for name, codec in ENCODERS.items() if codec == self.codec]
+            raise ValueError(
+                f"encoder is {self.encoder!r}; for {self.codec}, {', '.join(known)} are allowed"
+            )
+        for encoder, _ in self.earlier:
+            if encoder not in ENCODERS:
+                raise ValueError(f"before names {encoder!r}; allowed are {', '.join(ENCODERS)}")
         if self.crop not in CROPS:
             raise ValueError(f"crop is {self.crop!r}; allowed are {', '.join(CROPS)}")
         if self.sound not in SOUNDS:
             raise ValueError(f"sound is {self.sound!r}; allowed are {', '.join(SOUNDS)}")
         if Fraction(self.fps) < 0:
             raise ValueError(f"fps is {self.fps}; 0 or more is allowed")
+
+    @property
+    def earlier(self) -> list[tuple[str, int]]:
+        """Encoders and rate factors of `before`.
+
+        Raises:
+            ValueError: It is not written so.
+        """
+        pairs = [text.strip().partition(":") for text in self.before.split(",") if text.strip()]
+        if not all(crf.isdecimal() and int(crf) <= LARGEST_CRF for _, _, crf in pairs):
+            raise ValueError(
+                f"before is {self.before!r}; it names encoders with rate factors, x264:36,x265:38"
+            )
+        return [(encoder, int(crf)) for encoder, _, crf in pairs]
 
 
 def keep_settings(work: Path, settings: Settings) -> None:
@@ -71,7 +101,7 @@ def keep_settings(work: Path, settings: Settings) -> None:
     if was is None:
         write_result(path, now)
         return
-    was = {"codec": "h264", **was}  # of folders from when there was no other
+    was = {**asdict(Settings(codec="h264")), **was}  # of folders from when there was less to say
     if was != now:
         names = [f.name for f in fields(Settings) if was.get(f.name) != now[f.name]]
         told = ", ".join(f"{n}={was.get(n)} (now {now[n]})" for n in names)

@@ -17,6 +17,7 @@ pytest.importorskip("cv2")
 pytest.importorskip("skimage")
 
 from davd.bitstream import PriorsFile  # noqa: E402
+from davd.bitstream.priors.field import PictureType  # noqa: E402
 from davd.cli.prepare import main  # noqa: E402
 from davd.data.clean import CleanVideo  # noqa: E402
 from davd.data.crop import crop_clip  # noqa: E402
@@ -235,6 +236,35 @@ def test_folders_from_before_there_was_a_second_codec_are_of_h264(tmp_path: Path
     keep_settings(tmp_path, Settings(size=64))
     with pytest.raises(ValueError, match="codec=h264"):
         keep_settings(tmp_path, Settings(size=64, codec="hevc"))
+
+
+def test_other_encoders_and_encodes_before(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mkv", synthesise(1, 1.4, size=64, face="drawn"))
+    ways = {
+        "usual": Settings(size=64, crop="none"),
+        "call": Settings(size=64, crop="none", preset="veryfast", tune="zerolatency"),
+        "twice": Settings(size=64, crop="none", before="x264:44"),
+        "after-hevc": Settings(size=64, crop="none", before="x265:40"),
+        "openh264": Settings(size=64, crop="none", encoder="openh264"),
+    }
+    made, types, qp = {}, {}, {}
+    for way, settings in ways.items():
+        work = tmp_path / way
+        done = prepare_clip(tmp_path / "a.mkv", work, "a", [30], settings)
+        assert [step["status"] for step in done.values()] == ["done"] * 3, done
+        made[way] = done["encode 30"]["clips"][0]
+        with PriorsFile(work / "priors/crf30/a.h5") as priors:
+            assert len(priors) == made[way]["frames"]
+            types[way] = {int(t) for t in priors.column("picture_type")}
+            qp[way] = priors.read("mb/qp_y", range(len(priors)))
+    assert PictureType.B in types["usual"] and PictureType.B not in types["call"]
+    assert (qp["openh264"] == 30).all()
+    for way, before in (("twice", "libx264 -crf 44"), ("after-hevc", "libx265 -crf 40")):
+        first, second = made[way]["command"].split(" && ")
+        assert before in first and "-i a.mkv" in first and "-crf 30" in second
+        assert "before.mkv" in first and "-i before.mkv -i a.mkv" in second  # the sound is its own
+        assert made[way]["psnr_y"] < made["usual"]["psnr_y"] - 1
+    assert not list(tmp_path.rglob("before.mkv"))
 
 
 @needs_make

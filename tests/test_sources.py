@@ -132,6 +132,10 @@ def test_settings_are_kept(tmp_path: Path) -> None:
         ({"crop": "head"}, "auto, face, none"),
         ({"sound": "mp3"}, "flac, aac"),
         ({"fps": "-1"}, "0 or more"),
+        ({"encoder": "x265"}, "for h264, x264, openh264"),
+        ({"before": "vp9:30"}, "allowed are x264, openh264, x265"),
+        ({"before": "x264"}, "x264:36,x265:38"),
+        ({"before": "x264:99"}, "x264:36,x265:38"),
     ],
 )
 def test_settings_that_are_refused(arguments: dict, said: str) -> None:
