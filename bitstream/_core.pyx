@@ -93,6 +93,11 @@ cdef extern from "h264.h" nogil:
     const char *h264_warning_name(int warning)
     void h264_close(h264_decoder *dec)
 
+cdef extern from "memory.h" nogil:
+    uint8_t *memory_block(size_t size, size_t zeroed)
+    void memory_free(void *block)
+    size_t memory_aligned(size_t size)
+
 cdef extern from "chunks.h" nogil:
     ctypedef struct chunk:
         const uint8_t *source
@@ -228,11 +233,8 @@ cdef void _run(const Copies *c) noexcept nogil:
             memcpy(k.to + y * k.bytes, k.source + <ptrdiff_t>y * k.stride, k.bytes)
 
 
-cdef object _array(
-    Copies *c, const void *source, int typenum, int ndim, cnp.npy_intp *shape, ptrdiff_t stride
-):
-    """A new array; what fills it is added to `c`. A stride of 0: packed."""
-    cdef cnp.ndarray array = cnp.PyArray_SimpleNew(ndim, shape, typenum)
+cdef void _add_copy(Copies *c, cnp.ndarray array, const void *source, ptrdiff_t stride):
+    """Fill a new array from rows that are a stride apart; 0: packed."""
     cdef size_t size = <size_t>cnp.PyArray_NBYTES(array)
     if c.n == MAX_COPIES:
         raise SystemError("MAX_COPIES is less than a frame has arrays")
@@ -240,9 +242,17 @@ cdef object _array(
     c.n += 1
     k.to = cnp.PyArray_BYTES(array)
     k.source = <const char *>source
-    k.rows = 1 if stride == 0 else <size_t>shape[0]
+    k.rows = 1 if stride == 0 else <size_t>cnp.PyArray_DIM(array, 0)
     k.bytes = size // k.rows
     k.stride = <ptrdiff_t>k.bytes if stride == 0 else stride
+
+
+cdef object _array(
+    Copies *c, const void *source, int typenum, int ndim, cnp.npy_intp *shape, ptrdiff_t stride
+):
+    """A new array; what fills it is added to `c`. A stride of 0: packed."""
+    cdef cnp.ndarray array = cnp.PyArray_SimpleNew(ndim, shape, typenum)
+    _add_copy(c, array, source, stride)
     return array
 
 
@@ -255,15 +265,54 @@ cdef object _plane(
     return _array(c, source, typenum, 2, shape, stride)
 
 
-cdef tuple _planes(Copies *c, const h264_frame *f, const void *const *sources, int typenum):
-    """Packed planes of a tap, or None when it was not asked for."""
+cdef enum:
+    LARGE = 1 << 20
+
+
+@cython.final
+cdef class Block:
+    """Memory of large planes. The system would clear its pages for every frame; so they are kept."""
+
+    cdef uint8_t *start
+
+    def __dealloc__(self):
+        memory_free(self.start)
+
+
+cdef tuple _planes(
+    Copies *c, const h264_frame *f, const void *const *sources, int typenum, int size,
+    const ptrdiff_t *strides,
+):
+    """Planes of samples of `size` bytes, or None where there are none. Strides NULL: packed."""
     cdef int p
+    cdef size_t whole = 0
+    cdef size_t[3] at
+    cdef cnp.npy_intp[2] shape
+    cdef cnp.ndarray array
+    cdef Block block
     if sources[0] == NULL:
         return None
-    return tuple([
-        _plane(c, sources[p], typenum, f.height[p], f.width[p], 0)
-        for p in range(3) if f.width[p] > 0
-    ])
+    for p in range(3):
+        at[p] = whole
+        whole += memory_aligned(<size_t>f.width[p] * <size_t>f.height[p] * <size_t>size)
+    if whole < LARGE:
+        return tuple([
+            _plane(c, sources[p], typenum, f.height[p], f.width[p], strides[p] if strides else 0)
+            for p in range(3) if f.width[p] > 0
+        ])
+    block = Block.__new__(Block)
+    block.start = memory_block(whole, 0)
+    if block.start == NULL:
+        raise MemoryError("no memory for the planes of a frame")
+    planes = []
+    for p in range(3):
+        if f.width[p] > 0:
+            shape[0], shape[1] = f.height[p], f.width[p]
+            array = cnp.PyArray_SimpleNewFromData(2, shape, typenum, block.start + at[p])
+            cnp.set_array_base(array, block)
+            _add_copy(c, array, sources[p], strides[p] if strides else 0)
+            planes.append(array)
+    return tuple(planes)
 
 
 @cython.final
@@ -332,15 +381,12 @@ cdef void _fill_planes(Frame frame, const h264_frame *f, bint decoded, Copies *c
     cdef bint deep = f.info.bit_depth_luma > 8 or f.info.bit_depth_chroma > 8
     cdef int sample = cnp.NPY_UINT16 if deep else cnp.NPY_UINT8
     cdef int wide = cnp.NPY_INT32 if deep else cnp.NPY_INT16
-    cdef int p
+    cdef int size = 2 if deep else 1
     if decoded:
-        frame.decoded = tuple([
-            _plane(c, f.decoded[p], sample, f.height[p], f.width[p], f.decoded_stride[p])
-            for p in range(3) if f.width[p] > 0
-        ])
-    frame.prediction = _planes(c, f, f.prediction, sample)
-    frame.residual = _planes(c, f, f.residual, wide)
-    frame.level = _planes(c, f, f.level, wide)
+        frame.decoded = _planes(c, f, f.decoded, sample, size, f.decoded_stride)
+    frame.prediction = _planes(c, f, f.prediction, sample, size, NULL)
+    frame.residual = _planes(c, f, f.residual, wide, 2 * size, NULL)
+    frame.level = _planes(c, f, f.level, wide, 2 * size, NULL)
 
 
 cdef void _fill_maps(Frame frame, const h264_frame *f, Copies *c):

@@ -462,6 +462,11 @@ def _first_look(
     path: Path, container: "av.container.InputContainer", video: "av.video.stream.VideoStream"
 ) -> tuple[Colour, tuple[int, ...]]:
     """Colour and display matrix: FFmpeg hands them out with the first decoded frame."""
+    video.codec_context.thread_count = 1
+    video.codec_context.options = {
+        "skip_loop_filter": "all",
+        "skip_idct": "all",
+    }  # no sample counts
     for packet in islice(read_packets(container, video), _LOOKED_AT):
         if packet.has_sidedata("encryption_info"):
             raise VideoError(_encrypted(path))

@@ -118,7 +118,7 @@ def packets_from(
 ) -> tuple[Iterator[tuple[int, Packet]], dict[bytes, None]]:
     """Packets with their numbers from an entry on, and the parameter sets that came before."""
     sets: dict[bytes, None] = {}
-    packets = enumerate(timeline.source.packets(counts))
+    packets = enumerate(timeline.read(counts))
     for _, packet in islice(packets, entry.packet):
         _collect(packet, sets, timeline.source.codec.nals)
     return packets, sets
@@ -140,7 +140,7 @@ class CodedVideo(NamedTuple):
 
 def read_whole(timeline: Timeline) -> CodedVideo:
     """Read all packets of a video."""
-    packets = list(timeline.source.packets({}))
+    packets = list(timeline.read({}))
     entries = {0, *(entry.packet for entry in timeline.entries)}
     sets: dict[bytes, None] = {}
     before: dict[int, list[bytes]] = {}
@@ -238,7 +238,7 @@ def _job(
 
     try:
         faults: dict[str, int] = {}
-        numbered = enumerate(timeline.source.packets(faults))
+        numbered = enumerate(timeline.read(faults))
         _exhaust(seen(islice(numbered, pieces[0].packet)))
         for piece, entry in enumerate(pieces):
             last = piece + 1 == len(pieces)

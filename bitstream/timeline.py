@@ -6,14 +6,14 @@ order, and their times by the rule of `stamps.py`. Rows, ranges and verification
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
 from ._core import CorruptStreamError, StreamInfo
 from .codecs import Decoder
-from .demux import INVENTED_RATE, Source
+from .demux import INVENTED_RATE, Packet, Source
 from .stamps import increasing, usual_step
 
 _ABSENT = -1  # of frames that are not shown
@@ -78,6 +78,7 @@ class Timeline:
         length: Of the last frame, likewise.
         kept: The container's times are these, none had to be mended.
         patient: The stream's promise of how far frames are reordered is not to be believed.
+        coded: All packets, where they were kept.
     """
 
     source: Source
@@ -94,10 +95,15 @@ class Timeline:
     length: int = 1
     kept: bool = False
     patient: bool = False
+    coded: list[Packet] | None = None
 
     def __len__(self) -> int:
         """How many frames are shown."""
         return len(self.packets)
+
+    def read(self, faults: dict[str, int] | None = None) -> Iterator[Packet]:
+        """All packets in decoding order, those kept or the file's; as `Source.packets`."""
+        return self.source.packets(faults) if self.coded is None else iter(self.coded)
 
     def time(self, row: int) -> float:
         """When a frame is shown, seconds; for the row after the last, when that one ends."""
@@ -168,23 +174,31 @@ def exactly(seconds: float) -> Fraction:
     return Fraction(seconds).limit_denominator(1_000_000)
 
 
-def look_through(source: Source) -> Timeline:
+def look_through(source: Source, *, keep: int = 0) -> Timeline:
     """Find the frames of a video, their order and their times.
+
+    Args:
+        source: The video.
+        keep: Bytes that its packets may have to be kept for decoding. To open a container again
+            takes as long as to decode a few frames. One with faults is read again all the same, so
+            that they are counted where they lie.
 
     Raises:
         VideoError: Its pictures are encrypted.
         UnsupportedStreamError: The stream needs what is not implemented; the message names it.
     """
-    timeline, late = _looked_through(source, patient=False)
+    timeline, late = _looked_through(source, patient=False, keep=keep)
     if late:
-        timeline, _ = _looked_through(source, patient=True)
+        timeline, _ = _looked_through(source, patient=True, keep=keep)
     return timeline
 
 
-def _looked_through(source: Source, *, patient: bool) -> tuple[Timeline, bool]:
+def _looked_through(source: Source, *, patient: bool, keep: int) -> tuple[Timeline, bool]:
     timeline = Timeline(source, patient=patient)
     decoder = timeline.decoder(headers=True, prediction=False, residual=False, level=False)
     stamps, decoded = _Stamps(), 0
+    faults: dict[str, int] = {}
+    coded: list[Packet] = []
     last: StreamInfo | None = None
 
     def collect() -> None:
@@ -203,8 +217,11 @@ def _looked_through(source: Source, *, patient: bool) -> tuple[Timeline, bool]:
                 last = frame.stream
                 timeline.formats.append((row, source.shown(last)))
 
-    for number, packet in enumerate(source.packets()):
+    for number, packet in enumerate(source.packets(faults)):
         stamps.add(packet.pts, packet.dts, packet.duration, packet.hidden)
+        keep -= len(packet.data)
+        if keep >= 0:
+            coded.append(packet)
         try:
             decoder.send(packet.data, number)
         except CorruptStreamError:  # counted when it is decoded
@@ -214,6 +231,8 @@ def _looked_through(source: Source, *, patient: bool) -> tuple[Timeline, bool]:
     collect()
     _tell_closed(timeline)
     _set_times(timeline, stamps)
+    if keep >= 0 and not faults:
+        timeline.coded = coded
     return timeline, "late_pictures" in decoder.warnings
 
 

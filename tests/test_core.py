@@ -126,6 +126,22 @@ def test_frames_outlive_the_decoder() -> None:
 # ------------------------------------------------------------------------------------- output order
 
 
+def test_large_planes_are_not_used_again_while_they_are_held() -> None:
+    """Their memory is kept for the next frame, but each plane holds on to its own."""
+    s = Sets(width_mbs=80, height_mbs=48)
+    data = stream(s, [Picture(idr=True, value=40), Picture(frame_num=1, poc=2, value=None)])
+    for held in decode(data):
+        luma, cb = held.decoded[0], held.prediction[1]
+        want = luma.copy(), cb.copy()
+        del held
+        other = decode(stream(s, [Picture(idr=True, value=90)]))[0]
+        assert (other.decoded[0] == 90).all()
+        np.testing.assert_array_equal(luma, want[0])
+        np.testing.assert_array_equal(cb, want[1])
+        luma[...] = 7  # whoever holds it may write into it
+        assert (decode(stream(s, [Picture(idr=True, value=90)]))[0].decoded[0] == 90).all()
+
+
 def reordered(s: Sets) -> bytes:
     pictures = [Picture(idr=True, poc=0, value=1)]
     for k in range(4):  # P first, then the picture shown before it

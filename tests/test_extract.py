@@ -254,6 +254,21 @@ def test_cropping_from_the_left_is_verified(tmp_path: Path) -> None:
     assert (summary.width, summary.height, summary.frames) == (24, 26, 2)
 
 
+def test_packets_are_kept_where_they_are_few_and_sound(clip: Path, tmp_path: Path) -> None:
+    source = open_source(clip)
+    packets = list(source.packets())
+    size = sum(len(packet.data) for packet in packets)
+    kept = look_through(source, keep=size)
+    assert kept.coded == packets and list(kept.read()) == packets
+    assert look_through(source).coded is None
+    assert look_through(source, keep=size - 1).coded is None
+    cut = encode(tmp_path / "cut.mp4", container={"movflags": "faststart"}, sound=False)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    faults: dict[str, int] = {}
+    timeline = look_through(open_source(cut), keep=size)
+    assert list(timeline.read(faults)) and faults and timeline.coded is None
+
+
 def test_verification_sees_one_sample(clip: Path) -> None:
     timeline = look_through(open_source(clip))
     verifier = Verifier(timeline)

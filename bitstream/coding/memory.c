@@ -64,7 +64,7 @@ static uint8_t *block_at(void *const base, const size_t align, const size_t mapp
 #if HUGE_PAGES
 
 enum {
-    N_KEPT = 16,
+    N_KEPT = 32,
     LARGEST_KEPT = 32 << 20, // bytes of a block
     ALL_KEPT = 6 * LARGEST_KEPT
 };

@@ -1,10 +1,12 @@
 """Writes priors files: streaming, in bounded memory, never one that only looks finished."""
 
 import contextlib
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -23,7 +25,55 @@ _OWN_ATTRIBUTES = {"format", "schema_version", "complete"}
 _ROWS = 1024  # rows of frames/* that are kept before they are written
 _ROOM = 64  # frames by which the stacks grow; a multiple of every chunk depth
 _STREAM = 65536  # samples or bytes of sound in a chunk
-_BATCH = 1 << 20  # bytes of frames that are packed together, unless one frame is more
+_BATCH = 1 << 20  # bytes that are packed together, of frames or of parts of one
+
+
+class _Packing:
+    """A batch of frames that is being packed, in parts that any thread may take."""
+
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor | None,
+        batch: list[dict[str, np.ndarray]],
+        parts: list[dict[str, Layout]],
+        compression: str,
+    ) -> None:
+        """Offer it to the pool."""
+        self.frames = len(batch)
+        self._work = [partial(pack_frames, batch, part, compression) for part in parts]
+        self._done: list[Future[Stacks]] = [
+            pool.submit(work) if pool else Future() for work in self._work
+        ]
+
+    def left(self) -> int:
+        """How many parts are not packed yet."""
+        return sum(not done.done() for done in self._done)
+
+    def help(self) -> bool:
+        """Pack the last part that nobody has begun with; False: there is none."""
+        for k in reversed(range(len(self._done))):
+            if self._done[k].cancel():
+                self._done[k] = Future()
+                self._done[k].set_result(self._work[k]())
+                return True
+        return False
+
+    def result(self) -> Stacks:
+        """The frames, packed."""
+        return {path: stack for done in self._done for path, stack in done.result().items()}
+
+
+def _in_parts(layouts: dict[str, Layout], frames: int) -> list[dict[str, Layout]]:
+    """The datasets in their order, each part of so many bytes that it is worth handing over."""
+    parts: list[dict[str, Layout]] = [{}]
+    size = 0
+    for path, layout in layouts.items():
+        if size >= _BATCH:
+            parts.append({})
+            size = 0
+        parts[-1][path] = layout
+        size += frames * math.prod(layout.shape) * layout.dtype.itemsize
+    return parts
 
 
 class PriorsWriter:
@@ -73,7 +123,8 @@ class PriorsWriter:
         self._pool = ThreadPoolExecutor(threads, "davd-pack") if threads > 0 else None
         self._batch: list[dict[str, np.ndarray]] = []  # frames that are packed together
         self._batch_size = 1
-        self._pending: deque[tuple[int, Future[Stacks]]] = deque()
+        self._parts: list[dict[str, Layout]] = []  # of what they are made of, packed one by one
+        self._pending: deque[_Packing] = deque()
         self._queue = 2 * threads  # batches that wait to be packed
         self._sets: dict[str, h5py.Dataset] = {}  # kept open: opening costs more than a chunk
         self._layouts: dict[str, Layout] = {}
@@ -110,6 +161,7 @@ class PriorsWriter:
         if self.frames == 1:
             size = sum(array.nbytes for array in arrays.values())
             self._batch_size = max(1, min(_ROOM, _BATCH // size))
+            self._parts = _in_parts(self._layouts, self._batch_size)
         self._batch.append(arrays)
         if len(self._batch) == self._batch_size:
             self._submit()
@@ -119,7 +171,7 @@ class PriorsWriter:
         if record.codec != self.codec:
             raise ValueError(f"frame {self.frames} is of {record.codec}, the file of {self.codec}")
         if self.frames == 0:
-            self._create(layouts)
+            self._layouts = layouts
         elif layouts != self._layouts:
             changed = sorted(p for p in layouts if layouts[p] != self._layouts.get(p))
             raise ValueError(f"frame {self.frames} differs from the first in shape: {changed}")
@@ -129,27 +181,33 @@ class PriorsWriter:
     def _submit(self) -> None:
         """Have the batch packed, and write what is ready."""
         batch, self._batch = self._batch, []
-        ahead = sum(not packing.done() for _, packing in self._pending)
-        if self._pool is not None and ahead < self._queue:
-            packing = self._pool.submit(pack_frames, batch, self._layouts, self.compression)
-        else:  # the pool has enough to do: this thread helps
-            packing = Future()
-            packing.set_result(pack_frames(batch, self._layouts, self.compression))
-        self._pending.append((len(batch), packing))
-        while self._pending:
-            count, packing = self._pending[0]
-            if not packing.done() and len(self._pending) <= 2 * self._queue:
-                return
-            self._pending.popleft()
-            self._write(count, packing.result())
+        self._pending.append(_Packing(self._pool, batch, self._parts, self.compression))
+        while self._waiting() > self._queue * len(self._parts) and self._help():
+            pass  # the pool has enough to do
+        while self._pending and (
+            self._pending[0].left() == 0 or len(self._pending) > 2 * self._queue
+        ):
+            self._write_oldest()
+
+    def _waiting(self) -> int:
+        """How many parts are not packed yet."""
+        return sum(packing.left() for packing in self._pending)
+
+    def _help(self) -> bool:
+        """Pack a part in this thread; False: others have begun with all of them."""
+        return any(packing.help() for packing in self._pending)
+
+    def _write_oldest(self) -> None:
+        packing = self._pending.popleft()
+        self._write(packing.frames, packing.result())
 
     def _drain(self) -> None:
         """Write the frames that are still being packed, so that the order in the file is fixed."""
         if self._batch:
             self._submit()
         while self._pending:
-            count, packing = self._pending.popleft()
-            self._write(count, packing.result())
+            if self._pending[0].left() == 0 or not self._help():
+                self._write_oldest()
 
     def append_packed(self, packed: PackedFrame) -> None:
         """Add the next frame, packed by `pack_record` with this writer's compression."""
@@ -159,6 +217,8 @@ class PriorsWriter:
 
     def _write(self, count: int, stacks: Stacks) -> None:
         """Write the arrays of the next frames."""
+        if not self._sets:  # only now: others pack in the meantime
+            self._create()
         first, self._written = self._written, self._written + count
         if self._written > self._room:
             self._room = -(-self._written // _ROOM) * _ROOM
@@ -178,8 +238,8 @@ class PriorsWriter:
         while self._written - self._rows_written >= _ROWS:
             self._write_rows(_ROWS)
 
-    def _create(self, layouts: dict[str, Layout]) -> None:
-        self._layouts = layouts
+    def _create(self) -> None:
+        layouts = self._layouts
         for field in self._fields.values():
             dtype = np.dtype(field.dtype) if field.dtype[0] not in "sd" else None
             if field.values:
