@@ -13,6 +13,7 @@ real = functools.cache(encode)
 
 VPS, SPS, PPS, SEI = 32, 33, 34, 39
 LARGEST_UE = 2**32 - 2
+IDR = BitWriter().u(1, 1).u(1, 0).ue(0, 2).se(0).trailing()  # header of an I slice
 
 
 def nal(kind: int, rbsp: bytes) -> bytes:
@@ -75,16 +76,31 @@ def pps(
     qp_delta_depth: int = 0,
     merge: int = 0,
     cross_component: bool = False,
+    dependent: bool = False,
+    modification: bool = False,
 ) -> bytes:
     """A picture parameter set, its values open."""
-    w = BitWriter().ue(0, 0).u(1, 0).u(1, 0).u(3, 0).u(1, 0).u(1, 0).ue(0, 0).se(0).u(1, 0).u(1, 0)
+    w = (
+        BitWriter()
+        .ue(0, 0)
+        .u(1, int(dependent))
+        .u(1, 0)
+        .u(3, 0)
+        .u(1, 0)
+        .u(1, 0)
+        .ue(0, 0)
+        .se(0)
+        .u(1, 0)
+        .u(1, 0)
+    )
     w.u(1, int(qp_delta_depth > 0))
     if qp_delta_depth:
         w.ue(qp_delta_depth)
     w.se(0, 0).u(1, 0).u(1, 0).u(1, 0).u(1, 0).u(1, int(tiles is not None)).u(1, 0)
     if tiles is not None:
         w.ue(tiles[0] - 1, tiles[1] - 1).u(1, 1).u(1, 1)
-    w.u(1, 0).u(1, 0).u(1, 0).u(1, 0).ue(merge).u(1, 0).u(1, int(cross_component))
+    w.u(1, 0).u(1, 0).u(1, 0).u(1, int(modification))
+    w.ue(merge).u(1, 0).u(1, int(cross_component))
     if cross_component:
         w.u(1, 1).u(7, 0).u(1, 1).u(1, 0).ue(0, 0)  # pps_range_extension()
     return nal(PPS, w.trailing())
@@ -159,6 +175,63 @@ def test_a_slice_whose_parameter_sets_are_replaced_before_the_next() -> None:
     for place in at[1:]:
         frames, _ = decode(b"".join([*parts[:place], sps(size=(160, 128)), pps(), *parts[place:]]))
         assert len(frames) <= 8
+
+
+def segment(
+    address: int, slice_type: int | None, negative: int = 0, entry: int | None = None
+) -> bytes:
+    """A slice segment header of the picture after the first, in 24 units.
+
+    Args:
+        address: Of its first unit; 0: it begins the picture.
+        slice_type: P 1 or I 2; None: the segment is dependent.
+        negative: Pictures that its own st_ref_pic_set() names, one after the other.
+        entry: list_entry_l0[0], where the lists may be modified.
+    """
+    w = BitWriter().u(1, int(address == 0)).ue(0)
+    if address:
+        w.u(1, int(slice_type is None)).u(5, address)
+    if slice_type is not None:
+        w.ue(slice_type).u(4, 1).u(1, 0).ue(negative, 0)  # slice_pic_order_cnt_lsb
+        for _ in range(negative):
+            w.ue(0).u(1, 1)
+        if slice_type == 1:
+            w.u(1, 0)  # num_ref_idx_active_override_flag
+            if entry is not None:
+                w.u(1, 1).u((negative - 1).bit_length(), entry)
+            w.ue(0)
+        w.se(0)
+    return w.trailing()
+
+
+SLICE_DATA = pytest.mark.parametrize(
+    "data", [b"\0" * 40, b"\x55\xaa" * 20, b"\xff" * 40], ids=bytes.hex
+)
+
+
+@SLICE_DATA
+def test_a_segment_that_depends_on_a_slice_without_references(data: bytes) -> None:
+    """The picture's first slice names no picture, so a P slice of it has none to predict from."""
+    headers = [segment(0, 2), segment(1, 1, 1), *(segment(k, None) for k in range(2, 24))]
+    frames, odd = decode(
+        sps() + pps(dependent=True) + nal(19, IDR + data),
+        *(nal(1, header + data) for header in headers),
+    )
+    assert len(frames) == 2 and odd["corrupt_slices"] >= 22  # the dependent ones
+
+
+@SLICE_DATA
+@pytest.mark.parametrize("entry", [0, 1, 2, 3])
+def test_a_slice_that_names_more_pictures_than_its_pictures_first_one(
+    entry: int, data: bytes
+) -> None:
+    """A list entry beyond those of the first slice is one of them all the same."""
+    headers = [segment(0, 1, 1, None), segment(1, 1, 4, entry), segment(2, None)]
+    frames, _ = decode(
+        sps() + pps(dependent=True, modification=True) + nal(19, IDR + data),
+        *(nal(1, header + data) for header in headers),
+    )
+    assert len(frames) == 2
 
 
 def test_many_tiny_units_take_time_in_proportion() -> None:

@@ -125,20 +125,21 @@ int hevc_reference_picture_set(hevc_decoder *const dec, const slice_header *cons
 
 // ------------------------------------------------------------------------------------------ 8.3.4
 
-static void initial_list(const hevc_decoder *const dec, const int list, const int n,
-                         ref_list *const out) {
+/* RefPicListTemp0 and 1. As long as any may be: a later slice may name more pictures than the first
+ * one, which says what pictures there are, and may then choose among as many. */
+static void initial_list(const hevc_decoder *const dec, const int list, ref_list *const out) {
     picture *const *const first =
         list == 0 ? dec->RefPicSetStCurrBefore : dec->RefPicSetStCurrAfter;
     picture *const *const second =
         list == 0 ? dec->RefPicSetStCurrAfter : dec->RefPicSetStCurrBefore;
     const int n_first = list == 0 ? dec->NumPocStCurrBefore : dec->NumPocStCurrAfter;
     const int n_second = list == 0 ? dec->NumPocStCurrAfter : dec->NumPocStCurrBefore;
-    for (int k = 0; k < n;) {
-        for (int i = 0; i < n_first && k < n; i++)
+    for (int k = 0; k < MAX_REFS;) {
+        for (int i = 0; i < n_first && k < MAX_REFS; i++)
             out->pic[k++] = first[i];
-        for (int i = 0; i < n_second && k < n; i++)
+        for (int i = 0; i < n_second && k < MAX_REFS; i++)
             out->pic[k++] = second[i];
-        for (int i = 0; i < dec->NumPocLtCurr && k < n; i++)
+        for (int i = 0; i < dec->NumPocLtCurr && k < MAX_REFS; i++)
             out->pic[k++] = dec->RefPicSetLtCurr[i];
     }
 }
@@ -156,11 +157,10 @@ int hevc_ref_lists(hevc_decoder *const dec) {
     c->NoBackwardPredFlag = true;
     for (int list = 0; list < (h->slice_type == SLICE_B ? 2 : 1); list++) {
         ref_list initial;
-        const int n = imax(h->num_ref_idx_active[list], total);
-        initial_list(dec, list, imin(n, MAX_REFS), &initial);
+        initial_list(dec, list, &initial);
         for (int i = 0; i < h->num_ref_idx_active[list]; i++) {
             const int from = h->ref_pic_list_modification_flag[list] ? h->list_entry[list][i] : i;
-            picture *const pic = initial.pic[imin(from, MAX_REFS - 1)];
+            picture *const pic = initial.pic[from];
             c->list[list].pic[i] = pic;
             c->list[list].poc[i] = pic->poc;
             c->list[list].long_term[i] = pic->reference == LONG_TERM;
