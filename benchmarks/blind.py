@@ -4,7 +4,7 @@
 
 WORK is a folder made by `make dataset`, of either codec; its test clips are measured. Without
 priors a sample is what davd-restore makes of a video whose bitstream it does not read: the pictures
-alone, a middling QP and no motion. Prints a table in Markdown: PSNR of luma, the mean over the
+alone, a QP guessed from their bits and no motion. Prints a table in Markdown: PSNR of luma, the mean over the
 middle frames of each clip, then over clips.
 """
 
@@ -13,11 +13,12 @@ import dataclasses
 from statistics import fmean, stdev
 
 import torch
+from davd.bitstream import open as open_priors
 from davd.data.dataset import Segment, open_segments
 from davd.data.reader import ClipReader
 from davd.data.sample import Sample, blinded
 from davd.restore.checkpoint import find_checkpoint, load_checkpoint
-from davd.restore.job.apply import ASSUMED_QP
+from davd.restore.job.guess import guessed_qp
 from davd.restore.measuring.evaluate import measure_clip
 from davd.restore.networks.restorer import Restorer
 
@@ -25,16 +26,21 @@ from davd.restore.networks.restorer import Restorer
 class Blind:
     """A clip of which nothing but the pictures is known."""
 
-    def __init__(self, reader: ClipReader) -> None:
-        """Take the clip."""
-        self._reader = reader
+    def __init__(self, reader: ClipReader, qp: int) -> None:
+        """Take the clip, and what its QP is guessed to be."""
+        self._reader, self._qp = reader, qp
         self.name = reader.name
 
     def read(self, start: int, stop: int, box: tuple[int, int, int, int] | None = None) -> Sample:
         """Frames `start` to `stop`."""
-        sample = blinded(self._reader.read(start, stop, box), priors=True)
-        assert sample.qp_y is not None
-        return dataclasses.replace(sample, qp_y=torch.full_like(sample.qp_y, ASSUMED_QP))
+        return blinded(self._reader.read(start, stop, box), priors=True, qp=self._qp)
+
+
+def blind(segment: Segment) -> Segment:
+    """A clip whose bitstream is not looked at but for its length."""
+    with open_priors(segment.clip.priors[segment.crf]) as priors:
+        qp = guessed_qp(priors, range(segment.start, segment.stop))
+    return dataclasses.replace(segment, reader=Blind(segment.reader, qp))  # type: ignore[arg-type]
 
 
 def gains(network: Restorer, segments: list[Segment], limit: int) -> tuple[list[float], float]:
@@ -64,11 +70,7 @@ def main() -> None:
         for crf in arguments.crf:
             segments = open_segments(work, "test", crf=[crf], listen=True, motion=True)
             seen, before = gains(network, segments, arguments.limit)
-            blind = [
-                dataclasses.replace(segment, reader=Blind(segment.reader))  # type: ignore[arg-type]
-                for segment in segments
-            ]
-            alone, _ = gains(network, blind, arguments.limit)
+            alone, _ = gains(network, [blind(segment) for segment in segments], arguments.limit)
             spread = stdev(seen) / len(seen) ** 0.5 if len(seen) > 1 else 0.0
             columns = [f"{work}, {crf}", str(len(seen)), f"{before:.3f}", f"{fmean(seen):+.3f}"]
             columns += [f"{spread:.3f}", f"{min(seen):+.3f}", f"{fmean(alone):+.3f}"]

@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import __version__
 from .demux import INVENTED_RATE, Source, VideoError, codec_name, open_container, read_packets
+from .priors.field import PictureType
 from .priors.reading import Priors, Stack
 from .priors.record import FrameRecord
 from .priors.schema import CHROMA_FORMATS, COLOR_MATRICES, FORMAT, VERSIONS, Field, Grid
@@ -30,7 +31,8 @@ _PIXELS = {
     for name, chroma in (("yuv420p", 1), ("yuv422p", 2), ("yuv444p", 3))
     for depth in (8, 10, 12, 14)
 }  # format of FFmpeg -> chroma_format_idc, bits; others are converted to 8-bit 4:2:0
-_TYPES = {1: 2, 2: 0, 3: 1}  # FFmpeg's I, P, B -> slice_type of H.264
+_UNKNOWN = frozenset({"frames/decode_order", "frames/poc", "frames/bits"})
+_TYPES = {1: PictureType.I, 2: PictureType.P, 3: PictureType.B}  # by FFmpeg's numbers
 
 
 class PicturesVideo(Priors):
@@ -79,12 +81,15 @@ class PicturesVideo(Priors):
                 sound_codec=codec_name(sound) if audible else "",
             )
         stamps: list[int | None] = []
-        self._facts: dict[str, list[object]] = {"picture_type": [], "keyframe": [], "concealed": []}
+        kept = ("picture_type", "keyframe", "concealed", "bytes")
+        self._facts: dict[str, list[object]] = {name: [] for name in kept}
+        sizes: dict[int | None, int] = {}
         first = None
-        for frame in self._decoded():
+        for frame in self._decoded(sizes):
             first = first or frame
             stamps.append(frame.pts)
-            self._facts["picture_type"].append(_TYPES.get(int(frame.pict_type), 0))
+            self._facts["bytes"].append(sizes.pop(frame.pts, 0))
+            self._facts["picture_type"].append(_TYPES.get(int(frame.pict_type), PictureType.P))
             self._facts["keyframe"].append(bool(frame.key_frame))
             self._facts["concealed"].append(bool(frame.is_corrupt))
         if first is None:
@@ -120,12 +125,15 @@ class PicturesVideo(Priors):
             "complete": True,
         }  # fmt: skip
 
-    def _decoded(self) -> Iterator[av.VideoFrame]:
-        """All frames, from the first."""
+    def _decoded(self, sizes: dict[int | None, int] | None = None) -> Iterator[av.VideoFrame]:
+        """All frames, from the first; `sizes` takes the bytes of their packets, by time."""
         with open_container(self.path) as container:
             video = container.streams[self._source.stream]
             video.thread_type = "AUTO"
             for packet in read_packets(container, video):
+                if sizes is not None and packet.size:
+                    time = packet.dts if packet.pts is None else packet.pts
+                    sizes[time] = sizes.get(time, 0) + packet.size
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError:  # a damaged one is left out
@@ -140,14 +148,16 @@ class PicturesVideo(Priors):
         group, _, name = path.partition("/")
         if group == "audio":
             return self._source.sound >= 0
-        return group == "frames" or path in ("decoded/y", "decoded/cb", "decoded/cr")
+        if group == "frames":
+            return path not in _UNKNOWN
+        return path in ("decoded/y", "decoded/cb", "decoded/cr")
 
     def _column(self, name: str) -> np.ndarray:
+        if not self._has(f"frames/{name}"):
+            raise KeyError(f"{self.path} is {self.codec}: it has no 'frames/{name}'")
         if name == "time":
             return np.array([float(pts * self._unit) for pts in self._pts])
-        count = len(self._pts)
-        values = self._facts.get(name) or (self._pts if name == "pts" else range(count))
-        values = [0] * count if name == "scaling" else values
+        values = self._facts.get(name) or (self._pts if name == "pts" else [0] * len(self._pts))
         return np.array(values, self.fields[f"frames/{name}"].dtype)
 
     def dataset(self, path: str) -> Stack:

@@ -17,6 +17,9 @@ from torch import Tensor
 
 from .sample import Planes, Sample, blinded
 
+GUESS_ERROR = 5.0
+"""Standard deviation of a QP that is guessed from how many bits a picture takes."""
+
 _MAPS = (
     "qp_y", "qp_cb", "qp_cr", "tu", "mb_type", "cbp", "field", "history",
     "cu_mode", "cu_size", "tu_size", "tu_kind", "unit_y",
@@ -52,14 +55,23 @@ class Augment:
         if self.light:
             reach = np.array([self.light, self.light // 2, self.light // 2])
             sample = lit(sample, random.integers(-reach, reach + 1).tolist())
-        if self.blind:
-            chance = random.random()
-            sample = (
-                blinded(sample, priors=chance < self.blind) if chance < 2 * self.blind else sample
-            )
+        if self.blind and (chance := random.random()) < 2 * self.blind:
+            sample = _blinded(sample, random, priors=chance < self.blind)
         if self.mute and random.random() < self.mute:
             sample = dataclasses.replace(sample, sound=None)
         return sample
+
+
+def _blinded(sample: Sample, random: np.random.Generator, *, priors: bool) -> Sample:
+    """A sample as of a video whose bitstream says less, told a QP that is roughly guessed."""
+    qp = 0
+    if sample.qp_y is not None:
+        mean = float(sample.qp_y.float().mean()) + random.normal(0, GUESS_ERROR)
+        qp = min(max(round(mean), 1), 51)
+    blind = blinded(sample, priors=priors, qp=qp)
+    if sample.flow is None:  # nor have those of its batch motion
+        blind = dataclasses.replace(blind, flow=None, history=None)
+    return blind
 
 
 def mirrored(sample: Sample) -> Sample:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from ..bitstream.handles import HANDLES
+
 if TYPE_CHECKING:
     import av
     import av.video.plane
@@ -33,10 +35,11 @@ class CleanVideo:
         """
         self.path = Path(path)
         self._opened: _Opened | None = None
+        self._frames: int | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the open file behind."""
-        return {"path": self.path, "_opened": None}
+        return self.__dict__ | {"_opened": None}
 
     def __enter__(self) -> Self:
         """The reader itself."""
@@ -51,10 +54,12 @@ class CleanVideo:
         if self._opened is not None and self._opened.owner == os.getpid():
             self._opened.container.close()
         self._opened = None
+        HANDLES.closed(self)
 
     def _file(self) -> "_Opened":
         if self._opened is None or self._opened.owner != os.getpid():
             self._opened = _Opened(self.path)
+        HANDLES.used(self)
         return self._opened
 
     @property
@@ -70,7 +75,9 @@ class CleanVideo:
 
     def __len__(self) -> int:
         """The number of frames."""
-        return self._file().count()
+        if self._frames is None:
+            self._frames = self._file().count()
+        return self._frames
 
     def __getitem__(self, frame: int) -> Picture:
         """Frame `frame` as `[H, W]`, `[H/2, W/2]`, `[H/2, W/2]` uint8: Y, Cb, Cr.
@@ -110,18 +117,16 @@ class _Opened:
         self.video = self.container.streams.video[0]
         self.video.codec_context.thread_count = 1
         self.rate = Fraction(self.video.average_rate or 0)
-        self._frames: int | None = None
         self._next = -1  # frame that the decoder gives next without a seek
         self._decoder: Iterator[av.VideoFrame] = iter(())
 
     def count(self) -> int:
         """The number of frames."""
-        if self._frames is None:
-            self._seek(0)
-            packets = self.container.demux(self.video)
-            self._frames = sum(1 for packet in packets if packet.size > 0)
-            self._next = -1
-        return self._frames
+        self._seek(0)
+        packets = self.container.demux(self.video)
+        frames = sum(1 for packet in packets if packet.size > 0)
+        self._next = -1
+        return frames
 
     def _seek(self, frame: int) -> None:
         base = Fraction(self.video.time_base or 1)

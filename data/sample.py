@@ -169,16 +169,16 @@ def collate(samples: Sequence[Sample]) -> Sample:
     return Sample(**fields)  # type: ignore[arg-type]
 
 
-def blinded(sample: Sample, *, priors: bool) -> Sample:
+def blinded(sample: Sample, *, priors: bool, qp: int = 0) -> Sample:
     """A sample as of a video whose bitstream says less.
 
     Args:
         sample: With or without a batch; what it lacks is made.
         priors: Nothing but the decoded picture is known; else all but motion is.
+        qp: What QP is then guessed to be everywhere.
 
     Returns:
-        With zeros for what is not known, QP among them, the decoded picture as prediction, and the
-        greatest age.
+        With zeros for what is not known, the decoded picture as prediction, and the greatest age.
     """
     y = sample.decoded.y
 
@@ -189,7 +189,9 @@ def blinded(sample: Sample, *, priors: bool) -> Sample:
     changes: dict[str, object] = {"flow": zeros(4, torch.int16, 4)}
     history = zeros(4, torch.uint8, 2)
     history[..., 1, :, :] = OLDEST
-    if not priors and sample.qp_y is not None:
+    if priors:
+        history[..., 0, :, :] = qp
+    elif sample.qp_y is not None:
         times = history.shape[-1] // sample.qp_y.shape[-1]
         qp = sample.qp_y.repeat_interleave(times, -2).repeat_interleave(times, -1)
         history[..., 0, :, :] = qp.to(torch.uint8)
@@ -200,25 +202,26 @@ def blinded(sample: Sample, *, priors: bool) -> Sample:
             "prediction": sample.decoded,
             "residual": sample.decoded.map(lambda plane: torch.zeros_like(plane, dtype=kind)),
         }
-        changes |= _nothing_of_h264(zeros) if sample.cu_mode is None else _nothing_of_hevc(zeros)
+        unknown = _nothing_of_h264 if sample.cu_mode is None else _nothing_of_hevc
+        changes |= unknown(zeros, qp)
     return dataclasses.replace(sample, **changes)  # type: ignore[arg-type]
 
 
-def _nothing_of_h264(zeros: Callable[..., Tensor]) -> dict[str, Tensor]:
+def _nothing_of_h264(zeros: Callable[..., Tensor], qp: int) -> dict[str, Tensor]:
     """Maps of a P picture of H.264 without levels, one vector a macroblock."""
     return {
-        "qp_y": zeros(16, torch.int8),
+        "qp_y": zeros(16, torch.int8) + qp,
         "tu": zeros(4, torch.uint8),
         "mb_type": zeros(16, torch.uint8) + MbType.P_16x16,
     }
 
 
-def _nothing_of_hevc(zeros: Callable[..., Tensor]) -> dict[str, Tensor]:
+def _nothing_of_hevc(zeros: Callable[..., Tensor], qp: int) -> dict[str, Tensor]:
     """The same in the maps of HEVC: inter coding units of 16x16."""
     none = zeros(4, torch.uint8)
     rows, columns = (torch.arange(n, device=none.device) % 4 for n in none.shape[-2:])
     return {
-        "qp_y": none.to(torch.int8),
+        "qp_y": none.to(torch.int8) + qp,
         "cu_mode": none + CuMode.INTER,
         "cu_size": none + 4,  # log2 of 16
         "tu_size": none,

@@ -5,6 +5,7 @@ import multiprocessing
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -224,6 +225,23 @@ def test_a_share_of_the_samples_loses_its_sound(work: Path) -> None:
     assert 40 < len(muted) < 80
     assert all(each.decoded is sample.decoded for each in muted)
     assert all(each.sound is sample.sound for each in drawn if each.sound is not None)
+
+
+def test_a_share_of_the_samples_loses_its_priors(work: Path) -> None:
+    """And is told a QP about right; they still go into one batch with the others."""
+    part = open_segments(work, "train", crf=(42,))[0]
+    sample = part.reader.read(0, 2)
+    assert sample.residual is not None and sample.qp_y is not None and sample.flow is None
+    augment = Augment(mirror=False, blind=0.3)
+    drawn = [augment(sample, np.random.default_rng(k)) for k in range(200)]
+    blind = [each for each in drawn if each.residual is not sample.residual]
+    assert 40 < len(blind) < 80
+    guesses = {int(each.qp_y.max()) for each in blind if each.qp_y is not None}
+    mean = float(sample.qp_y.float().mean())
+    assert len(guesses) > 8 and abs(fmean(guesses) - mean) < 5
+    assert all(each.residual is not None and not each.residual.y.any() for each in blind)
+    whole = collate(drawn)
+    assert whole.qp_y is not None and len(whole.qp_y) == 200 and whole.flow is None
 
 
 @pytest.mark.parametrize(

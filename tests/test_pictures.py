@@ -1,17 +1,24 @@
 """Videos that are not H.264: read by their pictures, and restored by those alone."""
 
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
+import davd.bitstream
 import numpy as np
 import pytest
 from clips import encode
 from davd.bitstream import VideoError
 from davd.bitstream.pictures import PicturesVideo
+from davd.bitstream.priors.field import PictureType
 from davd.cli import restore as command
 from davd.cli.exits import Exit
+from davd.restore.job.guess import guessed_qp
 from restoring import checkpoint
 
+ROOT = Path(__file__).resolve().parent.parent
+KEY, P = PictureType.I, PictureType.P
 SIZE = (72, 56)  # filled up to 80x64
 
 
@@ -41,7 +48,14 @@ def test_pictures_are_ffmpegs_in_any_order(video: Path) -> None:
             np.testing.assert_array_equal(luma[56:], np.repeat(luma[55:56], 8, axis=0))
         assert priors.read("decoded/cb", [1]).shape == (1, 32, 40)
         assert priors.column("time").tolist() == [k / 25 for k in range(14)]
-        assert priors.column("picture_type").tolist()[:2] == [2, 0]
+        assert priors.column("picture_type").tolist()[:6] == [KEY, P, P, P, P, KEY]
+        with av.open(str(video)) as file:
+            sizes = [packet.size for packet in file.demux(file.streams.video[0])]
+        assert priors.column("bytes").tolist() == sizes[:14]
+        for name in ("bits", "poc", "decode_order"):
+            assert f"frames/{name}" not in priors
+            with pytest.raises(KeyError, match="mpeg4"):
+                priors.column(name)
         assert "prediction" not in priors and "decoded" in priors and "mb/qp_y" not in priors
         sound = priors.audio()
         assert sound is not None and sound[1] == 16000 and len(sound[0]) > 8000
@@ -68,6 +82,33 @@ def test_it_is_restored_and_said_so(
     with av.open(str(out)) as file, av.open(str(video)) as source:
         sound = [[bytes(p) for p in f.demux(f.streams.audio[0]) if p.size] for f in (file, source)]
     assert sound[0] == sound[1]
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9", "mpeg4"])
+def test_qp_is_guessed_from_bits_and_detail(tmp_path: Path, codec: str) -> None:
+    """Of the bundled clip's pictures, which no bitstream was asked about."""
+    with av.open(str(ROOT / "demo" / "talking-head-clean.mp4")) as file:
+        frames = [f.reformat(format="yuv420p") for f in islice(file.decode(video=0), 30)]
+    guesses = []
+    for quality in (8, 20, 40):
+        path = tmp_path / f"{quality}.mkv"
+        with av.open(str(path), "w") as out:
+            video = out.add_stream(codec, rate=25)
+            video.width, video.height, video.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
+            if codec == "mpeg4":
+                video.codec_context.qmin = video.codec_context.qmax = 1 + quality // 2
+            else:
+                video.options = {"crf": str(quality), "threads": "1", "b": "0"}
+            for k, frame in enumerate(frames):
+                frame.pts, frame.time_base, frame.pict_type = k, Fraction(1, 25), 0
+                out.mux(video.encode(frame))
+            out.mux(video.encode(None))
+        with PicturesVideo(path) as priors:
+            guesses.append(guessed_qp(priors, range(len(priors))))
+            if codec == "libx264":
+                with davd.bitstream.open(path) as coded:
+                    assert abs(guesses[-1] - coded["mb/qp_y"][:].mean()) < 8
+    assert guesses[0] + 5 < guesses[1] + 2 < guesses[2], guesses
 
 
 def test_a_projection_needs_h264(

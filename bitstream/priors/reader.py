@@ -7,10 +7,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ..handles import HANDLES
 from .chunks import read_region
 from .reading import Priors, is_plane
 from .record import SCALING, FrameRecord
-from .schema import FORMAT, SCHEMA_VERSION, VERSIONS, Field, fields_of
+from .schema import FORMAT, SCHEMA_VERSION, VERSIONS, Field
 
 __all__ = ["PriorsError", "PriorsFile"]
 
@@ -24,7 +25,8 @@ class PriorsFile(Priors):
 
     It is a sequence of frame records: `len(priors)`, `priors[k]`, iteration. The HDF5 file is
     opened again in every process that uses the object, and its handle is not pickled, so that one
-    object can be handed to many workers.
+    object can be handed to many workers. Of many, those not used for longest are closed until they
+    are used again.
 
         >>> with PriorsFile("priors.h5") as priors:  # doctest: +SKIP
         ...     y, cb, cr = priors[0].prediction
@@ -46,11 +48,14 @@ class PriorsFile(Priors):
         self._pid = -1
         self._handle: h5py.File | None = None
         self._columns: dict[str, np.ndarray] = {}
+        self._names: dict[str, None] = {}  # of the datasets that are stored
         self._sets: dict[str, h5py.Dataset] = {}  # kept open: opening costs more than a small read
         self.attrs: dict[str, str | int | float | bool] = {}
         try:
-            self.attrs = {k: _plain(v) for k, v in self._file().attrs.items()}
+            file = self._file()
+            self.attrs = {k: _plain(v) for k, v in file.attrs.items()}
             self._check()
+            self._names = {path: None for path in self.fields if path in file}
         except BaseException:
             self.close()
             raise
@@ -87,14 +92,15 @@ class PriorsFile(Priors):
             except OSError as error:
                 raise PriorsError(f"{self.path} is not a readable HDF5 file ({error})") from error
             self._pid, self._sets = os.getpid(), {}
-            for path in fields_of(self._handle.attrs.get("codec")):
-                if path in self._handle:
-                    self._sets[path] = self._handle[path]
+        HANDLES.used(self)
         return self._handle
 
     def _dataset(self, path: str) -> h5py.Dataset:
-        self._file()
-        return self._sets[path]
+        file = self._file()
+        found = self._sets.get(path)
+        if found is None:
+            found = self._sets[path] = file[path]
+        return found
 
     def dataset(self, path: str) -> h5py.Dataset:
         """A dataset of this process's handle, for reading parts of what has no row per frame.
@@ -102,16 +108,16 @@ class PriorsFile(Priors):
         Raises:
             KeyError: It is not stored.
         """
-        self._file()
-        if path not in self._sets:
+        if path not in self._names:
             raise KeyError(f"{self.path} has no {path!r}")
-        return self._sets[path]
+        return self._dataset(path)
 
     def close(self) -> None:
         """Close the handle; the next use opens the file again."""
         if self._handle is not None and self._pid == os.getpid():
             self._handle.close()
         self._handle, self._sets = None, {}
+        HANDLES.closed(self)
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the handle."""
@@ -119,12 +125,13 @@ class PriorsFile(Priors):
 
     def keys(self) -> KeysView[str]:
         """Names of the datasets that are stored."""
-        self._file()
-        return self._sets.keys()
+        return self._names.keys()
 
     def __contains__(self, path: object) -> bool:
         """Whether a dataset, or a whole group such as `residual`, is stored."""
-        return path in self._sets or (isinstance(path, str) and path in self._file())
+        return path in self._names or any(
+            isinstance(path, str) and name.startswith(f"{path}/") for name in self._names
+        )
 
     def _column(self, name: str) -> np.ndarray:
         if name not in self._columns:

@@ -29,7 +29,6 @@ from .shots import Shot, head
 from .tiles import GRID, Box, Tile, cut_sample, plan_tiles
 
 TRIAL = 128  # luma samples a side of the cut that the time is estimated by
-ASSUMED_QP = 36  # where the bitstream is not read; more, and fine pictures are made worse
 RAMP = 16  # luma samples over which --face-only passes from decoded to restored
 NOWHERE = (-64, -64, 1, 1)  # face box that covers nothing of any picture
 
@@ -43,8 +42,7 @@ class FrameSource:
         prediction: Read prediction and residual, where they are stored.
         level: Read levels and all that a projection needs.
         motion: Read motion, where it is stored.
-        assumed_qp: QP of a video of which nothing but pictures is known, for networks that have
-            not learnt to do without; None: what stands for an unknown one.
+        guessed_qp: Of a video of which nothing but pictures is known.
     """
 
     def __init__(
@@ -55,12 +53,12 @@ class FrameSource:
         prediction: bool,
         level: bool,
         motion: bool = False,
-        assumed_qp: int | None = None,
+        guessed_qp: int = 0,
     ) -> None:
         """Nothing is read yet."""
         self._reader = ClipReader(priors, level=level, bitstream=prediction or level, motion=motion)
         self._blind = prediction and "prediction" not in priors
-        self._assumed_qp = assumed_qp
+        self._guessed_qp = guessed_qp
         self._hearing = hearing
 
     @property
@@ -73,11 +71,7 @@ class FrameSource:
         """One frame as a batch, `[1, 1, ...]`, on the CPU."""
         sample = self._reader.read(index, index + 1)
         if self._blind:
-            sample = blinded(sample, priors=True)
-        if self._blind and self._assumed_qp is not None:
-            assert sample.qp_y is not None
-            qp = torch.full_like(sample.qp_y, self._assumed_qp)
-            sample = dataclasses.replace(sample, qp_y=qp)
+            sample = blinded(sample, priors=True, qp=self._guessed_qp)
         heard = None if self._hearing is None else self._hearing.around(self._reader.time(index))
         box = NOWHERE if face is None else (face.left, face.top, face.width, face.height)
         return collate([

@@ -44,8 +44,9 @@ from ..output.video import PartFile, VideoFormat, side_by_side
 from ..projection.project import Projector
 from ..report.preview import FaceBox, Preview
 from ..report.report import Report
-from .apply import ASSUMED_QP, FrameSource, expected_seconds, restore_frames, spare_concealed
+from .apply import FrameSource, expected_seconds, restore_frames, spare_concealed
 from .choice import GENERAL, variants
+from .guess import guessed_qp
 from .parts import can_be_joined, restore_parts
 from .request import STDOUT, Outcome, ProgressListener, Request, check_request, is_hdf5
 from .shots import Shot, can_detect, shots_of
@@ -216,7 +217,7 @@ class _Work:
             prediction=config.priors,
             level=level,
             motion=config.motion or quiet > 0,
-            assumed_qp=None if self.blind else ASSUMED_QP,
+            guessed_qp=guessed_qp(priors, self.frames) if isinstance(priors, PicturesVideo) else 0,
         )
         side = SIDES[config.width] if request.tile is None else request.tile
         how: _How = {
