@@ -4,8 +4,8 @@
 
 WORK is a folder made by `make dataset`, of either codec; its test clips are measured. Without
 priors a sample is what davd-restore makes of a video whose bitstream it does not read: the pictures
-alone, a QP guessed from their bits and no motion. Prints a table in Markdown: PSNR of luma, the mean over the
-middle frames of each clip, then over clips.
+alone, a QP guessed from their bits and no motion. Prints a table in Markdown: PSNR of luma, the
+mean over the middle frames of each clip, then over clips.
 """
 
 import argparse
