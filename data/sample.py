@@ -193,8 +193,8 @@ def blinded(sample: Sample, *, priors: bool, qp: int = 0) -> Sample:
         history[..., 0, :, :] = qp
     elif sample.qp_y is not None:
         times = history.shape[-1] // sample.qp_y.shape[-1]
-        qp = sample.qp_y.repeat_interleave(times, -2).repeat_interleave(times, -1)
-        history[..., 0, :, :] = qp.to(torch.uint8)
+        coded = sample.qp_y.repeat_interleave(times, -2).repeat_interleave(times, -1)
+        history[..., 0, :, :] = coded.to(torch.uint8)
     changes["history"] = history
     if priors:
         kind = torch.int16 if sample.residual is None else sample.residual.y.dtype

@@ -52,5 +52,7 @@ def guessed_qp(priors: Priors, frames: range) -> int:
 def _gradient(priors: Priors, index: int) -> float:
     """Mean step between neighbours down and across, in units of 8-bit luma."""
     luma = priors.read("decoded/y", [index])[0][priors.crop].astype(np.float32)
+    if min(luma.shape) < 2:
+        return 0.0
     down, across = (float(np.abs(np.diff(luma, axis=axis)).mean()) for axis in (0, 1))
     return (down + across) / 2 ** (int(priors.attrs["bit_depth_luma"]) - 8)
