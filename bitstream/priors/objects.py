@@ -56,6 +56,16 @@ def _links() -> h5p.PropLCID:
     return links
 
 
+def _types(dtype: np.dtype) -> tuple[h5t.TypeID, h5t.TypeID]:
+    """In the file and in memory."""
+    return h5t.py_create(dtype, logical=True), h5t.py_create(dtype)
+
+
+@cache
+def _text_types() -> tuple[h5t.TypeID, h5t.TypeID]:
+    return _types(_TEXT)
+
+
 def add_attribute(node: h5py.Group | h5py.Dataset, name: str, value: object) -> None:
     """Give a file, group or dataset an attribute that it does not have yet.
 
@@ -65,6 +75,6 @@ def add_attribute(node: h5py.Group | h5py.Dataset, name: str, value: object) -> 
         value: A text, a number or a truth value.
     """
     array = np.asarray(value, _TEXT if isinstance(value, str) else None)
-    kind, memory = h5t.py_create(array.dtype, logical=True), h5t.py_create(array.dtype)
+    kind, memory = _text_types() if isinstance(value, str) else _types(array.dtype)
     attribute = h5a.create(node.id, name.encode(), kind, h5s.create(h5s.SCALAR))
     attribute.write(array, mtype=memory)

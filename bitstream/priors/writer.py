@@ -24,6 +24,7 @@ from .schema import FORMAT, VERSIONS, attributes_of, fields_of
 _OWN_ATTRIBUTES = {"format", "schema_version", "complete"}
 _ROWS = 1024  # rows of frames/* that are kept before they are written
 _ROOM = 64  # frames by which the stacks grow; a multiple of every chunk depth
+_WRITTEN_OUT = 4 << 20  # bytes that are put on the disk together
 _STREAM = 65536  # samples or bytes of sound in a chunk
 _BATCH = 1 << 20  # bytes that are packed together, of frames or of parts of one
 
@@ -138,11 +139,13 @@ class PriorsWriter:
         self._room = 0
         self._scaling: dict[tuple[bytes, ...], int] = {}
         self._part = make_part(self.path)
+        self._written_out = 0  # bytes of it that are on their way to the disk
         try:
             self._file = h5py.File(self._part, "w")
             own = {"format": FORMAT, "schema_version": VERSIONS[self.codec], "codec": self.codec}
             for name, value in (own | dict(attributes) | {"complete": False}).items():
                 add_attribute(self._file, name, value)
+            self._disk = open(self._part, "rb+")
         except BaseException:  # interrupted: nobody knows of the part file yet
             self._part.unlink(missing_ok=True)
             raise
@@ -237,6 +240,17 @@ class PriorsWriter:
                 write_chunks(self._sets[path], first, layout, content)
         while self._written - self._rows_written >= _ROWS:
             self._write_rows(_ROWS)
+        self._write_out()
+
+    def _write_out(self) -> None:
+        """Have the disk begin, so that there is little left to wait for at the end."""
+        if not hasattr(os, "posix_fadvise"):
+            return
+        disk, begin = self._disk.fileno(), self._written_out
+        end = os.fstat(disk).st_size
+        if end - begin >= _WRITTEN_OUT:  # of pages that wait to be written, Linux starts with them
+            os.posix_fadvise(disk, begin, end - begin, os.POSIX_FADV_DONTNEED)
+            self._written_out = end
 
     def _create(self) -> None:
         layouts = self._layouts
@@ -379,8 +393,8 @@ class PriorsWriter:
         self._file.flush()
         self._file.attrs.modify("complete", True)
         self._file.close()
-        with open(self._part, "rb+") as part:
-            os.fsync(part.fileno())
+        with self._disk:
+            os.fsync(self._disk.fileno())
         os.replace(self._part, self.path)
         self._shut()
 
@@ -394,6 +408,7 @@ class PriorsWriter:
         if self._file:
             with contextlib.suppress(OSError, RuntimeError, ValueError):  # the disk may be full
                 self._file.close()
+            self._disk.close()
             self._part.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
