@@ -305,7 +305,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.threads and not arguments.direct:
         parser.error("--threads is of --direct: through files one thread decodes")
-    direct = partial(frames_direct, threads=arguments.threads)
+    threads = arguments.threads and -arguments.threads  # for small pictures too
+    direct = partial(frames_direct, threads=threads)
     frames: Frames = direct if arguments.direct else frames_through_file
     manifest = arguments.vectors / "manifest.csv"
     if not manifest.exists():

@@ -445,9 +445,11 @@ cdef class Decoder(PacketQueue):
         pixels: make the samples; without, syntax is all that is decoded, and there is no `decoded`,
             `prediction` and `residual`.
         max_pixels: luma samples of the largest picture accepted; 0: 4096x2304.
-        threads: pictures decoded at the same time, 1 to 16. Frames, their order and the warnings are
-            the same with any number; frames come up to `2 * threads - 2` pictures later. With more than
-            one the decoder does not cross a fork.
+        threads: pictures decoded at the same time, 1 to 16; those of less than 500 macroblocks are
+            decoded one by one all the same, which is faster (a negative number, as tests want it,
+            spares none). Frames, their order and the warnings are the same with any number; frames
+            come up to `2 * threads - 2` pictures later. With more than one the decoder does not
+            cross a fork.
 
     Raises:
         CorruptStreamError: extradata that cannot be read.

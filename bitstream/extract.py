@@ -16,7 +16,7 @@ from .annexb import split_nals
 from .decode import Taps
 from .demux import Source, VideoError, open_source
 from .output import Output, OutputSettings, refuse_change
-from .pieces import one_by_one, several_at_once, threads_within
+from .pieces import one_by_one, several_at_once, usual_threads
 from .priors.packing import PackedFrame, pack_record
 from .priors.record import FrameRecord, cropped
 from .priors.schema import PLANE_GROUPS
@@ -148,7 +148,7 @@ def iterate(
     timeline = look_through(open_source(video, stream=stream), keep=_KEPT)
     selection = timeline.select(timeline.span(start=start, end=end, frames=frames))
     taps = Taps(tuple(planes), motion, modes, bits)
-    threads = threads or threads_within(timeline)
+    threads = threads or usual_threads()
     yield from one_by_one(timeline, taps, selection, {}, threads=threads)
 
 
@@ -244,7 +244,7 @@ def extract(
         items = _packed(timeline, taps, selection, summary, jobs, compression if output else "")
     else:
         # what is written keeps the other threads busy with compression
-        within = 1 if output else threads_within(timeline)
+        within = 1 if output else usual_threads()
         items = one_by_one(timeline, taps, selection, summary.warnings, threads=within)
     with Output(timeline, selection, settings, output) as files:
         for item, info in items:

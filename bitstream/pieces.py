@@ -20,7 +20,6 @@ from .priors.record import FrameRecord
 from .timeline import Entry, Selection, Timeline
 
 _SHORTEST = 24  # packets in a piece, at least
-_SMALL_PICTURE = 500 * 256  # luma samples
 _MOST_THREADS = 4  # that are taken by themselves
 _QUEUE = 40 << 20  # bytes of finished frames that a job may be ahead
 
@@ -71,19 +70,6 @@ class _Queue:
             self._bytes -= size
             self._changed.notify_all()
             return item
-
-
-def threads_within(timeline: Timeline, threads: int | None = None) -> int:
-    """How many threads one decoder of a video should have, of so many (None: of the machine's).
-
-    Small pictures are not worth being handed over: at 224x224 two threads are slower than one.
-    """
-    if not timeline.formats:
-        return 1  # no picture that can be decoded
-    info = timeline.info(0)
-    if info.coded_width * info.coded_height < _SMALL_PICTURE:
-        return 1
-    return threads or usual_threads()
 
 
 def usual_threads() -> int:

@@ -26,7 +26,6 @@ from .pieces import (
     pieces_of,
     read_whole,
     several_at_once,
-    threads_within,
     usual_threads,
 )
 from .priors.reading import Priors, Stack
@@ -276,9 +275,8 @@ class PriorsVideo(Priors):
         """
         records: Iterator[tuple[FrameRecord, StreamInfo]]
         if len(pieces_of(self._timeline, self._selection)) < self._threads or self._threads == 1:
-            within = threads_within(self._timeline, self._threads)
             records = one_by_one(
-                self._timeline, self._all, self._selection, self.warnings, threads=within
+                self._timeline, self._all, self._selection, self.warnings, threads=self._threads
             )
         else:
             records = several_at_once(

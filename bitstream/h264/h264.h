@@ -106,7 +106,9 @@ enum {
 };
 
 enum {
-    H264_MAX_THREADS = 16
+    H264_MAX_THREADS = 16,
+    H264_SMALL_PICTURE = 500 /* macroblocks: such are decoded by the caller, threads or not, because
+                                to hand them over takes longer than to decode them */
 };
 
 typedef struct h264_settings {
@@ -115,8 +117,9 @@ typedef struct h264_settings {
     uint32_t max_pixels; /* luma samples of the largest picture accepted; 0: 36864 macroblocks,
                             level 5.2 */
     int threads; /* pictures decoded at the same time, H264_MAX_THREADS at most; 0 and 1: one, by
-                    the caller. Frames, their order and the warnings are the same with any number; a
-                    frame may need 2 * threads - 2 pictures more to be sent before it comes. */
+                    the caller. Negative: as many, small pictures too, as tests want it. Frames,
+                    their order and the warnings are the same with any number; a frame may need 2 *
+                    threads - 2 pictures more to be sent before it comes. */
 } h264_settings;
 
 /* What holds for a whole coded video sequence. */

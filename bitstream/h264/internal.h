@@ -248,6 +248,7 @@ typedef struct picture {
     shared_int ready; // Note [Pictures side by side]: luma rows that are finished
     // As of when it was queued: pictures given to workers, and what h264.h says of them
     int begun_before;
+    int awaited;      // rows with which somebody who waits can go on; guarded by progress.lock
     uint64_t warnings[H264_N_WARNINGS];
     char encoder_text[ENCODER_TEXT];
     uint32_t geometry;             // of the sequence it was allocated for: see picture.c
@@ -668,8 +669,7 @@ typedef struct broken_slices {
  * picture.ready. Whoever reads samples or motion of another picture calls h264_await() first. */
 typedef struct progress {
     thread_lock lock;
-    thread_signal moved; // some picture.ready grew
-    int waiting;         // threads that wait for it
+    thread_signal moved; // some picture.ready reached its picture.awaited
 } progress;
 
 enum { // averages of quantisation parameters across an edge, of any bit depth
@@ -729,6 +729,7 @@ CORE_INLINE void h264_await(const h264_decoder *const dec, picture *const pic, c
 }
 // dec->cur has come so far. Never less than before.
 void h264_rows_ready(const h264_decoder *dec, int rows);
+void h264_rows_begin(const h264_decoder *dec); // none is finished, and nobody waits
 
 // slice_data.c (7.3.4, 7.3.5): decodes the macroblocks of dec->slice into dec->cur. Returns H264_OK
 // or H264_CORRUPT; either way macroblocks it decoded have slice_num >= 0, the rest of the picture

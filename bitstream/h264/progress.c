@@ -1,16 +1,25 @@
 /* How far pictures are that other threads decode: Note [Pictures side by side]. */
 #include "internal.h"
 
-/* Who has to wait waits for a part of the picture more: else he would be woken up for every row. */
+enum {
+    NOBODY = INT_MAX // picture.awaited
+};
+
+/* Who has to wait waits for a part of the picture more: else he would have to again soon. */
 void h264_await_rows(const h264_decoder *const dec, picture *const pic, const int rows) {
     const int wanted = imin(rows + dec->height[0] / 6, imax(rows, dec->height[0]));
     progress *const p = dec->progress;
     thread_lock_take(&p->lock);
-    p->waiting++;
-    while (shared_load(&pic->ready) < wanted)
+    while (shared_load(&pic->ready) < wanted) {
+        pic->awaited = imin(pic->awaited, wanted);
         thread_signal_wait(&p->moved, &p->lock);
-    p->waiting--;
+    }
     thread_lock_give(&p->lock);
+}
+
+void h264_rows_begin(const h264_decoder *const dec) {
+    dec->cur->awaited = NOBODY;
+    shared_store(&dec->cur->ready, 0);
 }
 
 void h264_rows_ready(const h264_decoder *const dec, const int rows) {
@@ -19,7 +28,9 @@ void h264_rows_ready(const h264_decoder *const dec, const int rows) {
         return;
     thread_lock_take(&p->lock);
     shared_store(&dec->cur->ready, rows);
-    if (p->waiting > 0)
+    if (dec->cur->awaited <= rows) { // to wake up threads for nothing costs both sides
+        dec->cur->awaited = NOBODY;
         thread_signal_all(&p->moved);
+    }
     thread_lock_give(&p->lock);
 }

@@ -14,9 +14,9 @@
  * are used again in the same order too. Until then nobody else uses the pictures that it reads
  * (picture.users).
  *
- * Not given away: pictures of sequences with fields, separate colour planes or the Extended
- * profile, and the rest of a picture from a slice on that is redundant or has slice groups: these
- * the caller decodes. */
+ * Not given away: small pictures (H264_SMALL_PICTURE), pictures of sequences with fields, separate
+ * colour planes or the Extended profile, and the rest of a picture from a slice on that is
+ * redundant or has slice groups: these the caller decodes. */
 #include <stdlib.h>
 
 #include "../coding/memory.h"
@@ -241,7 +241,7 @@ uint64_t h264_workers_warnings(const h264_decoder *const dec, const int warning)
 // ---------------------------------------------------------------------------------------- pictures
 
 static workers *hire(const h264_decoder *const dec) {
-    const int n = imin(dec->settings.threads, H264_MAX_THREADS);
+    const int n = imin(abs(dec->settings.threads), H264_MAX_THREADS);
     workers *const ws = calloc(1, sizeof *ws + 2 * (size_t)n * sizeof ws->places[0]);
     if (ws == NULL)
         return NULL;
@@ -260,7 +260,9 @@ static workers *hire(const h264_decoder *const dec) {
 
 static bool may_have_it(const h264_decoder *const dec) {
     const sps *const s = &dec->active_sps;
-    return dec->settings.threads > 1 && !(dec->settings.how & H264_HEADERS) &&
+    const int threads = dec->settings.threads;
+    const bool small = dec->PicWidthInMbs * dec->FrameHeightInMbs < H264_SMALL_PICTURE;
+    return (small ? threads < -1 : abs(threads) > 1) && !(dec->settings.how & H264_HEADERS) &&
            s->frame_mbs_only_flag && s->profile_idc != 88 && h264_colour_planes(dec) == 1;
 }
 
@@ -319,7 +321,7 @@ bool h264_workers_begin(h264_decoder *const dec) {
     if (!fit(dec, p))
         return false;
     prepare(dec, p);
-    shared_store(&dec->cur->ready, 0);
+    h264_rows_begin(dec);
     hold(p, dec->cur);
     next_order(ws, p)->what = BEGIN;
     thread_lock_take(&ws->progress.lock);

@@ -150,7 +150,7 @@ static manner manner_of(const uint32_t h) {
     manner m = {
         .by_unit = h & 1, .lazy = h & 2, .settings = {.taps = taps, .max_pixels = MAX_PIXELS}};
 #if HAS_THREADS
-    m.settings.threads = h >> 2 & 3 ? 1 : 2; // a quarter of all inputs
+    m.settings.threads = h >> 2 & 3 ? 1 : -2; // a quarter of all inputs
 #endif
     return m;
 }
