@@ -6,7 +6,6 @@
 #endif
 #include "memory.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,14 +49,16 @@ size_t memory_own_cache(void) {
 typedef struct origin {
     void *base;
     size_t mapped; // bytes from the system; 0: base is of calloc()
+    uint64_t kind;
 } origin;
 
-static uint8_t *block_at(void *const base, const size_t align, const size_t mapped) {
+static uint8_t *block_at(void *const base, const size_t align, const size_t mapped,
+                         const uint64_t kind) {
     // at least an origin further on
     const uintptr_t before = (uintptr_t)base + MEMORY_ALIGN;
     uint8_t *const start = (uint8_t *)base + MEMORY_ALIGN + (align - 1 - (before - 1) % align);
     origin *const o = (origin *)(void *)(start - MEMORY_ALIGN);
-    *o = (origin){base, mapped};
+    *o = (origin){base, mapped, kind};
     return start;
 }
 
@@ -123,13 +124,13 @@ static void make_room(const size_t size) {
     }
 }
 
-// One of so many bytes; NULL: there is none
-static uint8_t *find_kept(const size_t size) {
+// One of so many bytes, of a kind or of any; NULL: there is none
+static uint8_t *find_kept(const size_t size, const uint64_t kind, const bool any) {
     for (int i = 0; i < N_KEPT; i++) {
         uint8_t *const start = take_kept(i);
         if (start == NULL)
             continue;
-        if (pages_of(start) == size)
+        if (pages_of(start) == size && (any || origin_of(start)->kind == kind))
             return start;
         if (!put_kept(i, start))
             unmap(start);
@@ -137,31 +138,43 @@ static uint8_t *find_kept(const size_t size) {
     return NULL;
 }
 
-static uint8_t *huge_block(const size_t size, const size_t zeroed) {
+static uint8_t *huge_block(const size_t size, const size_t zeroed, const uint64_t kind,
+                           bool *const again) {
     const size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     const size_t mapped = whole + HUGE_PAGE + MEMORY_ALIGN;
-    uint8_t *const again = find_kept(whole);
-    if (again != NULL)
-        return memset(again, 0, zeroed);
+    uint8_t *const same = find_kept(whole, kind, false);
+    uint8_t *const old = same != NULL ? same : find_kept(whole, kind, true);
+    *again = same != NULL && kind != 0;
+    if (old != NULL) {
+        origin_of(old)->kind = kind;
+        return *again ? old : memset(old, 0, zeroed);
+    }
     void *const base =
         mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
         return NULL;
-    uint8_t *const start = block_at(base, HUGE_PAGE, mapped);
+    uint8_t *const start = block_at(base, HUGE_PAGE, mapped, kind);
     (void)madvise(start, whole, MADV_HUGEPAGE); // no more than a wish
     return start;
 }
 
 #endif
 
-uint8_t *memory_block(const size_t size, const size_t zeroed) {
+uint8_t *memory_block_of_kind(const size_t size, const size_t zeroed, const uint64_t kind,
+                              bool *const again) {
 #if HUGE_PAGES
     if (size >= HUGE_PAGE / 2)
-        return huge_block(size, zeroed);
+        return huge_block(size, zeroed, kind, again);
 #endif
     (void)zeroed;
+    *again = false;
     void *const base = calloc(1, size + 2 * MEMORY_ALIGN); // aligned_alloc() is not everywhere
-    return base == NULL ? NULL : block_at(base, MEMORY_ALIGN, 0);
+    return base == NULL ? NULL : block_at(base, MEMORY_ALIGN, 0, kind);
+}
+
+uint8_t *memory_block(const size_t size, const size_t zeroed) {
+    bool again;
+    return memory_block_of_kind(size, zeroed, 0, &again);
 }
 
 void memory_free(void *const block) {

@@ -2,6 +2,7 @@
 #ifndef DAVD_CODING_MEMORY_H
 #define DAVD_CODING_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,11 @@ size_t memory_own_cache(void);
 
 // Aligned; what lies behind the first `zeroed` bytes may be anything. NULL: no memory
 uint8_t *memory_block(size_t size, size_t zeroed);
+
+/* The same, of a kind that stands for all that is known of the content of such blocks, not 0.
+ * *again: it was of that kind when it was freed; nothing has been zeroed, and all is as it was, but
+ * any pages may have become zero, and may yet until they are written. */
+uint8_t *memory_block_of_kind(size_t size, size_t zeroed, uint64_t kind, bool *again);
 void memory_free(void *block); // of memory_block(), or NULL
 
 #endif

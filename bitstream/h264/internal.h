@@ -206,7 +206,8 @@ typedef struct taps {
     int8_t *qp[3];
     uint16_t *slice;
     struct taps *luma; // Note [Colour planes]: the first of three in an array, or the only one
-    uint8_t *dirty;    // [PicSizeInMbs] residual and level of the macroblock may not be all zero
+    uint8_t *zero;     // [PicSizeInMbs] what of residual and level of the macroblock is all zero:
+                       // Note [Touched parts] in taps.c
     int8_t *intra_luma, *intra_chroma;
     int16_t *mv;
     int32_t *ref;
@@ -218,6 +219,7 @@ typedef struct taps {
 
 enum {
     ENCODER_TEXT = 1024,   // bytes
+    ALL_PARTS = 63,        // of a macroblock, Note [Touched parts] in taps.c
     ALL_ROWS = INT_MAX / 2 // of a picture that is finished
 };
 
@@ -246,9 +248,9 @@ typedef struct picture {
     bool current, in_dpb, needed_for_output, queued, locked;
     int users;        // workers whose picture it is, or that may read it
     shared_int ready; // Note [Pictures side by side]: luma rows that are finished
+    int awaited;      // rows with which somebody who waits can go on; guarded by progress.lock
     // As of when it was queued: pictures given to workers, and what h264.h says of them
     int begun_before;
-    int awaited;      // rows with which somebody who waits can go on; guarded by progress.lock
     uint64_t warnings[H264_N_WARNINGS];
     char encoder_text[ENCODER_TEXT];
     uint32_t geometry;             // of the sequence it was allocated for: see picture.c
@@ -727,9 +729,9 @@ CORE_INLINE void h264_await(const h264_decoder *const dec, picture *const pic, c
     if (CORE_UNLIKELY(dec->progress != NULL) && shared_load(&pic->ready) < rows)
         h264_await_rows(dec, pic, rows);
 }
+void h264_rows_begin(const h264_decoder *dec); // none is finished, and nobody waits
 // dec->cur has come so far. Never less than before.
 void h264_rows_ready(const h264_decoder *dec, int rows);
-void h264_rows_begin(const h264_decoder *dec); // none is finished, and nobody waits
 
 // slice_data.c (7.3.4, 7.3.5): decodes the macroblocks of dec->slice into dec->cur. Returns H264_OK
 // or H264_CORRUPT; either way macroblocks it decoded have slice_num >= 0, the rest of the picture

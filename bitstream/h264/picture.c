@@ -239,8 +239,8 @@ static void lay_out_maps(const h264_decoder *const dec, taps *const t, carver *c
     }
 }
 
-// t: one, or one for each colour plane. Returns how much at the beginning must be zero, as `dirty`
-// says.
+// t: one, or one for each colour plane. Returns how much at the beginning is zero where `zero` says
+// so.
 static size_t lay_out_taps(const h264_decoder *const dec, taps *const t, carver *const c) {
     const unsigned want = dec->settings.taps;
     const size_t sample_size = (size_t)dec->k->sample_size;
@@ -252,7 +252,7 @@ static size_t lay_out_taps(const h264_decoder *const dec, taps *const t, carver 
             t->level[p] = carve(c, n * sample_size * 2);
     }
     for (int p = 0; p < h264_colour_planes(dec); p++)
-        t[p].dirty = carve(c, pic_size_in_mbs(dec));
+        t[p].zero = carve(c, pic_size_in_mbs(dec));
     const size_t zeroed = c->used;
     for (int p = 0; p < 3; p++) {
         const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p];
@@ -269,6 +269,18 @@ static size_t lay_out_taps(const h264_decoder *const dec, taps *const t, carver 
     return zeroed;
 }
 
+// What tells layouts of tap buffers from each other, and where macroblocks are in them
+static uint64_t kind_of_taps(const h264_decoder *const dec) {
+    const sps *const s = &dec->active_sps;
+    uint64_t kind = 1;
+    kind = kind << 16 | (uint64_t)dec->PicWidthInMbs;
+    kind = kind << 16 | (uint64_t)dec->FrameHeightInMbs;
+    kind = kind << 8 | (dec->settings.taps & 255);
+    kind = kind << 2 | (uint64_t)s->chroma_format_idc;
+    kind = kind << 2 | (uint64_t)dec->k->sample_size;
+    return kind << 2 | (uint64_t)(h264_colour_planes(dec) == 3) << 1 | s->frame_mbs_only_flag;
+}
+
 static taps *new_taps(const h264_decoder *const dec) {
     taps *const t = calloc((size_t)h264_colour_planes(dec), sizeof *t);
     if (t == NULL)
@@ -276,13 +288,16 @@ static taps *new_taps(const h264_decoder *const dec) {
     carver c = {.base = NULL, .used = 0};
     const size_t zeroed = lay_out_taps(dec, t, &c);
     t->size = c.used;
-    t->memory = c.base = memory_block(t->size, zeroed);
+    bool again;
+    t->memory = c.base = memory_block_of_kind(t->size, zeroed, kind_of_taps(dec), &again);
     c.used = 0;
     if (c.base == NULL) {
         free(t);
         return NULL;
     }
     (void)lay_out_taps(dec, t, &c);
+    for (int p = 0; p < h264_colour_planes(dec) && !again; p++)
+        memset(t[p].zero, ALL_PARTS, pic_size_in_mbs(dec));
     return t;
 }
 
@@ -329,7 +344,7 @@ bool h264_same_geometry(const sps *const a, const sps *const b) {
     return a->PicWidthInMbs == b->PicWidthInMbs && a->FrameHeightInMbs == b->FrameHeightInMbs &&
            a->chroma_format_idc == b->chroma_format_idc &&
            a->separate_colour_plane_flag == b->separate_colour_plane_flag && a16 == b16 &&
-           // what fields leave in tap buffers lies in other rows than the frames' (taps.dirty)
+           // what fields leave in tap buffers lies in other rows than the frames' (taps.zero)
            a->frame_mbs_only_flag == b->frame_mbs_only_flag;
 }
 

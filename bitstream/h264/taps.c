@@ -72,26 +72,63 @@ void *h264_tap_residual(const h264_decoder *const dec, const int plane, const in
     return (uint8_t *)t->residual[plane] + tap_offset(dec, plane, x, y, true) * size;
 }
 
-/* Residual and levels of the macroblock start at zero. Buffers come zeroed and are used again, so
- * only what an earlier picture wrote needs clearing. (Field macroblocks of an earlier picture lie
- * in other rows: no such thrift there.) */
+/* Note [Touched parts]. Residual and levels of a macroblock lie far from each other in memory, row
+ * by row, and most of them are zero. What is not is remembered by parts: a quarter of luma each,
+ * Cb, and Cr. No more is cleared than an earlier picture wrote, and no more asked for than will be
+ * touched. */
+enum {
+    LUMA_QUARTERS = 15,
+    UPPER_QUARTERS = 3,
+    LOWER_QUARTERS = 12,
+    CHROMA_PART = 16 // of Cb; that of Cr is the next bit
+};
+
+// In which parts the macroblock has residual or levels
+static unsigned parts_with_levels(const mb_ctx *const m) {
+    if (m->switching_transform) // all blocks are decoded, with levels or not
+        return ALL_PARTS;
+    // lossless prediction sums across all of the macroblock
+    const bool all = m->coded[0] >> BLOCK_DC & 1 || (m->coded[0] && m->TransformBypassModeFlag);
+    unsigned parts = all ? LUMA_QUARTERS : 0;
+    for (int quarter = 0; quarter < 4; quarter++)
+        parts |= (m->coded[0] >> 4 * quarter & 15) != 0 ? 1u << quarter : 0;
+    return parts | (m->coded[1] != 0 ? CHROMA_PART : 0) | (m->coded[2] != 0 ? CHROMA_PART << 1 : 0);
+}
+
+// Rows of a plane in a tap of `size` bytes a sample: a quarter of luma, or all of chroma
+CORE_INLINE void clear_part(const h264_decoder *const dec, uint8_t *const tap, const int plane,
+                            const area a, const size_t size, const bool display) {
+    const size_t step = display ? tap_step(dec, plane) : (size_t)dec->width[plane];
+    if (tap)
+        clear_rows(tap + tap_offset(dec, plane, a.x, a.y, display) * size, step * size, a.h,
+                   (size_t)a.w * size);
+}
+
+/* Residual and levels of the macroblock start at zero. Buffers come zeroed and are used again, by
+ * decoders one after the other too, so only what an earlier picture wrote needs clearing. (Field
+ * macroblocks of an earlier picture lie in other rows: no such thrift there.) */
 static void clear_taps(const h264_decoder *const dec) {
     const taps *const t = dec->cur->taps;
     const mb_ctx *const m = &dec->slice.mb;
     const size_t size = dec->k->sample_size == 1 ? sizeof(int16_t) : sizeof(int32_t);
     if (!t->residual[0] && !t->level[0])
         return;
-    const bool dirty = t->dirty[m->addr] || !dec->active_sps.frame_mbs_only_flag;
-    t->dirty[m->addr] = (m->coded[0] | m->coded[1] | m->coded[2]) != 0;
-    for (int plane = 0; plane < 3 && dirty; plane++) {
-        const int w = plane ? dec->mb_width_c : 16, h = plane ? dec->mb_height_c : 16;
-        uint8_t *const residual = t->residual[plane], *const level = t->level[plane];
-        if (residual)
-            clear_rows(residual + tap_offset(dec, plane, 0, 0, true) * size,
-                       tap_step(dec, plane) * size, h, (size_t)w * size);
-        if (level)
-            clear_rows(level + tap_offset(dec, plane, 0, 0, false) * size,
-                       (size_t)dec->width[plane] * size, h, (size_t)w * size);
+    const unsigned dirty =
+        dec->active_sps.frame_mbs_only_flag ? ALL_PARTS & ~t->zero[m->addr] : ALL_PARTS;
+    t->zero[m->addr] = (uint8_t)(ALL_PARTS & ~parts_with_levels(m));
+    for (int quarter = 0; quarter < 4; quarter++) {
+        const area a = {quarter % 2 * 8, quarter / 2 * 8, 8, 8};
+        if (!(dirty >> quarter & 1))
+            continue;
+        clear_part(dec, t->residual[0], 0, a, size, true);
+        clear_part(dec, t->level[0], 0, a, size, false);
+    }
+    for (int plane = 1; plane < 3; plane++) {
+        const area a = {0, 0, dec->mb_width_c, dec->mb_height_c};
+        if (!(dirty & (unsigned)CHROMA_PART << (plane - 1)))
+            continue;
+        clear_part(dec, t->residual[plane], plane, a, size, true);
+        clear_part(dec, t->level[plane], plane, a, size, false);
     }
 }
 
@@ -100,14 +137,21 @@ static void clear_taps(const h264_decoder *const dec) {
  * those of what every macroblock has as in Note [Asking ahead] in inter.c. */
 void h264_prefetch_taps(const h264_decoder *const dec) {
     const taps *const t = dec->cur->taps;
+    const mb_ctx *const m = &dec->slice.mb;
+    if (!t || (!t->residual[0] && !t->level[0]))
+        return;
     const size_t size = (size_t)dec->k->sample_size;
-    for (int plane = 0; plane < 3 && t; plane++) {
+    const bool with_chroma = m->mb->cbp >> 4 || dec->slice.sps->ChromaArrayType == 3;
+    const unsigned expected = (m->mb->type == H264_I_16X16 ? LUMA_QUARTERS : m->mb->cbp & 15) |
+                              (with_chroma ? CHROMA_PART * 3 : 0) | (ALL_PARTS & ~t->zero[m->addr]);
+    for (int plane = 0; plane < 3; plane++) {
         const int rows = plane ? dec->mb_height_c : 16;
+        const unsigned upper = plane ? (unsigned)CHROMA_PART << (plane - 1) : UPPER_QUARTERS;
+        const unsigned lower = plane ? upper : LOWER_QUARTERS;
+        const int first = expected & upper ? 0 : rows / 2, end = expected & lower ? rows : rows / 2;
         const size_t step = tap_step(dec, plane), at = tap_offset(dec, plane, 0, 0, true);
         const uint8_t *const level = t->level[plane], *const residual = t->residual[plane];
-        if (!level && !residual)
-            continue;
-        for (size_t y = 0; y < (size_t)rows; y++) {
+        for (size_t y = (size_t)first; y < (size_t)end; y++) {
             if (residual)
                 CORE_PREFETCH_WRITE(residual + (at + y * step) * 2 * size);
             if (level)
