@@ -248,9 +248,11 @@ class PriorsWriter:
             return
         disk, begin = self._disk.fileno(), self._written_out
         end = os.fstat(disk).st_size
-        if end - begin >= _WRITTEN_OUT:  # of pages that wait to be written, Linux starts with them
+        if end - begin < _WRITTEN_OUT:
+            return
+        with contextlib.suppress(OSError):  # no more than a wish: Linux starts with these pages
             os.posix_fadvise(disk, begin, end - begin, os.POSIX_FADV_DONTNEED)
-            self._written_out = end
+        self._written_out = end
 
     def _create(self) -> None:
         layouts = self._layouts
