@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from ..bitstream.handles import HANDLES
+from ..bitstream.priors.handles import HANDLES
 
 if TYPE_CHECKING:
     import av

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from clips import encode
 from davd.bitstream import PriorsFile, extract
-from davd.bitstream.handles import HANDLES, Handles
+from davd.bitstream.priors.handles import HANDLES, Handles
 from davd.data.clean import CleanVideo
 from davd.data.synthetic import synthesise, write_video
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ..handles import HANDLES
 from .chunks import read_region
+from .handles import HANDLES
 from .reading import Priors, is_plane
 from .record import SCALING, FrameRecord
 from .schema import FORMAT, SCHEMA_VERSION, VERSIONS, Field
