@@ -16,7 +16,7 @@ from ...bitstream.priors.field import PictureType
 from .twice import looks
 
 UNKNOWN = 36  # where no bits are told
-FINEST, COARSEST = 10, 48
+FINEST, COARSEST = 10, 40  # coarser, and a still scene with fine texture is taken for a ruin
 STEP = 6.0  # QP by which the quantiser step doubles
 OFFSET = -12.0  # of H.264: QP at a bit a sample and a gradient of one
 DENSER = {
