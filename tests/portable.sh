@@ -7,7 +7,7 @@
 # Tools that are missing are named, and what needs them is skipped.
 set -euo pipefail
 python=$1 clip=$2 out=build/portable
-includes=(-Ibitstream/h264 -Ibitstream/hevc -Ibitstream/priors)
+includes=(-Ibitstream/coding -Ibitstream/h264 -Ibitstream/hevc -Ibitstream/priors)
 flags=(-std=c11 -O2 -Wall -Wextra -Werror "${includes[@]}")
 core=(bitstream/*/*.c bitstream/*/*/*.c)
 
@@ -65,8 +65,8 @@ tests() {  # tests NAME TARGET RUNNER: build and run the core's tests
 }
 
 tests plain x86_64-linux-musl
-if command -v qemu-aarch64 >/dev/null; then
-    tests aarch64-linux aarch64-linux-musl qemu-aarch64
+if qemu=$(command -v qemu-aarch64 || command -v qemu-aarch64-static); then
+    tests aarch64-linux aarch64-linux-musl "$qemu"
 else
     echo "skipped: aarch64 tests (apt-get install qemu-user)"
 fi

@@ -205,8 +205,9 @@ CORE_INLINE uint32_t transposed(uint32_t m) {
     return m ^ t ^ t << 6;
 }
 
-CORE_INLINE bool other_references(const whole_motion *const a, const int list_a,
-                                  const whole_motion *const b, const int list_b) {
+// An int, since clang warns of | between truth values, which is meant here: no branch
+CORE_INLINE int other_references(const whole_motion *const a, const int list_a,
+                                 const whole_motion *const b, const int list_b) {
     return a->key[list_a] != b->key[list_b];
 }
 
