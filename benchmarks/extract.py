@@ -7,9 +7,8 @@ draws, so that everybody measures the same thing. Decoding is timed in seconds o
 that does it, which a busy machine does not change much; each figure is the median of several
 rounds that take turns. "two" is how many times as fast two threads decode the stream over and over
 as one, by the clock, best of several rounds: on a machine that has two cores to spare. "stored" is
-the whole command, everything into a priors file (decoding in one thread, compression in a second
-one, sound left out), in seconds of the clock; "CPU" is what both threads together take of it, in
-frames per second of one core.
+the whole command, everything into a priors file (sound left out), in seconds of the clock; "CPU"
+is what its threads together take of it, in frames per second of one core.
 """
 
 import argparse
