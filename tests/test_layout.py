@@ -1,6 +1,8 @@
 """Imports go one way, between the top folders and between the folders inside them."""
 
 import ast
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +57,17 @@ def own_parts(path: Path) -> list[str]:
 
 def test_the_folders_have_sources() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in SOURCES} == set(ORDER)
+
+
+@pytest.mark.skipif(
+    not (ROOT / ".git").exists() or shutil.which("git") is None, reason="not a checkout of git"
+)
+def test_no_video_is_kept_but_the_demo() -> None:
+    """Measurements leave videos behind, and those of others must not be committed with them."""
+    kinds = "mkv mp4 mov avi ts webm 264 h264 265 h265 ivf y4m yuv h5".split()
+    command = ["git", "ls-files", *(f"*.{kind}" for kind in kinds)]
+    kept = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {Path(line).parent.name for line in kept.splitlines()} == {"demo"}
 
 
 def test_every_folder_of_restore_has_its_place() -> None:
