@@ -16,7 +16,15 @@ import av.error
 import numpy as np
 
 from .. import __version__
-from .demux import INVENTED_RATE, Source, VideoError, codec_name, open_container, read_packets
+from .demux import (
+    INVENTED_RATE,
+    CodecError,
+    Source,
+    VideoError,
+    codec_name,
+    open_container,
+    read_packets,
+)
 from .priors.field import PictureType
 from .priors.reading import Priors, Stack
 from .priors.record import FrameRecord
@@ -211,7 +219,7 @@ class PicturesVideo(Priors):
         return np.stack([self._planes(k)[plane][where] for k in frames])
 
     def _record(self, index: int) -> FrameRecord:
-        raise NotImplementedError(
+        raise CodecError(
             f"{self.path} is {self.codec}: of its frames there are pictures, no records"
         )
 

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,8 +197,6 @@ def _told(failed: list[dict[str, str]]) -> str:
 
 def _chosen(arguments: argparse.Namespace) -> "Settings":
     """The settings of the command line over those of the folder over the defaults."""
-    from dataclasses import fields
-
     from davd.data.work import Settings, read_result
 
     was = read_result(arguments.work / "settings.json") or {}

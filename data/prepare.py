@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -89,28 +88,23 @@ def _encode(work: Path, clip: dict, folder: Path, crf: int, settings: Settings) 
     options = _pictures(encoder, crf, settings) | {"map_metadata": -1, "f": "mp4"}
     if settings.codec == "hevc":
         options |= {"tag:v": "hvc1"}
-    with complete(target) as part, _encoded_before(clean, target, settings) as earlier:
-        source = ffmpeg.input(str(clean))
-        streams = [ffmpeg.input(str(earlier.file)).video if earlier else source.video]
+    with complete(target) as part, _encoded_before(clean, target, settings) as (pictures, before):
+        streams = [ffmpeg.input(str(pictures)).video]
         if clip["audio"]["present"]:
-            streams.append(source.audio)
+            streams.append(ffmpeg.input(str(clean)).audio)
             options |= _SOUND[settings.sound] | {"ar": SAMPLE_RATE, "ac": 1}
         output = ffmpeg.output(*streams, str(part), **options).overwrite_output()
-        command = run_ffmpeg(output.get_args())
+        command = " && ".join([*before, run_ffmpeg(output.get_args())])
         psnr = psnr_y(part, clean)
         size = part.stat().st_size
-    commands = [earlier.command, command] if earlier else [command]
-    names = {str(part): target.name, str(clean): clean.name}
-    if earlier:
-        names[str(earlier.file)] = earlier.file.name
-    for path, short in names.items():
-        commands = [text.replace(path, short) for text in commands]
+        for path, name in ((part, target.name), (clean, clean.name), (pictures, pictures.name)):
+            command = command.replace(str(path), name)
     return {
         "name": clip["name"],
         "frames": clip["frames"],
         "bytes": size,
         "psnr_y": round(psnr, 3),
-        "command": " && ".join(commands),
+        "command": command,
     }
 
 
@@ -128,29 +122,27 @@ def _pictures(encoder: str, crf: int, settings: Settings) -> dict[str, object]:
     return options
 
 
-@dataclass(frozen=True)
-class _Earlier:
-    """A clip as an encode before has left it."""
-
-    file: Path
-    command: str
-
-
 @contextlib.contextmanager
-def _encoded_before(clean: Path, target: Path, settings: Settings) -> Iterator[_Earlier | None]:
-    """The clip after one of the encodes that `settings.before` names, while it is needed."""
+def _encoded_before(
+    clean: Path, target: Path, settings: Settings
+) -> Iterator[tuple[Path, list[str]]]:
+    """A clip's pictures and the commands that made them, while they are needed.
+
+    They are the clean ones, or have gone through one of the encodes that `settings.before` names.
+    """
     import ffmpeg
 
-    if not settings.earlier:
-        yield None
+    earlier = settings.earlier
+    if not earlier:
+        yield clean, []
         return
     digest = hashlib.sha256(f"{target.parent.name}/{target.stem}".encode()).digest()
-    encoder, crf = settings.earlier[digest[0] % len(settings.earlier)]
+    encoder, crf = earlier[digest[0] % len(earlier)]
     with tempfile.TemporaryDirectory(prefix="davd-") as folder:
         file = Path(folder) / "before.mkv"
         options = _pictures(encoder, crf, settings)
         output = ffmpeg.output(ffmpeg.input(str(clean)).video, str(file), **options)
-        yield _Earlier(file, run_ffmpeg(output.get_args()))
+        yield file, [run_ffmpeg(output.get_args())]
 
 
 def psnr_y(coded: Path, clean: Path) -> float:

@@ -1,7 +1,5 @@
 """Videos that are not H.264: read by their pictures, and restored by those alone."""
 
-from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -16,6 +14,9 @@ from davd.cli import restore as command
 from davd.cli.exits import Exit
 from davd.restore.job.guess import guessed_qp
 from restoring import checkpoint
+
+from benchmarks.codecs import clean_frames
+from benchmarks.codecs import encode as encode_as
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY, P = PictureType.I, PictureType.P
@@ -87,22 +88,12 @@ def test_it_is_restored_and_said_so(
 @pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9", "mpeg4"])
 def test_qp_is_guessed_from_bits_and_detail(tmp_path: Path, codec: str) -> None:
     """Of the bundled clip's pictures, which no bitstream was asked about."""
-    with av.open(str(ROOT / "demo" / "talking-head-clean.mp4")) as file:
-        frames = [f.reformat(format="yuv420p") for f in islice(file.decode(video=0), 30)]
+    frames = clean_frames(ROOT / "demo" / "talking-head-clean.mp4", 30)
     guesses = []
     for quality in (8, 20, 40):
         path = tmp_path / f"{quality}.mkv"
-        with av.open(str(path), "w") as out:
-            video = out.add_stream(codec, rate=25)
-            video.width, video.height, video.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
-            if codec == "mpeg4":
-                video.codec_context.qmin = video.codec_context.qmax = 1 + quality // 2
-            else:
-                video.options = {"crf": str(quality), "threads": "1", "b": "0"}
-            for k, frame in enumerate(frames):
-                frame.pts, frame.time_base, frame.pict_type = k, Fraction(1, 25), 0
-                out.mux(video.encode(frame))
-            out.mux(video.encode(None))
+        rate = {"crf": str(quality), "threads": "1", "b": "0"}
+        encode_as(frames, path, codec, {"q": str(1 + quality // 2)} if codec == "mpeg4" else rate)
         with PicturesVideo(path) as priors:
             guesses.append(guessed_qp(priors, range(len(priors))))
             if codec == "libx264":

@@ -127,12 +127,6 @@ class PriorsFile(Priors):
         """Names of the datasets that are stored."""
         return self._names.keys()
 
-    def __contains__(self, path: object) -> bool:
-        """Whether a dataset, or a whole group such as `residual`, is stored."""
-        return path in self._names or any(
-            isinstance(path, str) and name.startswith(f"{path}/") for name in self._names
-        )
-
     def _column(self, name: str) -> np.ndarray:
         if name not in self._columns:
             self._columns[name] = self.dataset(f"frames/{name}")[:]
