@@ -7,7 +7,7 @@ import numpy as np
 
 IDR, SLICE, SEI, SPS, PPS, AUD, END_OF_SEQUENCE = 5, 1, 6, 7, 8, 9, 10
 PARTITION_A, PARTITION_B, PARTITION_C = 2, 3, 4
-P, B, I = 0, 1, 2  # noqa: E741 - slice_type as the standard names it
+P, B, I, SP = 0, 1, 2, 3  # noqa: E741 - slice_type as the standard names it
 
 
 class BitWriter:
@@ -195,6 +195,7 @@ class Picture:
     redundant_pic_cnt: int = 0
     colour_plane: int = 0
     num_ref: int | None = None  # override of num_ref_idx_l0_active
+    qs: int = 26  # QS_Y of SP slices
     field_bits: tuple[int, ...] = field(default=())  # field_pic_flag, bottom_field_flag
     pairs: Sequence[tuple[int | None, ...]] = ()
 
@@ -222,11 +223,13 @@ class Picture:
             w.u(s.log2_max_poc_lsb, self.poc % (1 << s.log2_max_poc_lsb))
         if s.redundant:
             w.ue(self.redundant_pic_cnt)
-        if kind in (P, B):
+        if kind in (P, B, SP):
             self._inter(w, kind)
         if self.ref_idc:
             self._marking(w)
         w.se(0)  # slice_qp_delta
+        if kind == SP:
+            w.u(1, 0).se(self.qs - 26)  # sp_for_switch_flag, slice_qs_delta
         if s.unfiltered:
             w.ue(1)
         return w, kind
