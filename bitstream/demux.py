@@ -253,6 +253,11 @@ class MediaName:
         self.close()
 
 
+def shown_name(path: Path) -> str:
+    """The file's name as text; what is not UTF-8 in it is replaced."""
+    return os.fsencode(path.name).decode(errors="replace")
+
+
 def open_container(
     path: str | os.PathLike[str], kind: str | None = None
 ) -> "av.container.InputContainer":

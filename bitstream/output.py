@@ -11,7 +11,7 @@ from typing import Self
 
 from .. import __version__
 from ._core import StreamInfo
-from .demux import VideoError
+from .demux import VideoError, shown_name
 from .priors.packing import PackedFrame
 from .priors.part import check_output
 from .priors.record import FrameRecord
@@ -69,7 +69,7 @@ def attributes(timeline: Timeline, info: StreamInfo) -> dict[str, object]:
     sar = Fraction(info.sar_width or 1, info.sar_height or 1)
     values: dict[str, object] = {
         "davd_version": __version__,
-        "source": os.fsencode(source.path.name).decode(errors="replace"),
+        "source": shown_name(source.path),
         "source_sha256": "",
         "codec": source.codec.name,
         "chroma_format": CHROMA_FORMATS[info.chroma_format_idc],

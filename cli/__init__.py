@@ -1,7 +1,10 @@
 """Commands: arguments in, messages out; no algorithm. Here is what they share."""
 
 import argparse
+import contextlib
+import math
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +19,10 @@ __all__ = [
     "exit_status",
     "explain",
     "fatal",
+    "finite",
     "parse",
-    "refuse_dash",
+    "refuse_input",
+    "refuse_stream",
     "seconds",
     "share_processors",
     "version_text",
@@ -30,8 +35,6 @@ def share_processors() -> None:
     OpenMP threads spin while they wait for each other. Where other programs run they then wait for
     threads that are not even running: restoring was seen to take six times as long.
     """
-    import os
-
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
@@ -55,23 +58,60 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     return parser.parse_args(given)
 
 
-def refuse_dash(parser: argparse.ArgumentParser, name: str, value: object) -> None:
-    """Refuse `-`, standard input or output, by name where a file has to be moved about in."""
-    if str(value) == "-":
+def refuse_stream(
+    parser: argparse.ArgumentParser, name: str, value: str | os.PathLike[str] | None
+) -> None:
+    """Refuse `-`, pipes and devices, by name, where a file has to be moved about in or replaced."""
+    if value is not None and (str(value) == "-" or _is_stream(value)):
         parser.error(
-            f"{name}: '-' is no file that can be moved about in, as is needed: give a name"
+            f"{name}: {str(value)!r} is no file that can be moved about in, as is needed: give "
+            "the name of one"
         )
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether there is something under a name that is neither a file nor a folder."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def refuse_input(output: str | os.PathLike[str], *inputs: str | os.PathLike[str]) -> None:
+    """Refuse an output that is one of the files that are read, by whatever name.
+
+    Raises:
+        ValueError: It is.
+    """
+    for path in inputs:
+        with contextlib.suppress(OSError):  # said where it is opened
+            if os.path.samefile(output, path):
+                raise ValueError(f"{output} is the input itself; choose another name")
 
 
 def seconds(text: str) -> float:
     """An argument in seconds, or [hours:]minutes:seconds."""
+    total = 0.0
     try:
-        total = 0.0
         for part in text.split(":"):
             total = total * 60 + float(part)
-        return total
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be seconds or mm:ss") from None
+        total = math.nan
+    if not math.isfinite(total):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be seconds or mm:ss")
+    return total
+
+
+def finite(text: str) -> float:
+    """A number that is no infinity and not none at all."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number")
+    return value
 
 
 class Version(argparse.Action):
@@ -83,8 +123,7 @@ class Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         """Print and leave."""
-        print(version_text())
-        raise SystemExit(0)
+        raise SystemExit(carry_out(parser.prog, lambda: print(version_text())))
 
 
 def version_text() -> str:

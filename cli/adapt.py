@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import Version, carry_out, share_processors
+from . import Version, carry_out, finite, parse, refuse_stream, share_processors
 
 _EXAMPLES = """\
 examples:
@@ -31,7 +31,7 @@ def get_parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, required=True, help="the weights, .safetensors"
     )
     parser.add_argument("-f", "--force", action="store_true", help="replace existing weights")
-    parser.add_argument("--minutes", type=float, default=20.0, help="of training (20)")
+    parser.add_argument("--minutes", type=finite, default=20.0, help="of training (20)")
     parser.add_argument(
         "--crf", nargs="+", type=int, default=[42, 45], help="rate factors to repair (42 45)"
     )
@@ -49,7 +49,9 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    arguments = get_parser().parse_args(argv)
+    parser = get_parser()
+    arguments = parse(parser, argv)
+    refuse_stream(parser, "-o", arguments.output)
     kept = "start it again to go on from there"
     return carry_out("davd-adapt", lambda: _run(arguments), kept=kept)
 

@@ -1,12 +1,13 @@
 """davd-eval: checkpoints and data in, the tables of the paper out."""
 
 import argparse
+import contextlib
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, carry_out, parse
+from . import Version, carry_out, parse, refuse_input, refuse_stream
 
 if TYPE_CHECKING:
     from ..restore.measuring.tables import Row
@@ -66,6 +67,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch decides")
     parser.add_argument("--csv", type=Path, help="write one line per clip")
     parser.add_argument("--json", type=Path, help="write everything, per frame")
+    parser.add_argument("-f", "--force", action="store_true", help="replace existing files")
     parser.add_argument(
         "--audit", nargs=2, metavar=("SOURCE", "PRIORS"),
         help="violations per class and the ceiling of each cell, for a source and its encode",
@@ -80,9 +82,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parse(parser, argv)
     if (arguments.work is None) == (arguments.audit is None):
         parser.error("give a work folder, or --audit SOURCE PRIORS")
-    return carry_out(
-        "davd-eval", lambda: _audit(arguments) if arguments.audit else _tables(arguments)
-    )
+    if arguments.audit and arguments.csv:
+        parser.error("--csv is of tables; of an audit there is --json")
+    for name in ("csv", "json"):
+        refuse_stream(parser, f"--{name}", getattr(arguments, name))
+    for path in arguments.audit or ():
+        refuse_stream(parser, "--audit", path)
+    return carry_out("davd-eval", lambda: _run(arguments))
 
 
 def _sounds(text: str) -> list[str]:
@@ -99,19 +105,37 @@ def _named_folder(text: str) -> tuple[str, Path]:
     return name, Path(folder)
 
 
-def _audit(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> None:
+    """Measure, and give the files their names when everything is in them."""
+    from ..bitstream.partfile import PartFile
+
+    with contextlib.ExitStack() as stack:
+        parts = {}
+        for name in ("csv", "json"):  # before hours of measuring
+            if path := getattr(arguments, name):
+                refuse_input(path, *arguments.audit or ())
+                part = PartFile(path, overwrite=arguments.force)
+                parts[name] = stack.enter_context(part)
+        text, found = (_audit if arguments.audit else _tables)(arguments)
+        print(text)
+        for name, part in parts.items():
+            part.part.write_text(found[name], encoding="utf-8")
+            part.commit()
+
+
+def _audit(arguments: argparse.Namespace) -> "tuple[str, dict[str, str]]":
+    """The audit in words, and what goes into files."""
     from ..restore.projection.audit import audit_files, source_frames
 
     source, priors = arguments.audit
     found = audit_files(
         source_frames(source), priors, frames=arguments.limit or None, progress=_progress
     )
-    print(found.text())
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found.as_dict(), indent=1) + "\n")
+    return found.text(), {"json": json.dumps(found.as_dict(), indent=1) + "\n"}
 
 
-def _tables(arguments: argparse.Namespace) -> None:
+def _tables(arguments: argparse.Namespace) -> "tuple[str, dict[str, str]]":
+    """The tables in words, and what goes into files."""
     import torch
 
     from ..restore.measuring.tables import as_csv, as_json, as_text
@@ -119,12 +143,8 @@ def _tables(arguments: argparse.Namespace) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     rows = _measured(arguments)
-    print(as_text(rows))
-    if arguments.csv:
-        arguments.csv.write_text(as_csv(rows))
-    if arguments.json:
-        text = json.dumps(as_json(rows, vars(arguments)), indent=1, default=str)
-        arguments.json.write_text(text + "\n")
+    everything = json.dumps(as_json(rows, vars(arguments)), indent=1, default=str)
+    return as_text(rows), {"csv": as_csv(rows), "json": everything + "\n"}
 
 
 def _measured(arguments: argparse.Namespace) -> "list[Row]":

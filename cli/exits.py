@@ -1,13 +1,14 @@
 """How a command leaves: one table of exit statuses, and the one place where errors become them."""
 
 import errno
+import io
 import os
 import signal
 import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -57,7 +58,7 @@ PACKAGES = {
 """What pip is to install for a module that is not called like its package, as a shell takes it."""
 
 _AGAIN = 0.01  # seconds until a signal that came at a bad time is sent again
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -78,6 +79,7 @@ def carry_out(
     Returns:
         The exit status.
     """
+    _open_streams()
     try:
         with _terminable():
             status = work() or Exit.DONE
@@ -105,6 +107,21 @@ def carry_out(
         return Exit.INPUT
 
 
+def _open_streams() -> None:
+    """Lead standard streams that are closed nowhere: else files would get their numbers.
+
+    A name that is not in UTF-8 can be printed as it is.
+    """
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest that is free
+            pass
+        os.close(number)
+        sys.stdout = sys.stdout or open(1, "w", closefd=False)
+        sys.stderr = sys.stderr or open(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
+
+
 def _say(program: str, text: str) -> None:
     print(f"{program}: {' '.join(text.split())}", file=sys.stderr)
 
@@ -130,6 +147,8 @@ def exit_status(error: BaseException) -> Exit:
         return Exit.DAMAGED
     if isinstance(error, FileExistsError):
         return Exit.EXISTS
+    if _is_unreadable(error):
+        return Exit.INPUT
     if isinstance(error, OutputError) or is_full(error) or _number(error) in _CLOSED:
         return Exit.OUTPUT
     return Exit.INPUT
@@ -142,6 +161,11 @@ def explain(error: BaseException) -> str:
         return f"this needs the module {error.name}, which is not installed: pip install {package}"
     if isinstance(error, RuntimeError) and "out of memory" in str(error):
         return "out of memory: give smaller tiles with --tile, or --device cpu"
+    if _says(error, (errno.EFBIG,)):
+        return (
+            "the output grew larger than a file may be there (by ulimit -f, or the format of the "
+            "disk): nothing was written; choose another folder with -o"
+        )
     if is_full(error):
         where = getattr(error, "filename", None)
         if where and Path(where).is_relative_to(tempfile.gettempdir()):
@@ -155,12 +179,21 @@ def explain(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def _is_unreadable(error: BaseException) -> bool:
+    """Whether it is about a file that is there and may not be read: outputs are ours to read."""
+    path = error.filename if isinstance(error, PermissionError) else None
+    return path is not None and os.path.lexists(path) and not os.access(path, os.R_OK)
+
+
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that there is no room; HDF5 says so in its own words."""
+    """Whether an error says that there is no room."""
+    return _says(error, _FULL) or "No space left" in str(error)
+
+
+def _says(error: BaseException, numbers: Sequence[int]) -> bool:
+    """Whether an error has one of some numbers; HDF5 says so in its own words."""
     text = str(error)
-    return _number(error) in _FULL or any(
-        words in text for words in ("No space left", *(f"errno = {n}," for n in _FULL))
-    )
+    return _number(error) in numbers or any(f"errno = {n}," in text for n in numbers)
 
 
 def _is_ffmpegs(error: Exception) -> bool:

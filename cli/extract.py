@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import Version, carry_out, parse, refuse_dash, seconds
+from . import Version, carry_out, finite, parse, refuse_input, refuse_stream, seconds
 from .progress import Bar
 
 _EXAMPLES = """\
@@ -38,7 +38,7 @@ def _planes(text: str) -> tuple[str, ...]:
 
 
 def _jobs(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: must be 1 or more")
     return int(text)
 
@@ -108,7 +108,7 @@ def get_parser() -> argparse.ArgumentParser:
     what.add_argument("--no-audio", action="store_true", help="leave out the sound")
     what.add_argument(
         "--audio-shift",
-        type=float,
+        type=finite,
         default=0.0,
         metavar="MS",
         help="move the sound MS milliseconds later",
@@ -147,8 +147,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parse(parser, argv)
     if arguments.frames and (arguments.start is not None or arguments.end is not None):
         parser.error("--frames and --start/--end exclude each other")
-    refuse_dash(parser, "video", arguments.video)
-    refuse_dash(parser, "-o", arguments.output)
+    refuse_stream(parser, "video", arguments.video)
+    refuse_stream(parser, "-o", arguments.output)
     return carry_out("davd-extract", lambda: _run(arguments))
 
 
@@ -156,10 +156,11 @@ def _run(arguments: argparse.Namespace) -> None:
     from davd.bitstream import DavdError, VerificationError, extract
 
     written = arguments.output not in ("null", "md5")
-    output = Path(arguments.output or Path(arguments.video).with_suffix(".h5")) if written else None
+    video = Path(arguments.video)
+    output = Path(arguments.output or video.parent / f"{video.stem}.h5") if written else None
     quiet = arguments.quiet or arguments.json
-    if output is not None and output.resolve() == Path(arguments.video).resolve():
-        raise ValueError(f"{output} is the video itself; choose another name with -o")
+    if output is not None:
+        refuse_input(output, arguments.video)
     try:
         with Bar(Path(arguments.video).name, "frames", quiet=quiet) as bar:
             summary = extract(

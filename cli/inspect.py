@@ -3,12 +3,14 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, carry_out, parse, refuse_dash
+from . import Version, carry_out, parse, refuse_input, refuse_stream
 
 if TYPE_CHECKING:
     from davd.bitstream import Priors
+    from davd.bitstream.partfile import PartFile
 
 _EXAMPLES = """\
 examples:
@@ -40,6 +42,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="where to (png, pdf, svg; default: FILE.frameN.png)",
     )
     parser.add_argument("--yuview", metavar="OUT.csv", help="write block statistics for YUView")
+    parser.add_argument("-f", "--force", action="store_true", help="replace existing files")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--version", action=Version)
     return parser
@@ -51,18 +54,27 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parse(parser, argv)
     if arguments.output is not None and arguments.frame is None:
         parser.error("-o is for the figure of a frame: give --frame N too")
-    refuse_dash(parser, "file", arguments.file)
+    for name in ("file", "output", "yuview"):
+        refuse_stream(parser, name, getattr(arguments, name))
     return carry_out("davd-inspect", lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> None:
     from davd.bitstream import open as open_priors
+    from davd.bitstream.partfile import PartFile
+
+    def part(output: str) -> PartFile:
+        refuse_input(output, arguments.file)
+        return PartFile(Path(output), overwrite=arguments.force)
 
     with open_priors(arguments.file) as priors:
         if arguments.frame is not None:
-            _draw(priors, arguments.frame, arguments.output)
+            default = f"{priors.path.with_suffix('')}.frame{arguments.frame}.png"
+            with part(arguments.output or default) as file:
+                _draw(priors, arguments.frame, file)
         if arguments.yuview:
-            _write_yuview(priors, arguments.yuview)
+            with part(arguments.yuview) as file:
+                _write_yuview(priors, file)
         if arguments.json:
             from davd.bitstream.priors.contents import histograms, sizes, spent
 
@@ -76,20 +88,21 @@ def _run(arguments: argparse.Namespace) -> None:
             print(describe(priors))
 
 
-def _draw(priors: "Priors", index: int, output: str | None) -> None:
+def _draw(priors: "Priors", index: int, file: "PartFile") -> None:
     from davd.bitstream.show.figures import save_figure
 
-    path = output or f"{priors.path.with_suffix('')}.frame{index}.png"
-    save_figure(priors, index, path)
-    print(path, file=sys.stderr)
+    save_figure(priors, index, file.part, kind=file.path.suffix[1:])
+    file.commit()
+    print(file.path, file=sys.stderr)
 
 
-def _write_yuview(priors: "Priors", output: str) -> None:
+def _write_yuview(priors: "Priors", file: "PartFile") -> None:
     from davd.bitstream.show.yuview import write_statistics
 
-    with open(output, "w", encoding="utf-8") as file:
-        rows = write_statistics(priors, file)
-    print(f"{output}: {rows} blocks", file=sys.stderr)
+    with open(file.part, "w", encoding="utf-8") as out:
+        rows = write_statistics(priors, out)
+    file.commit()
+    print(f"{file.path}: {rows} blocks", file=sys.stderr)
 
 
 def describe(priors: "Priors") -> str:

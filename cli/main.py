@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-from . import Exit, version_text
+from . import Exit, carry_out, version_text
 
 COMMANDS = {
     "extract": ("extract", "a video in, what its decoder knows inside into one HDF5 file"),
@@ -29,11 +29,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     name = arguments[0] if arguments else ""
     if name in ("-h", "--help"):
-        print(usage())
-        return Exit.DONE
+        return carry_out("davd", lambda: print(usage()))
     if name == "--version":
-        print(version_text())
-        return Exit.DONE
+        return carry_out("davd", lambda: print(version_text()))
     if name not in COMMANDS:
         said = f"davd: no command {name!r}" if name else "davd: which command?"
         print(f"{said}\n\n{usage()}", file=sys.stderr)

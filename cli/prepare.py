@@ -228,12 +228,13 @@ def _one(arguments: argparse.Namespace) -> int:
             source, work, name, arguments.crf, settings, priors=not arguments.no_priors
         )
     quiet = ("done",) if not arguments.keep_going else ("done", "skipped")
-    failed = {s: r["reason"] for s, r in results.items() if r["status"] not in quiet}
+    faulty = {s: r for s, r in results.items() if r["status"] not in quiet}
+    told = {s: r for s, r in faulty.items() if r["status"] == "failed"} or faulty
     if not arguments.keep_going:
         print(json.dumps(results, indent=1))
-    for step, reason in failed.items():
-        print(f"davd-prepare: {name}: {step}: {reason}", file=sys.stderr)
-    return Exit.DONE if arguments.keep_going or not failed else Exit.INPUT
+    for step, result in told.items():  # not of those skipped for it
+        print(f"davd-prepare: {name}: {step}: {result['reason']}", file=sys.stderr)
+    return Exit.DONE if arguments.keep_going or not faulty else Exit.INPUT
 
 
 if __name__ == "__main__":

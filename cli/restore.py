@@ -14,8 +14,9 @@ from . import (
     carry_out,
     exit_status,
     explain,
+    finite,
     parse,
-    refuse_dash,
+    refuse_stream,
     seconds,
     share_processors,
 )
@@ -117,7 +118,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--face-only", action="store_true", help="restore the head, leave all else as decoded"
     )
     how.add_argument(
-        "--audio-shift", type=float, default=0.0, metavar="MS",
+        "--audio-shift", type=finite, default=0.0, metavar="MS",
         help="move the sound MS milliseconds later, for the network and in the video written",
     )  # fmt: skip
     how.add_argument(
@@ -160,7 +161,9 @@ def main(argv: list[str] | None = None) -> int:
     if bool(arguments.video) == (arguments.priors is not None):
         parser.error("give a video, or --priors FILE.h5")
     for path in (*arguments.video, arguments.priors, arguments.reference):
-        refuse_dash(parser, "input", path)
+        refuse_stream(parser, "input", path)
+    for name in ("metrics", "report", *([] if arguments.output == "-" else ["output"])):
+        refuse_stream(parser, f"--{name}", getattr(arguments, name))
     if arguments.output == "-":
         arguments.format = arguments.format or "y4m"
         if arguments.json:

@@ -6,7 +6,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, carry_out, parse, refuse_dash
+from . import Version, carry_out, parse, refuse_input, refuse_stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = get_parser()
     arguments = parse(parser, argv)
     for name in ("file", "other", "html"):
-        refuse_dash(parser, name, getattr(arguments, name))
+        refuse_stream(parser, name, getattr(arguments, name))
     if arguments.frames and not arguments.html:
         parser.error("--frames goes with --html; in the browser all frames are there")
     return carry_out("davd-view", lambda: _run(arguments))
@@ -78,6 +78,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     from ..bitstream.show.material import VideoMaterial, open_material
 
+    if arguments.html:
+        refuse_input(arguments.html, *filter(None, (arguments.file, arguments.other)))
     materials = [open_material(arguments.file, plain=True)]
     if isinstance(materials[0], VideoMaterial):
         print(f"{materials[0].why}: its pictures alone are shown", file=sys.stderr)
@@ -90,6 +92,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _write(materials: "Sequence[Material]", arguments: argparse.Namespace) -> None:
+    from ..bitstream.partfile import PartFile
     from ..bitstream.show.site import write_page
 
     count = materials[0].count
@@ -97,9 +100,9 @@ def _write(materials: "Sequence[Material]", arguments: argparse.Namespace) -> No
     frames = range(count)[low:high]
     if not frames:
         raise ValueError(f"--frames {low}: {arguments.file} has {count} frames")
-    if arguments.html.exists() and not arguments.force:
-        raise FileExistsError(f"{arguments.html} exists; replace it with --force")
-    size = write_page(materials, frames, arguments.html)
+    with PartFile(arguments.html, overwrite=arguments.force) as file:
+        size = write_page(materials, frames, file.part)
+        file.commit()
     print(f"{arguments.html}: {len(frames)} frames, {size / 1e6:.1f} MB", file=sys.stderr)
 
 

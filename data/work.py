@@ -31,6 +31,9 @@ ENCODERS = {"x264": "h264", "openh264": "h264", "x265": "hevc"}
 
 LARGEST_CRF = 51
 
+MOST_FPS = 300
+"""Frames a second: more is a slip of the hand, and would fill memory."""
+
 SOUNDS = ("flac", "aac")
 """Sound in the coded file: lossless, or as in web video (AAC, 64 kbit/s)."""
 
@@ -72,8 +75,14 @@ class Settings:
             raise ValueError(f"crop is {self.crop!r}; allowed are {', '.join(CROPS)}")
         if self.sound not in SOUNDS:
             raise ValueError(f"sound is {self.sound!r}; allowed are {', '.join(SOUNDS)}")
-        if Fraction(self.fps) < 0:
-            raise ValueError(f"fps is {self.fps}; 0 or more is allowed")
+        try:
+            rate = Fraction(self.fps)
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(-1)
+        if not 0 <= rate <= MOST_FPS:
+            raise ValueError(
+                f"fps is {self.fps!r}; 0 to {MOST_FPS} are allowed, as 25 or 30000/1001"
+            )
 
     @property
     def earlier(self) -> list[tuple[str, int]]:

@@ -19,7 +19,7 @@ run() {  # print the command as one would type it, then do it
 mkdir -p "$out"
 if run davd-extract "$video" -o "$priors" --force --verify; then
     run davd-inspect "$priors"
-    run davd-inspect "$priors" --frame 0 -o "$out/$name.frame.png"
+    run davd-inspect "$priors" --frame 0 -o "$out/$name.frame.png" --force
 elif [ $? -ne 3 ]; then # 3: not H.264; restored by its pictures alone
     exit 1
 fi

@@ -72,5 +72,5 @@ def test_files_of_another_tool_are_measured(
     assert "+inf" in row and "1.0000" in row
     assert json.loads(out.read_text())["settings"]["files"][0][0] == "best"
     (tmp_path / "best" / "crf42" / "clip3.mkv").unlink()
-    assert evaluate.main(line) == 1
+    assert evaluate.main([*line, "-f"]) == 1
     assert "no such file" in capsys.readouterr().err

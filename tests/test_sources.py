@@ -131,7 +131,7 @@ def test_settings_are_kept(tmp_path: Path) -> None:
         ({"size": 100}, "multiple of 16"),
         ({"crop": "head"}, "auto, face, none"),
         ({"sound": "mp3"}, "flac, aac"),
-        ({"fps": "-1"}, "0 or more"),
+        ({"fps": "-1"}, "0 to 300"),
         ({"encoder": "x265"}, "for h264, x264, openh264"),
         ({"before": "vp9:30"}, "allowed are x264, openh264, x265"),
         ({"before": "x264"}, "x264:36,x265:38"),

@@ -16,6 +16,7 @@ import pytest
 import torch
 from davd.bitstream import OutputError, PriorsFile
 from davd.bitstream.demux import open_source
+from davd.bitstream.partfile import PartFile
 from davd.bitstream.priors.record import cropped
 from davd.data import faces, hearing
 from davd.data.hearing import Hearing
@@ -29,7 +30,7 @@ from davd.restore.networks.restorer import Features, Restorer
 from davd.restore.output.movie import MovieWriter
 from davd.restore.output.raw import RawWriter, y4m_header
 from davd.restore.output.remux import stored_tracks
-from davd.restore.output.video import PartFile, VideoFormat, side_by_side
+from davd.restore.output.video import VideoFormat, side_by_side
 from restoring import FULL, LITE, network, talk
 
 

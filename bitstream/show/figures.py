@@ -354,12 +354,19 @@ def _level_panel(figure: Figure, record: FrameRecord, box: Box) -> None:
     bar.ax.minorticks_off()
 
 
-def save_figure(priors: Priors, index: int, path: str | os.PathLike[str]) -> None:
-    """Write the figure of one frame; the suffix says how (png, pdf, svg).
+def save_figure(
+    priors: Priors, index: int, path: str | os.PathLike[str], *, kind: str = ""
+) -> None:
+    """Write the figure of one frame.
+
+    Args:
+        priors: The file.
+        index: Of the frame.
+        path: Where to.
+        kind: png, pdf, svg; empty: as the suffix says.
 
     Raises:
         IndexError: There is no such frame.
-        ValueError: A suffix that cannot be written.
+        ValueError: A kind that cannot be written.
     """
-    figure = frame_figure(priors, index)
-    figure.savefig(path)
+    frame_figure(priors, index).savefig(path, format=kind or None)

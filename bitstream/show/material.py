@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from .._core import DavdError
-from ..demux import VideoError, open_container
+from ..demux import VideoError, open_container, shown_name
 from ..open import open as open_priors
 from ..priors.reader import PriorsError, PriorsFile
 from ..priors.reading import Priors
@@ -72,18 +72,26 @@ def open_material(path: str | os.PathLike[str], *, plain: bool = False) -> Mater
         OSError: It cannot be read.
     """
     path = Path(path)
-    with open(path, "rb") as file:
-        hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
-    if hdf5:
-        with h5py.File(path, "r") as data:
-            restored = data.attrs.get("format") == _RESTORED
-        return RestoredMaterial(path) if restored else PriorsMaterial(path)
+    if _is_restored(path):
+        return RestoredMaterial(path)
     try:
         return PriorsMaterial(path)
     except (VideoError, DavdError) as error:
         if not plain:
             raise
-        return VideoMaterial(path, why=str(error))
+        try:
+            return VideoMaterial(path, why=str(error))
+        except VideoError:  # not even pictures: the first reason says more
+            raise error from None
+
+
+def _is_restored(path: Path) -> bool:
+    """Whether it is an .h5 of davd-restore; of a file that cannot be read others say why."""
+    try:
+        with h5py.File(path, "r") as data:
+            return bool(data.attrs.get("format") == _RESTORED)
+    except OSError:
+        return False
 
 
 class PriorsMaterial:
@@ -95,7 +103,7 @@ class PriorsMaterial:
 
     def __init__(self, path: Path) -> None:
         """Open it and check its sizes."""
-        self.path, self.name = path, path.name
+        self.path, self.name = path, shown_name(path)
         self._priors = open_priors(path)
         if isinstance(self._priors, PriorsFile):
             _check_chunks(path, [self._priors.dataset(p) for p in self.fields if p in self._priors])
@@ -184,7 +192,7 @@ class RestoredMaterial:
 
     def __init__(self, path: Path) -> None:
         """Open it and check its sizes."""
-        self.name = path.name
+        self.name = shown_name(path)
         self._file, self._lock = h5py.File(path, "r"), threading.Lock()
         self._attrs = {k: _json(v) for k, v in self._file.attrs.items()}
         luma = self._file.get("restored/y")
@@ -237,7 +245,8 @@ class VideoMaterial:
 
     def __init__(self, path: Path, *, why: str = "") -> None:
         """Open it, and list the times of its frames."""
-        self.path, self.name, self.why, self._lock = path, path.name, why, threading.Lock()
+        self.path, self.name, self.why = path, shown_name(path), why
+        self._lock = threading.Lock()
         self._kept: OrderedDict[int, Arrays] = OrderedDict()
         self._frames: Iterator[av.VideoFrame] | None = None
         try:

@@ -44,11 +44,20 @@ class Viewer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, materials: Sequence[Material], *, port: int = 0) -> None:
-        """Take a port; answers begin with serve_forever()."""
-        super().__init__(("127.0.0.1", port), _Handler)
+        """Take a port; answers begin with serve_forever().
+
+        Raises:
+            ValueError: It cannot be had.
+        """
+        self.courses: dict[int, Course] = {}
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except (OSError, OverflowError) as error:
+            why = error.strerror if isinstance(error, OSError) else "ports go from 0 to 65535"
+            raise ValueError(f"port {port} cannot be had: {why}; 0 takes a free one") from error
         self.materials, self.token = list(materials), secrets.token_urlsafe(24)
         self.about = json.dumps(about(materials)).encode()
-        self.courses: dict[int, Course] = {
+        self.courses |= {
             i: Course(m.path, m.count)
             for i, m in enumerate(materials)
             if isinstance(m, PriorsMaterial)

@@ -60,34 +60,28 @@ def write_page(
     Args:
         materials: The file, and another to compare it with.
         frames: Of the first file.
-        path: Where to; it appears when it is complete.
+        path: Where to.
         progress: Called with the number of frames just done.
 
     Returns:
         Its size in bytes.
     """
     path = Path(path)
-    part = path.with_name(path.name + ".part")
     folder = files(__package__) / "page"
     head, _, tail = (folder / "index.html").read_text("utf-8").partition("<!--scripts-->")
     style = (folder / "view.css").read_text("utf-8")
     told = about(materials) | {"range": [frames.start, frames.stop]}
-    try:
-        with open(part, "w", encoding="utf-8") as file:
-            title = escape(materials[0].name)
-            head = head.replace("<!--style-->", f"<style>{style}</style>")
-            file.write(head.replace("<title>davd-view</title>", f"<title>{title}</title>"))
-            file.write(f'<script type="application/json" id="about">{_json(told)}</script>\n')
-            for name, data in _pieces(materials, frames, progress):
-                file.write(f'<script type="text/plain" id="{name}">{_deflated(data)}</script>\n')
-            for name in SCRIPTS:
-                file.write(f"<script>{(folder / name).read_text('utf-8')}</script>\n")
-            file.write(tail)
-        size = part.stat().st_size
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return size
+    with open(path, "w", encoding="utf-8") as file:
+        title = escape(materials[0].name)
+        head = head.replace("<!--style-->", f"<style>{style}</style>")
+        file.write(head.replace("<title>davd-view</title>", f"<title>{title}</title>"))
+        file.write(f'<script type="application/json" id="about">{_json(told)}</script>\n')
+        for name, data in _pieces(materials, frames, progress):
+            file.write(f'<script type="text/plain" id="{name}">{_deflated(data)}</script>\n')
+        for name in SCRIPTS:
+            file.write(f"<script>{(folder / name).read_text('utf-8')}</script>\n")
+        file.write(tail)
+    return path.stat().st_size
 
 
 def _pieces(

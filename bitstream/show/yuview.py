@@ -43,8 +43,8 @@ def write_statistics(priors: Priors, out: TextIO) -> int:
     hevc = attrs["codec"] == "hevc"
     out.write("%;syntax-version;v1.22\n")
     out.write(
-        f"%;seq-specs;{str(attrs['source']).replace(';', ',')};layer0;{attrs['width']};"
-        f"{attrs['height']};{float(priors.frame_rate):g}\n"
+        f"%;seq-specs;{' '.join(str(attrs['source']).replace(';', ',').split())};layer0;"
+        f"{attrs['width']};{attrs['height']};{float(priors.frame_rate):g}\n"
     )
     low, high = -6 * (int(attrs["bit_depth_luma"]) - 8), 51
     out.write(f"%;type;{_QP};QP;range\n%;defaultRange;{low};{high};jet\n")

@@ -21,6 +21,7 @@ from ...bitstream import CodecError, Priors, PriorsFile, extract
 from ...bitstream import open as open_priors
 from ...bitstream.demux import open_source
 from ...bitstream.output import FormatChange
+from ...bitstream.partfile import PartFile
 from ...bitstream.pictures import PicturesVideo
 from ...bitstream.priors.record import cropped
 from ...bitstream.tracks import Tracks, plan
@@ -40,7 +41,7 @@ from ..output.movie import CONTAINERS, MovieWriter
 from ..output.pieces import Pieces
 from ..output.raw import ArrayWriter, RawWriter
 from ..output.remux import source_tracks, stored_tracks
-from ..output.video import PartFile, VideoFormat, side_by_side
+from ..output.video import VideoFormat, side_by_side
 from ..projection.project import Projector
 from ..report.preview import FaceBox, Preview
 from ..report.report import Report

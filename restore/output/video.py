@@ -7,12 +7,10 @@ Times are those of the video, variable frame rates included. Where neither pictu
 at zero (a range was cut out, a transport stream), both are moved together so that the first does.
 """
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,7 +18,6 @@ import numpy as np
 
 from ...bitstream import Priors
 from ...bitstream.demux import turn
-from ...bitstream.priors.part import check_output, make_part
 
 CHROMA_NAMES = {"4:0:0": "mono", "4:2:0": "420", "4:2:2": "422", "4:4:4": "444"}
 
@@ -107,42 +104,6 @@ def turned_by(attributes: Mapping[str, object]) -> tuple[int, ...]:
         return tuple(map(int, matrix.split()))
     rotation = int(str(attributes.get("rotation", 0)))
     return (rotation,) if rotation else ()
-
-
-class PartFile:
-    """A file that appears under its name only when it is finished.
-
-    As a context it is dropped unless `commit` was called.
-
-    Args:
-        path: The name.
-        overwrite: Replace an existing file.
-    """
-
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        """Make the part file, to learn early whether that is possible.
-
-        Raises:
-            FileExistsError: There is such a file and `overwrite` is not set.
-            OutputError: The folder is missing or cannot be written to.
-        """
-        check_output(path, overwrite=overwrite)
-        self.path = path
-        self.part = make_part(path)
-
-    def commit(self) -> None:
-        """Give the finished file its name."""
-        with open(self.part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(self.part, self.path)
-
-    def __enter__(self) -> Self:
-        """The file itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Remove what was not finished."""
-        self.part.unlink(missing_ok=True)
 
 
 class VideoWriter(ABC):

@@ -1,0 +1,255 @@
+"""What commands do with odd inputs and outputs: one line, a status, and nothing lost."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from clips import encode
+from davd.bitstream import extract
+from davd.cli import exits
+from davd.cli import main as davd
+from davd.cli.exits import Exit
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return encode(tmp_path_factory.mktemp("misuse") / "talk.mp4", frames=8)
+
+
+@pytest.fixture(scope="module")
+def priors(clip: Path) -> Path:
+    extract(clip, clip.with_suffix(".h5"))
+    return clip.with_suffix(".h5")
+
+
+@pytest.fixture
+def video(clip: Path, tmp_path: Path) -> Path:
+    return shutil.copy(clip, tmp_path / "talk.mp4")
+
+
+def status(*arguments: object) -> int:
+    try:
+        return davd.main([str(argument) for argument in arguments])
+    except SystemExit as left:
+        assert isinstance(left.code, int)
+        return left.code
+
+
+WRITERS = {
+    "extract": ["extract", "IN", "-o", "OUT"],
+    "figure": ["inspect", "IN", "--frame", "0", "-o", "OUT"],
+    "yuview": ["inspect", "IN", "--yuview", "OUT"],
+    "html": ["view", "IN", "--html", "OUT"],
+    "audit": ["eval", "--audit", "IN", "PRIORS", "--json", "OUT"],
+}
+
+
+@pytest.fixture(params=WRITERS)
+def write(request: pytest.FixtureRequest, priors: Path) -> Callable[..., int]:
+    """Every way to write a file, from an input to an output."""
+
+    def run(source: Path, output: Path, *more: str) -> int:
+        places = {"IN": source, "OUT": output, "PRIORS": priors}
+        return status(*(places.get(word, word) for word in WRITERS[request.param]), *more)
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["itself", "a link", "another name"])
+def test_an_output_is_never_the_input(
+    write: Callable[..., int], name: str, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = video.rename(video.with_suffix(".png"))  # no figure is refused for its suffix
+    output, before = video.with_name("other.png"), source.read_bytes()
+    if name == "itself":
+        output = source
+    elif name == "a link":
+        output.symlink_to(source.name)
+    else:
+        output.hardlink_to(source)
+    assert write(source, output, "-f") == Exit.INPUT
+    error = capsys.readouterr().err
+    assert "is the input itself" in error and error.count("\n") == 1
+    assert source.read_bytes() == before and {source, output} == set(video.parent.iterdir())
+
+
+def test_an_output_that_exists_stays(
+    write: Callable[..., int], video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = video.with_name("mine.png")
+    output.write_text("mine")
+    assert write(video, output) == Exit.EXISTS and output.read_text() == "mine"
+    assert "-f replaces it" in capsys.readouterr().err
+    assert write(video, output, "-f") == Exit.DONE and output.read_bytes() != b"mine"
+    assert {video, output} == set(video.parent.iterdir())
+
+
+@pytest.mark.parametrize("place", ["no/a.png", "folder", "talk.mp4/a.png"])
+def test_an_output_that_cannot_be_made(
+    write: Callable[..., int], place: str, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video.with_name("folder").mkdir()
+    assert write(video, video.parent / place, "-f") == Exit.OUTPUT
+    assert "folder" in (error := capsys.readouterr().err) and error.count("\n") == 1
+
+
+def test_a_device_is_not_replaced(
+    write: Callable[..., int], video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = video.with_name("pipe.png")
+    os.mkfifo(pipe)
+    for place in (pipe, Path(os.devnull)):
+        assert write(video, place, "-f") == Exit.USAGE and place.is_file() is False
+        assert f"{str(place)!r} is no file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["extract", "inspect", "view", "restore"])
+def test_a_pipe_is_refused_before_it_is_read(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Opening one without a writer would wait for ever, and what is read from it is gone."""
+    os.mkfifo(tmp_path / "talk.mp4")
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(os.path.relpath(tmp_path / "end.mp4"))
+    for name in ("talk.mp4", "end.mp4"):
+        assert status(command, tmp_path / name) == Exit.USAGE
+        assert "is no file that can be moved about in" in capsys.readouterr().err
+
+
+def test_a_broken_write_leaves_nothing(
+    write: Callable[..., int], video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file may not grow beyond 2000 bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        left = write(video, video.with_name("out.png"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    error = capsys.readouterr().err
+    assert left == Exit.OUTPUT and "larger than a file may be" in error and error.count("\n") == 1
+    assert list(video.parent.iterdir()) == [video]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("command", ["inspect IN", "extract IN -o OUT.h5", "--version", "--help"])
+def test_closed_streams(closed: str, command: str, video: Path) -> None:
+    """Nothing is said there, everything else is done; no file gets a stream's number."""
+    line = command.replace("IN", str(video)).replace("OUT", str(video.with_name("out")))
+    done = subprocess.run(
+        f"{sys.executable} -m davd {line} {closed}", shell=True, capture_output=True, text=True
+    )
+    assert done.returncode == Exit.DONE and "Traceback" not in done.stderr
+    assert video.with_name("out.h5").exists() == ("OUT" in command)
+
+
+def test_an_input_that_may_not_be_read_is_no_output(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = PermissionError(13, "Permission denied", str(video))
+    assert exits.exit_status(error) == Exit.OUTPUT
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(video))
+    assert exits.exit_status(error) == Exit.INPUT
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["extract", "IN", "--start", "nan"],
+        ["extract", "IN", "--end", "1e400"],
+        ["extract", "IN", "--audio-shift", "inf"],
+        ["extract", "IN", "--audio-shift", "late"],
+        ["extract", "IN", "--jobs", "²"],
+        ["restore", "IN", "--audio-shift", "nan"],
+        ["adapt", "IN", "-o", "OUT", "--minutes", "nan"],
+    ],
+    ids=" ".join,
+)
+def test_numbers_that_are_none(
+    arguments: list[str], video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(*(str(video) if a == "IN" else a for a in arguments)) == Exit.USAGE
+    assert ": must be " in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("fps", ["1/0", "fast", "nan", "-1", "1e9"])
+def test_frame_rates_that_are_none(
+    fps: str, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["prepare", "all", video, "--work", video.with_name("work"), f"--fps={fps}"]
+    assert status(*arguments) == Exit.INPUT
+    assert f"fps is {fps!r}; 0 to 300 are allowed" in capsys.readouterr().err
+
+
+def test_a_clip_that_fails_is_told_once(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video.write_text("no video")
+    work = video.with_name("work")
+    for more in (["all", video], ["encode", "talk"]):
+        assert status("prepare", *more, "--work", work, "--crf", "42") == Exit.INPUT
+        captured = capsys.readouterr()
+        assert captured.err.count("\n") == 1 and "not a video" in captured.err
+        assert json.loads(captured.out)
+
+
+def test_a_port_that_cannot_be_had(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        for port in (70000, -1, taken.getsockname()[1]):
+            assert status("view", video, "--no-browser", "--port", port) == Exit.INPUT
+            error = capsys.readouterr().err
+            assert f"port {port} cannot be had" in error and error.count("\n") == 1
+
+
+def test_a_name_that_is_no_text(video: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    odd = video.rename(video.parent / os.fsdecode(b"t\xe9lk.mp4"))
+    page, table = video.with_name("page.html"), video.with_name("a.csv")
+    assert status("view", odd, "--html", page) == Exit.DONE
+    assert "t\N{REPLACEMENT CHARACTER}lk.mp4" in page.read_text("utf-8")
+    assert status("inspect", odd, "--yuview", table) == Exit.DONE
+    assert status("inspect", odd) == Exit.DONE
+
+
+def test_lines_stay_lines_whatever_a_file_is_called(video: Path) -> None:
+    odd = video.rename(video.with_name("a;b\nc.mp4"))
+    assert status("inspect", odd, "--yuview", video.with_name("a.csv")) == Exit.DONE
+    lines = video.with_name("a.csv").read_text().splitlines()
+    assert lines[1] == "%;seq-specs;a,b c.mp4;layer0;174;138;25"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", "is an empty file"), (b"text\n" * 99, "is not a video file"),
+     (b"\x89HDF\r\n\x1a\n", "is not a readable HDF5 file")],
+    ids=["empty", "text", "hdf5"],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["extract", "inspect", "view"])
+def test_what_is_wrong_with_a_file_is_said_alike(
+    command: str, content: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / ("a.h5" if b"HDF" in content else "a.mp4")
+    path.write_bytes(content)
+    assert status(command, path) == Exit.INPUT
+    error = capsys.readouterr().err
+    assert error.startswith(f"davd-{command}: {path}") and error.count("\n") == 1
+    assert says in error or (command == "extract" and b"HDF" in content)
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_names_of_folders(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status("extract", name) == Exit.INPUT
+    assert "Is a directory" in (error := capsys.readouterr().err) and error.count("\n") == 1
+
+
+def test_audits_have_no_table(clip: Path, priors: Path, tmp_path: Path) -> None:
+    arguments = ["--audit", clip, priors, "--csv", tmp_path / "a.csv"]
+    assert status("eval", *arguments) == Exit.USAGE
