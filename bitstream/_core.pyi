@@ -111,12 +111,14 @@ class Decoder:
     @property
     def warnings(self) -> dict[str, int]: ...
 
-def cut_chunks(
+def pack_chunks(
     array: np.ndarray,
     height: int,
     width: int,
     item: int,
     chunk_height: int,
     chunk_width: int,
+    period: int,
     fill: int,
+    deflated: bool,
 ) -> list[bytes | None]: ...

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 cimport cython
 cimport numpy as cnp
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport INT64_MIN, int8_t, int16_t, int32_t, int64_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -99,12 +99,14 @@ cdef extern from "memory.h" nogil:
     size_t memory_aligned(size_t size)
 
 cdef extern from "chunks.h" nogil:
-    ctypedef struct chunk:
-        const uint8_t *source
-        size_t stride, rows, columns, height, width, item
+    ctypedef struct cut_plane:
+        const uint8_t *plane
+        size_t height, width, item, chunk_height, chunk_width, period
         uint8_t fill
-    bint davd_chunk_is_fill(const chunk *t)
-    void davd_chunk_shuffle(const chunk *t, uint8_t *to)
+        bint deflated
+    size_t davd_chunks_of(const cut_plane *c)
+    size_t davd_chunks_memory(const cut_plane *c)
+    void davd_pack_chunks(const cut_plane *c, uint8_t *memory, size_t *begin)
 
 
 class DavdError(Exception):
@@ -542,18 +544,21 @@ cdef class Decoder(PacketQueue):
         }
 
 
-def cut_chunks(
+def pack_chunks(
     cnp.ndarray array not None, size_t height, size_t width, size_t item, size_t chunk_height,
-    size_t chunk_width, uint8_t fill,
+    size_t chunk_width, size_t period, uint8_t fill, bint deflated,
 ):
-    """Cut a plane into chunks and shuffle each one's bytes, as HDF5's shuffle filter has them.
+    """Cut a plane into chunks as HDF5's shuffle filter, and its deflate filter, make them.
 
     Args:
         array: contiguous, `height * width * item` bytes.
         height, width: of the plane, elements.
         item: bytes of an element; 1 and a wider plane for no shuffling.
         chunk_height, chunk_width: of a chunk; what lies outside the plane is fill value.
+        period: elements after which the content of a chunk may repeat itself, a row for example;
+            chunks get smaller by it where it does. 0: none.
         fill: each byte of the fill value.
+        deflated: compress them.
 
     Returns:
         A list of bytes in raster order, None where a chunk is all fill value.
@@ -567,27 +572,23 @@ def cut_chunks(
         or chunk_height == 0 or chunk_width == 0
     ):
         raise ValueError("chunks are cut from a contiguous array of the size that is given")
-    cdef const uint8_t *plane = <const uint8_t *>cnp.PyArray_BYTES(array)
-    cdef size_t top, left
-    cdef bint empty
-    cdef bytes data
-    cdef uint8_t *to
-    cdef chunk t
-    t.stride, t.item, t.fill = width * item, item, fill
-    t.height, t.width = chunk_height, chunk_width
-    chunks = []
-    for top in range(0, height, chunk_height):
-        for left in range(0, width, chunk_width):
-            t.source = plane + top * t.stride + left * item
-            t.rows, t.columns = min(chunk_height, height - top), min(chunk_width, width - left)
-            with nogil:
-                empty = davd_chunk_is_fill(&t)
-            if empty:
-                chunks.append(None)
-                continue
-            data = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(chunk_height * chunk_width * item))
-            to = <uint8_t *>PyBytes_AS_STRING(data)
-            with nogil:
-                davd_chunk_shuffle(&t, to)
-            chunks.append(data)
-    return chunks
+    cdef cut_plane c
+    c.plane = <const uint8_t *>cnp.PyArray_BYTES(array)
+    c.height, c.width, c.item, c.period = height, width, item, period
+    c.chunk_height, c.chunk_width = chunk_height, chunk_width
+    c.fill, c.deflated = fill, deflated
+    cdef size_t n = davd_chunks_of(&c), k
+    cdef size_t places = memory_aligned((n + 1) * sizeof(size_t))
+    cdef Block block = Block.__new__(Block)
+    block.start = memory_block(places + davd_chunks_memory(&c), 0)
+    if block.start == NULL:
+        raise MemoryError("no memory for the chunks of a plane")
+    cdef size_t *begin = <size_t *>block.start
+    cdef const char *packed = <const char *>block.start + places
+    with nogil:
+        davd_pack_chunks(&c, block.start + places, begin)
+    return [
+        PyBytes_FromStringAndSize(packed + begin[k], <Py_ssize_t>(begin[k + 1] - begin[k]))
+        if begin[k + 1] > begin[k] else None
+        for k in range(n)
+    ]

@@ -25,8 +25,10 @@
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__) &&       \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define CORE_SHIFTS __attribute__((target_clones("bmi2", "default")))
+#define CORE_VECTORS __attribute__((target_clones("avx2", "default"))) // the same for loops
 #else
 #define CORE_SHIFTS
+#define CORE_VECTORS
 #endif
 
 #endif

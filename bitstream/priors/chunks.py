@@ -1,10 +1,10 @@
 """Frame stacks in HDF5, read and written chunk by chunk around HDF5's own filter pipeline.
 
 zlib inside HDF5 is the slowest step of an extraction and runs under one global lock. The chunks are
-therefore compressed here, in any thread, by ISA-L's deflate (about five times as fast), and handed
-over whole (H5Dwrite_chunk). What lies in the file is what HDF5's shuffle and gzip filters would
-have written, so every HDF5 reads it. A chunk that holds nothing but the fill value is not stored at
-all: HDF5 reads it back as the fill value, and most of a residual at low bit rates is such.
+therefore compressed here, in any thread, by an encoder made for planes (deflate.c), and handed over
+whole (H5Dwrite_chunk). What lies in the file is what HDF5's shuffle and gzip filters might have
+written, so every HDF5 reads it. A chunk that holds nothing but the fill value is not stored at all:
+HDF5 reads it back as the fill value, and most of a residual at low bit rates is such.
 
 Chunks of planes are one frame deep, so that a crop of a few frames touches little else; small maps
 are several frames deep, so that a chunk is worth its overhead.
@@ -20,13 +20,10 @@ import h5py
 import numpy as np
 from isal import isal_zlib
 
-from .._core import cut_chunks
+from .._core import pack_chunks
 from .objects import create_dataset
 
 COMPRESSIONS = ("gzip", "blosc", "none")
-# Of ISA-L. Its level 1 makes files a fifth smaller, but where memory is touched for the first time
-# its bytes were seen to differ from run to run (never the content); level 0 gives the same always.
-_GZIP_LEVEL = 0
 _SIDE = 160  # largest side of a chunk of a plane, samples
 _WHOLE = 128  # planes up to this side are not cut
 _DEEP = 16384  # bytes that a chunk of a small map should have
@@ -67,6 +64,12 @@ class Layout:
             return Layout(shape, dtype, (_chunk_side(shape[0]), _chunk_side(shape[1])), 1, fill)
         depth = max(1, min(_MAX_DEPTH, _DEEP // max(1, math.prod(shape) * dtype.itemsize)))
         return Layout(shape, dtype, shape, depth, fill)
+
+    @cached_property
+    def period(self) -> int:
+        """Elements after which a chunk may repeat itself: those of a row, or of a frame."""
+        rows_at = min(2, len(self.chunk) - 1)  # of [2, H, W, 2] and [H, W] it is the last axes
+        return math.prod(self.shape if self.depth > 1 else self.chunk[rows_at:])
 
     @cached_property
     def places(self) -> list[tuple[int, ...]]:
@@ -128,15 +131,15 @@ def _packed(
     """Chunks of planes, both of the given size: shuffled and deflated for gzip."""
     (height, width), (chunk_height, chunk_width) = plane, chunk
     item, fill = layout.dtype.itemsize, layout.fill & 0xFF  # 0 and -1 are of equal bytes
-    if compression == "none":
+    deflated = compression == "gzip"
+    if not deflated:
         width, chunk_width, item = width * item, chunk_width * item, 1
-    chunks: list[bytes | None] = []
-    for array in arrays:
-        cut = cut_chunks(array, height, width, item, chunk_height, chunk_width, fill)
-        if compression == "gzip":
-            cut = [data and isal_zlib.compress(data, _GZIP_LEVEL) for data in cut]
-        chunks += cut
-    return chunks
+    size = (height, width, item, chunk_height, chunk_width)
+    return [
+        chunk
+        for array in arrays
+        for chunk in pack_chunks(array, *size, layout.period, fill, deflated)
+    ]
 
 
 def write_chunks(
