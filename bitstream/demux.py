@@ -355,6 +355,20 @@ def _unopened(path: Path, head: bytes, error: av.error.FFmpegError) -> str:
     )
 
 
+def first_video(
+    container: "av.container.InputContainer", path: str | os.PathLike[str]
+) -> "av.video.stream.VideoStream":
+    """The first video stream of a file whose codec FFmpeg knows.
+
+    Raises:
+        VideoError: There is none.
+    """
+    for stream in container.streams.video:
+        if stream.codec_context is not None:
+            return stream
+    raise VideoError(f"{path} has no video that can be decoded")
+
+
 def codec_name(stream: "av.stream.Stream") -> str:
     """Name of a stream's codec - not of FFmpeg's decoder, as `mp3float` - or "unknown"."""
     context = stream.codec_context

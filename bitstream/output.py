@@ -12,6 +12,7 @@ from typing import Self
 from .. import __version__
 from ._core import StreamInfo
 from .demux import VideoError, shown_name
+from .partfile import refuse_busy
 from .priors.packing import PackedFrame
 from .priors.part import check_output
 from .priors.record import FrameRecord
@@ -148,7 +149,7 @@ class Output:
 
         Raises:
             FileExistsError: It exists and is not to be replaced.
-            OutputError: It is a folder, or its folder is missing.
+            OutputError: It is a folder, its folder is missing, or another run is writing to it.
         """
         self.paths: list[Path] = []
         self.duration = self.sound = 0.0
@@ -156,6 +157,7 @@ class Output:
         self._path = None if path is None else Path(path)
         if self._path:
             check_output(self._path, overwrite=settings.overwrite)
+            refuse_busy(self._path)
         self._writer: PriorsWriter | None = None
         self._info: StreamInfo | None = None  # of the current file
         self._begun = 0  # frames before the current file
@@ -189,6 +191,7 @@ class Output:
         path = self._path
         if self.paths:
             path = path.with_name(f"{path.stem}-{len(self.paths) + 1}{path.suffix}")
+        refuse_busy(path)  # once more: looking through may have taken a while
         values = attributes(self._timeline, info)
         values["first_frame"] = self._selection.first + self._begun
         values["pixels"] = self._settings.pixels

@@ -24,6 +24,7 @@ from .demux import (
     codec_name,
     open_container,
     read_packets,
+    shown_name,
 )
 from .priors.field import PictureType
 from .priors.reading import Priors, Stack
@@ -116,9 +117,9 @@ class PicturesVideo(Priors):
         aspect = Fraction(getattr(frame, "sample_aspect_ratio", None) or 1) or Fraction(1)
         return {
             "format": FORMAT, "schema_version": VERSIONS["h264"], "davd_version": __version__,
-            "codec": self.codec, "source": self.path.name, "source_sha256": "", "profile_idc": 0,
-            "level_idc": 0, "width": frame.width, "height": frame.height, "crop_left": 0,
-            "crop_right": wide - frame.width, "crop_top": 0, "crop_bottom": high - frame.height,
+            "codec": self.codec, "source": shown_name(self.path), "source_sha256": "",
+            "profile_idc": 0, "level_idc": 0, "width": frame.width, "height": frame.height,
+            "crop_left": 0, "crop_right": wide - frame.width, "crop_top": 0, "crop_bottom": high - frame.height,
             "chroma_format": CHROMA_FORMATS[chroma], "bit_depth_luma": depth,
             "bit_depth_chroma": depth,
             "color_matrix": COLOR_MATRICES.get(int(frame.colorspace), "unspecified"),

@@ -235,7 +235,12 @@ def load_index(path: str | os.PathLike[str]) -> Index:
     """
     file = Path(path)
     file = file / "index.json" if file.is_dir() else file
-    content = json.loads(file.read_text())
+    if not file.exists():
+        raise FileNotFoundError(f"{file} is missing; davd-prepare index WORK makes it")
+    try:
+        content = dict(json.loads(file.read_bytes()))
+    except (TypeError, ValueError):
+        content = {}
     if content.get("format") != "davd-index" or content.get("version") != VERSION:
         found = f"{content.get('format')!r} version {content.get('version')!r}"
         raise ValueError(f"{file} is {found}; 'davd-index' version {VERSION} is needed")

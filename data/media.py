@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 
 class ClipError(Exception):
@@ -133,23 +134,22 @@ def probe(path: Path) -> Probe:
     """
     from av.error import FFmpegError
 
-    from ..bitstream.demux import open_container
+    from ..bitstream.demux import VideoError, first_video, open_container
 
     if path.stat().st_size == 0:
         raise ClipError("the file is empty")
     try:
         with open_container(path) as container:
-            if not container.streams.video:
-                raise ClipError("no video stream")
-            return _probe(container)
+            return _probe(container, first_video(container, path))
+    except VideoError:
+        raise ClipError("no video stream that can be decoded") from None
     except FFmpegError as error:
         raise ClipError(f"not a video that FFmpeg can open: {error.strerror}") from error
 
 
-def _probe(container: "InputContainer") -> Probe:
+def _probe(container: "InputContainer", video: "VideoStream") -> Probe:
     from ..bitstream.demux import codec_name
 
-    video = container.streams.video[0]
     sound = container.streams.audio[0] if container.streams.audio else None
     times = sorted(
         p.pts for p in container.demux(video) if p.pts is not None and p.size and not p.is_discard

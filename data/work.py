@@ -38,6 +38,9 @@ SOUNDS = ("flac", "aac")
 """Sound in the coded file: lossless, or as in web video (AAC, 64 kbit/s)."""
 
 
+_LONGEST = 200  # letters of a name, with room for what is added to it
+
+
 @dataclass(frozen=True)
 class Settings:
     """How clips are made; the same for all clips of a work folder."""
@@ -120,11 +123,12 @@ def keep_settings(work: Path, settings: Settings) -> None:
 def safe_name(relative: Path) -> str:
     """The ID of a source: its relative path without suffix, fit for make and every disk.
 
-    What is not a letter, digit, "_", "-" or "/" becomes "_", and then a few digits of a hash are
-    added, so that two names stay two.
+    What is not a letter, digit, "_", "-" or "/" becomes "_", names too long are cut, and then a few
+    digits of a hash are added, so that two names stay two.
     """
     plain = relative.with_suffix("").as_posix()
     safe = re.sub(r"[^A-Za-z0-9_/-]", "_", plain)
+    safe = "/".join(name[:_LONGEST] for name in safe.split("/"))
     if safe == plain:
         return safe
     return f"{safe}_{hashlib.sha256(os.fsencode(plain)).hexdigest()[:6]}"
@@ -156,7 +160,13 @@ def adopt(path: Path, text: str, work: Path) -> tuple[str, Path]:
 
 
 def forget_failed(work: Path) -> int:
-    """Delete the results that are not "done" and return how many there were."""
+    """Delete the results that are not "done" and return how many there were.
+
+    Raises:
+        FileNotFoundError: It is no work folder.
+    """
+    if not (work / "settings.json").is_file():
+        raise FileNotFoundError(f"{work} is no work folder: it has no settings.json")
     count = 0
     for folder in ("clips", "coded", "priors"):
         for path in sorted((work / folder).rglob("*.json")):

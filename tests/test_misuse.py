@@ -11,9 +11,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import pytest
 from clips import encode
 from davd.bitstream import extract
+from davd.bitstream.partfile import PartFile
 from davd.cli import exits
 from davd.cli import main as davd
 from davd.cli.exits import Exit
@@ -141,6 +143,34 @@ def test_a_broken_write_leaves_nothing(
     assert list(video.parent.iterdir()) == [video]
 
 
+def test_two_runs_do_not_write_one_file(
+    write: Callable[..., int], video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second leaves, and takes nothing of the first away; a part left behind is no run."""
+    output = video.with_name("out.png")
+    part = video.with_name("out.png.part")
+    with PartFile(output) as first:
+        first.part.write_text("first")
+        assert write(video, output) == Exit.OUTPUT
+        error = capsys.readouterr().err
+        assert "is being written by another run" in error and error.count("\n") == 1
+        assert part.read_text() == "first"
+        first.commit()
+    assert output.read_text() == "first"
+    part.write_text("left behind")
+    assert write(video, output, "-f") == Exit.DONE and not part.exists()
+
+
+def test_two_extractions_to_one_file(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """HDF5's own lock is looked at."""
+    output = video.with_name("out.h5")
+    with h5py.File(video.with_name("out.h5.part"), "w") as first:
+        assert status("extract", video, "-o", output) == Exit.OUTPUT
+        assert "is being written by another run" in capsys.readouterr().err
+        first["a"] = 1
+    assert status("extract", video, "-o", output) == Exit.DONE
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 @pytest.mark.parametrize("command", ["inspect IN", "extract IN -o OUT.h5", "--version", "--help"])
 def test_closed_streams(closed: str, command: str, video: Path) -> None:
@@ -201,6 +231,24 @@ def test_a_clip_that_fails_is_told_once(video: Path, capsys: pytest.CaptureFixtu
         assert json.loads(captured.out)
 
 
+@pytest.mark.parametrize("content", [None, b"\xd6 no text", b"[1, 2]", b"{}"], ids=str)
+def test_what_is_no_index(
+    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / "index.json").write_bytes(content)
+    assert status("eval", tmp_path) == Exit.INPUT
+    error = capsys.readouterr().err
+    assert error.startswith(f"davd-eval: {tmp_path / 'index.json'} is ") and error.count("\n") == 1
+    assert ("davd-prepare index" in error) == (content is None)
+
+
+def test_what_is_no_work_folder(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in (video, video.parent, video.with_name("no")):
+        assert status("prepare", "retry", place) == Exit.INPUT
+        assert f"{place} is no work folder" in capsys.readouterr().err
+
+
 def test_a_port_that_cannot_be_had(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -224,6 +272,22 @@ def test_lines_stay_lines_whatever_a_file_is_called(video: Path) -> None:
     assert status("inspect", odd, "--yuview", video.with_name("a.csv")) == Exit.DONE
     lines = video.with_name("a.csv").read_text().splitlines()
     assert lines[1] == "%;seq-specs;a,b c.mp4;layer0;174;138;25"
+
+
+def test_a_video_of_no_known_codec(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = video.with_name("whole.mp4")
+    data = video.rename(whole).read_bytes()
+    video.write_bytes(data.replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC"))
+    assert status("extract", video) == status("view", video) == Exit.UNSUPPORTED
+    assert capsys.readouterr().err.count("found unknown (video)") == 2
+    assert status("extract", whole, "-o", whole.with_suffix(".h5"), "-q") == Exit.DONE
+    assert status("eval", "--audit", video, whole.with_suffix(".h5")) == Exit.INPUT
+    arguments = ["restore", whole, "-o", video.with_name("r.mp4"), "--end", "0.1", "-q"]
+    assert status(*arguments, "--reference", video) == Exit.INPUT
+    assert capsys.readouterr().err.count(f"{video} has no video that can be decoded") == 2
+    work = ["--work", video.with_name("work"), "--crop", "none", "--size", "0"]
+    assert status("prepare", "all", video, *work) == Exit.INPUT
+    assert "no video stream that can be decoded" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,13 @@ def test_settings_are_kept(tmp_path: Path) -> None:
         keep_settings(tmp_path, Settings(preset="fast"))
 
 
+def test_names_too_long_for_what_is_added_are_cut() -> None:
+    longest = 255 - len(".mp4")
+    names = [safe_name(Path("folder", "n" * longest + end)) for end in ("a.mp4", "b.mp4", ".mp4")]
+    assert len(set(names)) == 3 and all(len(f"{Path(n).name}.json.part") < 255 for n in names)
+    assert safe_name(Path("n" * 200 + ".mp4")) == "n" * 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

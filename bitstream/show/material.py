@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from .._core import DavdError
-from ..demux import VideoError, open_container, shown_name
+from ..demux import VideoError, first_video, open_container, shown_name
 from ..open import open as open_priors
 from ..priors.reader import PriorsError, PriorsFile
 from ..priors.reading import Priors
@@ -251,12 +251,10 @@ class VideoMaterial:
         self._frames: Iterator[av.VideoFrame] | None = None
         try:
             self._container = open_container(path)
-            if not self._container.streams.video:
-                raise VideoError(f"{path} has no video")
-            stream = self._container.streams.video[0]
-            _check_size(path, 1, stream.height, stream.width)
+            self._stream = first_video(self._container, path)
+            _check_size(path, 1, self._stream.height, self._stream.width)
             self._pts = self._listed()
-            first = next(iter(self._container.decode(video=0)))
+            first = next(iter(self._container.decode(self._stream)))
         except (av.error.FFmpegError, StopIteration) as error:
             raise VideoError(f"{path} is not a video that can be decoded") from error
         self.count, self._next = len(self._pts), -1
@@ -265,12 +263,11 @@ class VideoMaterial:
 
     def _listed(self) -> list[int]:
         """Times of all frames; the container is back at its beginning."""
-        stream = self._container.streams.video[0]
         times: list[int] = []
-        for packet in self._container.demux(stream):
+        for packet in self._container.demux(self._stream):
             if packet.size and not packet.is_discard and len(times) < MOST_FRAMES:
                 times.append(packet.pts if packet.pts is not None else packet.dts or 0)
-        self._container.seek(min(times, default=0), stream=stream)
+        self._container.seek(min(times, default=0), stream=self._stream)
         return sorted(times)
 
     def _look(self, frame: av.VideoFrame) -> dict[str, object]:
@@ -282,7 +279,7 @@ class VideoMaterial:
             "bit_depth_luma": _depth(frame), "bit_depth_chroma": _depth(frame),
             "color_range": "full" if int(frame.color_range) == 2 else "limited",
             "color_matrix": _matrix(int(frame.colorspace)),
-            "codec": self._container.streams.video[0].codec_context.name,
+            "codec": self._stream.codec_context.name,
         }  # fmt: skip
         return {
             "kind": "video", "name": self.name, "count": self.count, "groups": ["decoded"],
@@ -295,7 +292,7 @@ class VideoMaterial:
 
     def columns(self) -> Arrays:
         """See `Material`."""
-        unit = self._container.streams.video[0].time_base or Fraction(1, 90000)
+        unit = self._stream.time_base or Fraction(1, 90000)
         return {"frames/time": np.array([float(p * unit) for p in self._pts])}
 
     def arrays(self, index: int, group: str) -> Arrays:
@@ -309,10 +306,9 @@ class VideoMaterial:
 
     def _decode_to(self, index: int) -> None:
         """Decode until the frame is among those kept, or the video ends."""
-        stream = self._container.streams.video[0]
         if self._frames is None or not self._next <= index < self._next + 250:
-            self._container.seek(self._pts[index], stream=stream)
-            self._frames = self._container.decode(stream)
+            self._container.seek(self._pts[index], stream=self._stream)
+            self._frames = self._container.decode(self._stream)
         for frame in self._frames:
             self._next = int(np.searchsorted(self._pts, frame.pts or 0))
             planes = _frame_planes(frame)

@@ -11,7 +11,7 @@ import torch
 from av.video.plane import VideoPlane
 
 from ...bitstream import Priors
-from ...bitstream.demux import open_container
+from ...bitstream.demux import first_video, open_container
 from ...bitstream.priors.record import cropped
 from ..output.video import VideoFormat
 from .metrics import psnr, ssim
@@ -48,10 +48,8 @@ class Reference:
         self._offset = int(priors.attrs.get("first_frame", 0))
         try:
             self._container = open_container(path)
-            videos = self._container.streams.video
-            if not videos:
-                raise ValueError(f"{path} has no video; a reference is the source as video")
-            context = videos[0].codec_context
+            video = first_video(self._container, path)
+            context = video.codec_context
             if (context.width, context.height) != (self.format.width, self.format.height):
                 raise ValueError(
                     f"{path} is {context.width}x{context.height}, the video is "
@@ -59,8 +57,8 @@ class Reference:
                 )
         except av.error.FFmpegError as error:
             raise ValueError(f"{path} cannot be read as video: {error.strerror}") from None
-        videos[0].thread_type = "AUTO"
-        self._frames: Iterator[av.VideoFrame] = self._container.decode(videos[0])
+        video.thread_type = "AUTO"
+        self._frames: Iterator[av.VideoFrame] = self._container.decode(video)
         self._next = 0
 
     def planes(self, index: int) -> list[np.ndarray]:

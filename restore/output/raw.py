@@ -74,7 +74,7 @@ class ArrayWriter:
     def __init__(self, path: Path, priors: Priors, settings: Mapping[str, object]) -> None:
         """Make the datasets."""
         self._priors = priors
-        self._file = h5py.File(path, "w")
+        self._file = h5py.File(path, "w", locking=False)  # whoever made the file holds its lock
         kept = ("codec", "schema_version", "davd_version", "verified", "complete", "encoder")
         attributes = {k: v for k, v in priors.attrs.items() if k not in kept}
         attributes |= {"format": FORMAT, "version": VERSION}

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...bitstream import PriorsFile
-from ...bitstream.demux import open_container
+from ...bitstream.demux import first_video, open_container
 from .cells import CELLS, Cells, CellTable, make_cells
 from .project import outside, project
 from .units import FREQUENCIES, MODES, PLANES, PriorsTensors
@@ -240,9 +240,10 @@ def source_frames(path: str | Path) -> Iterator[tuple[Tensor, ...]]:
 
     Raises:
         ValueError: A pixel format that is not planar YCbCr, or that has alpha.
+        VideoError: There is no video that can be decoded.
     """
     with open_container(path) as container:
-        for frame in container.decode(video=0):
+        for frame in container.decode(first_video(container, path)):
             layout = frame.format
             if (
                 not layout.is_planar
