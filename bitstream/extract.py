@@ -13,6 +13,7 @@ import numpy as np
 
 from ._core import CorruptStreamError, StreamInfo
 from .annexb import split_nals
+from .coded import KEPT
 from .decode import Taps
 from .demux import Source, VideoError, open_source
 from .output import Output, OutputSettings, refuse_change
@@ -23,7 +24,6 @@ from .priors.schema import PLANE_GROUPS
 from .timeline import Selection, Timeline, look_through
 from .verify import VerificationError, Verifier
 
-_KEPT = 16 << 20  # bytes of packets that are kept from looking through to decoding
 _OF_A_CUT = {"missing_packet", "truncated_packet", "demux_error"}  # warnings of a file cut off
 _LEFT_OUT = {"slices_of_other_layers_or_views", "units_of_other_layers"}  # of what is not damaged
 
@@ -145,7 +145,7 @@ def iterate(
         VideoError: There is no H.264 or HEVC video in the file.
         UnsupportedStreamError: The stream needs what is not implemented; the message names it.
     """
-    timeline = look_through(open_source(video, stream=stream), keep=_KEPT)
+    timeline = look_through(open_source(video, stream=stream), keep=KEPT)
     selection = timeline.select(timeline.span(start=start, end=end, frames=frames))
     taps = Taps(tuple(planes), motion, modes, bits)
     threads = threads or usual_threads()
@@ -221,7 +221,7 @@ def extract(
             "verify and md5 compare decoded samples, and none are recorded: ask for the decoded "
             "planes (--planes decoded)"
         )
-    timeline = look_through(source, keep=_KEPT)
+    timeline = look_through(source, keep=KEPT)
     selection = timeline.select(timeline.span(start=start, end=end, frames=frames))
     if not split:
         refuse_change(timeline, selection)

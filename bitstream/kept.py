@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .coded import CodedVideo
 from .decode import Taps
-from .pieces import CodedVideo
 from .priors.record import FrameRecord
 
 KEPT = 256 << 20  # bytes of decoded frames that a process keeps
-CODED = 64 << 20  # bytes of coded videos that it keeps; longer ones are read anew each time
+CODED = 64 << 20  # bytes of coded videos that it keeps
 RESTING = 4  # decoders that a process keeps for going on where they stopped
 
 

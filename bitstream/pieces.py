@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NamedTuple, TypeVar, cast
 
 from ._core import StreamInfo
-from .annexb import NalSyntax, split_nals
+from .coded import collect_sets
 from .decode import Run, Taps
 from .demux import Packet
 from .priors.record import FrameRecord
@@ -103,46 +103,13 @@ def packets_from(
     timeline: Timeline, entry: Entry, counts: dict[str, int]
 ) -> tuple[Iterator[tuple[int, Packet]], dict[bytes, None]]:
     """Packets with their numbers from an entry on, and the parameter sets that came before."""
+    if timeline.coded is not None:
+        return timeline.coded.since(entry.packet)
     sets: dict[bytes, None] = {}
     packets = enumerate(timeline.read(counts))
-    for _, packet in islice(packets, entry.packet):
-        _collect(packet, sets, timeline.source.codec.nals)
+    before = (packet for _, packet in islice(packets, entry.packet))
+    collect_sets(before, sets, timeline.source.codec.nals)
     return packets, sets
-
-
-class CodedVideo(NamedTuple):
-    """All packets of a video, and what came before each place where decoding may begin.
-
-    Attributes:
-        packets: In decoding order.
-        sets: Parameter sets sent before an entry, by the number of its packet.
-        size: bytes.
-    """
-
-    packets: list[Packet]
-    sets: dict[int, list[bytes]]
-    size: int
-
-
-def read_whole(timeline: Timeline) -> CodedVideo:
-    """Read all packets of a video."""
-    packets = list(timeline.read({}))
-    entries = {0, *(entry.packet for entry in timeline.entries)}
-    sets: dict[bytes, None] = {}
-    before: dict[int, list[bytes]] = {}
-    for number, packet in enumerate(packets):
-        if number in entries:
-            before[number] = list(sets)
-        _collect(packet, sets, timeline.source.codec.nals)
-    return CodedVideo(packets, before, sum(len(packet.data) for packet in packets))
-
-
-def _collect(packet: Packet, sets: dict[bytes, None], nals: NalSyntax) -> None:
-    """Remember the parameter sets of a packet, the newest last."""
-    for nal in split_nals(packet.data):
-        if nals.type(nal) in nals.parameter_sets:
-            sets.pop(nal, None)
-            sets[nal] = None
 
 
 def several_at_once(
@@ -219,7 +186,7 @@ def _job(
 
     def seen(packets: Iterable[tuple[int, Packet]]) -> Iterator[tuple[int, Packet]]:
         for item in packets:
-            _collect(item[1], sets, timeline.source.codec.nals)
+            collect_sets(item[1:], sets, timeline.source.codec.nals)
             yield item
 
     try:

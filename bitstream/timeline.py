@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ._core import CorruptStreamError, StreamInfo
 from .codecs import Decoder
+from .coded import CodedVideo
 from .demux import INVENTED_RATE, Packet, Source
 from .stamps import increasing, usual_step
 
@@ -95,7 +96,7 @@ class Timeline:
     length: int = 1
     kept: bool = False
     patient: bool = False
-    coded: list[Packet] | None = None
+    coded: CodedVideo | None = None
 
     def __len__(self) -> int:
         """How many frames are shown."""
@@ -103,7 +104,7 @@ class Timeline:
 
     def read(self, faults: dict[str, int] | None = None) -> Iterator[Packet]:
         """All packets in decoding order, those kept or the file's; as `Source.packets`."""
-        return self.source.packets(faults) if self.coded is None else iter(self.coded)
+        return self.source.packets(faults) if self.coded is None else iter(self.coded.packets)
 
     def time(self, row: int) -> float:
         """When a frame is shown, seconds; for the row after the last, when that one ends."""
@@ -232,7 +233,7 @@ def _looked_through(source: Source, *, patient: bool, keep: int) -> tuple[Timeli
     _tell_closed(timeline)
     _set_times(timeline, stamps)
     if keep >= 0 and not faults:
-        timeline.coded = coded
+        timeline.coded = CodedVideo(coded, source.codec.nals)
     return timeline, "late_pictures" in decoder.warnings
 
 

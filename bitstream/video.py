@@ -9,22 +9,21 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ._core import StreamInfo
+from .coded import KEPT, CodedVideo
 from .decode import Run, Taps
 from .demux import Packet, VideoError, open_source
-from .kept import CODED, KeptFrame, Walk, store
+from .kept import KeptFrame, Walk, store
 from .output import attributes, refuse_change, sha256
 from .pieces import (
     one_by_one,
     packets_from,
     pieces_of,
-    read_whole,
     several_at_once,
     usual_threads,
 )
@@ -91,7 +90,7 @@ class PriorsVideo(Priors):
             UnsupportedStreamError: The stream needs what is not implemented.
         """
         self.path = Path(path)
-        self._timeline = look_through(open_source(path, stream=stream))
+        self._timeline = look_through(open_source(path, stream=stream), keep=KEPT)
         self.choice = self._timeline.source.choice
         if not len(self._timeline):
             raise VideoError(f"{path} holds no picture that can be decoded: get a complete copy")
@@ -110,6 +109,9 @@ class PriorsVideo(Priors):
         self._sound: tuple[np.ndarray, int, float] | None = None
         self._track_start: float | None | bool = False  # False: not looked yet
         self._number = next(_numbers)
+        if self._timeline.coded is not None:  # by the process, within its bounds
+            store().put_coded(self._number, self._timeline.coded)
+            self._timeline.coded = None
         self.warnings: dict[str, int] = {}
         codec = self._timeline.source.codec.name
         own = {"format": FORMAT, "schema_version": VERSIONS[codec], "codec": codec}
@@ -356,12 +358,12 @@ class PriorsVideo(Priors):
         """Packets from an entry on, with their numbers, and the parameter sets before them."""
         coded = store().coded(self._number)
         if coded is None:
-            if self.path.stat().st_size > CODED // 4:
+            if self.path.stat().st_size > KEPT:
                 return packets_from(self._timeline, entry, {})
-            coded = read_whole(self._timeline)
+            nals = self._timeline.source.codec.nals
+            coded = CodedVideo(list(self._timeline.read()), nals)
             store().put_coded(self._number, coded)
-        packets = islice(enumerate(coded.packets), entry.packet, None)
-        return packets, coded.sets[entry.packet]
+        return coded.since(entry.packet)
 
     def _walk(self, entry: Entry, first: int, taps: Taps) -> Iterator[FrameRecord]:
         """All frames from `first` on, decoded from an entry on."""

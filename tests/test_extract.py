@@ -259,7 +259,8 @@ def test_packets_are_kept_where_they_are_few_and_sound(clip: Path, tmp_path: Pat
     packets = list(source.packets())
     size = sum(len(packet.data) for packet in packets)
     kept = look_through(source, keep=size)
-    assert kept.coded == packets and list(kept.read()) == packets
+    assert kept.coded is not None and kept.coded.packets == list(kept.read()) == packets
+    assert kept.coded.size == size
     assert look_through(source).coded is None
     assert look_through(source, keep=size - 1).coded is None
     cut = encode(tmp_path / "cut.mp4", container={"movflags": "faststart"}, sound=False)

@@ -246,6 +246,32 @@ def test_what_is_kept_is_bounded(
     assert not store()._frames and not store()._walks and store()._bytes == 0
 
 
+def test_packets_are_read_once_and_kept_within_bounds(
+    pairs: dict[str, tuple[Path, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from davd.bitstream.demux import Source
+    from davd.bitstream.kept import store
+
+    begun: list[Path] = []
+    packets = Source.packets
+    monkeypatch.setattr(
+        Source, "packets", lambda self, *a: (begun.append(self.path), packets(self, *a))[1]
+    )
+    video = pairs["clip.mp4"][0]
+    with bitstream.open(video) as priors:
+        wanted = [priors[k].decoded[0] for k in (FRAMES - 1, 0, 30)]
+        assert begun == [video]
+        size = sum(coded.size for coded in store()._coded.values())
+        monkeypatch.setattr("davd.bitstream.kept.CODED", size)
+        with bitstream.open(video) as other:
+            assert len(store()._coded) == 1  # the other's; the first is read anew
+            assert begun == [video] * 2 and np.array_equal(other[0].decoded[0], wanted[1])
+        monkeypatch.setattr("davd.bitstream.kept.KEPT", 0)
+        priors.close()
+        for k, plane in zip((FRAMES - 1, 0, 30), wanted, strict=True):
+            assert np.array_equal(priors[k].decoded[0], plane)
+
+
 def test_frames_in_order_are_decoded_once(
     pairs: dict[str, tuple[Path, Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
