@@ -24,13 +24,15 @@ REFERENCE ?= $(if $(filter $(CLIP),$(VIDEO)),demo/talking-head-clean.mp4)
 BIN    := $(VENV)/bin
 CORE   := $(wildcard bitstream/*/*.[ch] bitstream/*/*/*.[ch] bitstream/*.pyx)
 export DAVD_SHARED := $(abspath $(SHARED))
-CHECK := -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -pthread -Ibitstream/h264 -Ibitstream/priors
+# small streams are to go the way of large ones
+LARGE := -DH264_LARGE_TAPS=0
+CHECK := -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -pthread $(LARGE) -Ibitstream/h264 -Ibitstream/priors
 SANITIZE := $(CHECK) -fsanitize=address,undefined -fno-sanitize-recover=undefined
 HARNESSES := stream unit packets memory
 FUZZERS := $(HARNESSES:%=build/fuzz/fuzz_%) $(HARNESSES:%=build/fuzz/fuzz_hevc_%)
 FUZZ_FLAGS = -max_total_time=$(SECONDS) -timeout=60 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
 	-artifact_prefix=build/fuzz/
-FUZZED = -g -O2 -std=c11 -pthread -fsanitize=address,undefined -fno-sanitize-recover=undefined -Ibuild/fuzz
+FUZZED = -g -O2 -std=c11 -pthread $(LARGE) -fsanitize=address,undefined -fno-sanitize-recover=undefined -Ibuild/fuzz
 FUZZ_OBJECTS := $(patsubst bitstream/%.c,build/fuzz/%.o,$(filter bitstream/h264/%.c bitstream/hevc/%.c bitstream/coding/%.c,$(CORE)))
 CHECKED := $(patsubst bitstream/%.c,build/checked/%.o,$(filter %.c,$(CORE)))
 

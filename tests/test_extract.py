@@ -63,8 +63,13 @@ def test_frames_are_ffmpegs_with_its_times(clip: Path, whole: Path) -> None:
         np.testing.assert_allclose(priors.column("time"), np.arange(FRAMES) / RATE)
 
 
-def test_prediction_and_residual_make_the_picture(tmp_path: Path) -> None:
-    video = encode(tmp_path / "a.mp4", frames=12, options={"x264-params": "no-deblock=1"})
+# (large pictures are recorded by rows; this one's do not begin with a cache line each)
+@pytest.mark.parametrize(("size", "frames"), [((WIDTH, HEIGHT), 12), ((1296, 720), 7)])
+def test_prediction_and_residual_make_the_picture(
+    tmp_path: Path, size: tuple[int, int], frames: int
+) -> None:
+    options = {"x264-params": "no-deblock=1"}
+    video = encode(tmp_path / "a.mp4", frames=frames, size=size, options=options)
     for record, _ in iterate(video):
         for plane, prediction, residual in zip(
             record.decoded, record.prediction, record.residual, strict=True

@@ -219,8 +219,16 @@ typedef struct taps {
 
 enum {
     ENCODER_TEXT = 1024,   // bytes
-    ALL_PARTS = 63,        // of a macroblock, Note [Touched parts] in taps.c
     ALL_ROWS = INT_MAX / 2 // of a picture that is finished
+};
+
+enum { // parts of a macroblock: Note [Touched parts] in taps.c
+    LUMA_PARTS = 15,
+    LUMA_UPPER = 3,
+    LUMA_LOWER = 12,
+    CHROMA_PART = 16, // of Cb; that of Cr is the next bit
+    ALL_PARTS = 63,
+    IN_PICTURE = 64 // its prediction is: Note [Taps by rows] in tap_rows.c
 };
 
 typedef struct picture {
@@ -629,6 +637,16 @@ const kernels *h264_kernels(kernels *k, int sample_size); // fills *k for 8-bit 
 
 // ----------------------------------------------------------------------------------------- decoder
 
+// Note [Taps by rows] in tap_rows.c
+typedef struct tap_rows {
+    taps row;       // of one row of macroblocks: samples and levels, in one block of memory
+    uint8_t *parts; // [PicWidthInMbs] what of residual and levels is to be moved, IN_PICTURE
+    int width, sample_size; // of luma, as they were laid out for
+    bool used;              // in the current slice
+    size_t next;            // macroblock, by address, that is moved next
+    int moved;              // picture_rows.decoded before it
+} tap_rows;
+
 typedef struct dpb {
     // in the buffer: reference, or waiting for output; in decoding order
     picture *frames[MAX_DPB_FRAMES + 2];
@@ -714,6 +732,7 @@ struct h264_decoder {
     picture *cur;                    // being decoded; NULL between pictures
     picture_rows rows;               // of it
     broken_slices broken;            // of it
+    tap_rows tap_rows;               // of it, if it is large
     progress *progress;              // NULL: no other thread decodes
     edge_thresholds edge_thresholds; // deblock.c
     slice_ctx slice;
@@ -955,6 +974,20 @@ void *h264_tap_residual(const h264_decoder *dec, int plane, int x, int y, ptrdif
 // Hints: the current macroblock will have a residual; there will be macroblocks behind it
 void h264_prefetch_taps(const h264_decoder *dec);
 void h264_prefetch_taps_ahead(const h264_decoder *dec);
+
+// Are the samples of the current macroblock, until they are filtered, those predicted?
+CORE_INLINE bool h264_is_prediction(const mb_ctx *const m) {
+    return !m->mb->is_intra && !(m->coded[0] | m->coded[1] | m->coded[2]) &&
+           !m->switching_transform;
+}
+// Rows of a block in picture or tap
+void h264_copy_rows(uint8_t *to, size_t step, const uint8_t *from, ptrdiff_t from_step, int rows,
+                    size_t bytes);
+
+// tap_rows.c: where a slice begins; macroblocks of a row are decoded; where it ends
+void h264_tap_rows_begin(h264_decoder *dec);
+void h264_tap_rows_move(h264_decoder *dec);
+void h264_tap_rows_end(h264_decoder *dec);
 
 // Sample (x, y) of the current macroblock
 CORE_INLINE uint8_t *h264_sample_at(const h264_decoder *const dec, const int plane, const int x,

@@ -323,6 +323,54 @@ static void free_pooled_taps(stream_state *const s) {
     }
 }
 
+// From how large on a picture is recorded by rows, Note [Taps by rows]: small ones stay in a cache.
+#ifndef H264_LARGE_TAPS
+#define H264_LARGE_TAPS (memory_own_cache() / 2) // bytes of a picture
+#endif
+
+static void lay_out_row(const h264_decoder *const dec, tap_rows *const r, carver *const c) {
+    const taps *const t = dec->cur->taps;
+    const size_t size = (size_t)dec->k->sample_size;
+    r->parts = carve(c, (size_t)dec->PicWidthInMbs);
+    for (int p = 0; p < 3; p++) {
+        const int rows = p ? dec->mb_height_c : 16;
+        const size_t n = (size_t)rows * (size_t)dec->width[p] * size;
+        if (t->prediction[p])
+            r->row.prediction[p] = carve(c, n);
+        if (t->residual[p])
+            r->row.residual[p] = carve(c, n * 2);
+        if (t->level[p])
+            r->row.level[p] = carve(c, n * 2);
+    }
+}
+
+void h264_tap_rows_free(h264_decoder *const dec) {
+    memory_free(dec->tap_rows.row.memory);
+    dec->tap_rows = (tap_rows){.used = false};
+}
+
+void h264_tap_rows_fit(h264_decoder *const dec) {
+    tap_rows r = {.width = dec->width[0], .sample_size = dec->k->sample_size};
+    carver c = {.base = NULL, .used = 0};
+    if (dec->cur->taps == NULL || dec->cur->taps->size <= H264_LARGE_TAPS ||
+        h264_colour_planes(dec) == 3) {
+        h264_tap_rows_free(dec);
+        return;
+    }
+    lay_out_row(dec, &r, &c);
+    r.row.size = c.used;
+    const tap_rows *const old = &dec->tap_rows;
+    if (old->row.size == r.row.size && old->width == r.width && old->sample_size == r.sample_size)
+        return;
+    h264_tap_rows_free(dec);
+    r.row.memory = c.base = memory_block(r.row.size, r.row.size);
+    c.used = 0;
+    if (r.row.memory == NULL)
+        return;
+    lay_out_row(dec, &r, &c);
+    dec->tap_rows = r;
+}
+
 // ------------------------------------------------------------------------------------ activation
 
 static void set_geometry(h264_decoder *const dec, const sps *const s) {
@@ -382,6 +430,7 @@ void h264_pictures_free(h264_decoder *const dec) {
         free_picture(s, 0);
     }
     free_pooled_taps(s);
+    h264_tap_rows_free(dec);
     memory_free(dec->luma_mb);
     free(dec->slice_groups);
     dec->mb = dec->luma_mb = NULL;

@@ -601,8 +601,12 @@ CORE_INLINE area area_of(const h264_decoder *const dec, const int plane, const i
                  : (area){x, y, w, h};
 }
 
-static void tap_inter(const h264_decoder *const dec, const int x, const int y, const int w) {
+// in_picture: of macroblocks that h264_is_prediction()
+static void tap_inter(const h264_decoder *const dec, const int x, const int y, const int w,
+                      const bool in_picture) {
     const taps *const t = dec->cur->taps;
+    if (in_picture && dec->tap_rows.used)
+        return;
     for (int plane = 0; plane < (dec->mb_width_c ? 3 : 1) && t && t->prediction[0]; plane++)
         h264_tap_prediction(dec, plane, area_of(dec, plane, x, y, w, 16));
 }
@@ -623,7 +627,7 @@ void h264_recon_end_run(h264_decoder *const dec) {
     samples_at(dec, x, y, dst);
     run->block.w = 16 * run->n;
     h264_inter_predict_run(dec, &run->block, dst, m->stride);
-    tap_inter(dec, x, y, 16 * run->n);
+    tap_inter(dec, x, y, 16 * run->n, true);
     run->n = 0;
 }
 
@@ -641,8 +645,8 @@ static bool join_run(h264_decoder *const dec, const inter_block *const b) {
     const slice_ctx *const s = &dec->slice;
     const mb_ctx *const m = &s->mb;
     mb_run *const run = &dec->slice.run;
-    const bool joins = !(m->coded[0] | m->coded[1] | m->coded[2]) && !m->switching_transform &&
-                       !m->mb->field && !s->hdr.MbaffFrameFlag && h264_is_full_sample(dec, b);
+    const bool joins = h264_is_prediction(m) && !m->mb->field && !s->hdr.MbaffFrameFlag &&
+                       h264_is_full_sample(dec, b);
     if (!joins || !goes_on(run, m, b))
         h264_recon_end_run(dec);
     if (!joins)
@@ -694,7 +698,7 @@ static void recon_inter(h264_decoder *const dec) {
         h264_recon_end_run(dec);
         predict_parts(dec);
     }
-    tap_inter(dec, 0, 0, 16);
+    tap_inter(dec, 0, 0, 16, h264_is_prediction(m));
     residual_inter(dec);
 }
 

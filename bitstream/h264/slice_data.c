@@ -46,6 +46,7 @@ enum {
 // The row of the current macroblock is complete, and those above may be filtered.
 static void finish_row(h264_decoder *const dec) {
     const int row = dec->slice.mb.mb_y >> is_halved(&dec->slice.hdr);
+    h264_tap_rows_move(dec);
     if (!dec->rows.in_order)
         return;
     if (dec->settings.how & H264_NO_SAMPLES) { // motion is all that other pictures read
@@ -309,8 +310,10 @@ int h264_decode_slice_data(h264_decoder *const dec) {
     // Note [One row behind]
     rows->in_order &= s->hdr.first_mb_in_slice == (uint32_t)rows->next && !s->MbToSliceGroupMap &&
                       !s->partitioned && !s->pps->redundant_pic_cnt_present_flag;
+    h264_tap_rows_begin(dec);
     const int rc = decode_macroblocks(dec);
     h264_recon_end_run(dec);
+    h264_tap_rows_end(dec);
     rows->in_order &= rc == H264_OK;
     rows->next = (s->mb.mb_y >> is_halved(&s->hdr)) * dec->PicWidthInMbs + s->mb.mb_x + 1;
     return rc;

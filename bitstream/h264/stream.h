@@ -138,6 +138,9 @@ void h264_dpb_size_init(h264_decoder *dec);
 // picture.c
 bool h264_same_geometry(const sps *a, const sps *b);
 int h264_set_geometry(h264_decoder *dec, const sps *s); // H264_OK, H264_NOMEM
+// dec->tap_rows for the current picture; no memory: it does without
+void h264_tap_rows_fit(h264_decoder *dec);
+void h264_tap_rows_free(h264_decoder *dec);
 mb_info *h264_new_macroblocks(const h264_decoder *dec); // for memory_free(); NULL: out of memory
 picture *h264_picture_get(h264_decoder *dec);           // NULL: out of memory
 void h264_picture_release(h264_decoder *dec,

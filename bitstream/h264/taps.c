@@ -1,7 +1,8 @@
 /* What is recorded of a macroblock beside its samples: prediction, residual, levels, maps. The only
  * file that writes the taps (the inverse transforms fill the residual where it tells them to).
- * Prediction is recorded after each predict step and residual after each inverse transform,
- * whatever the block size, because Intra NxN blocks predict from their reconstructed neighbours. */
+ * Samples and levels of large pictures go by way of tap_rows.c. Prediction is recorded after each
+ * predict step and residual after each inverse transform, whatever the block size, because Intra
+ * NxN blocks predict from their reconstructed neighbours. */
 #include <string.h>
 
 #include "internal.h"
@@ -12,10 +13,15 @@ static size_t tap_offset(const h264_decoder *const dec, const int plane, const i
                          const bool display) {
     const mb_ctx *const m = &dec->slice.mb;
     const int mbw = plane ? dec->mb_width_c : 16, mbh = plane ? dec->mb_height_c : 16;
-    int row = m->mb_y * mbh + y;
+    int row = dec->tap_rows.used ? y : m->mb_y * mbh + y;
     if (display && m->mb->field)
         row = (m->mb_y >> 1) * 2 * mbh + (m->mb_y & 1) + 2 * y;
     return (size_t)row * (size_t)dec->width[plane] + (size_t)(m->mb_x * mbw + x);
+}
+
+// Where samples and levels are recorded
+static const taps *samples_of(const h264_decoder *const dec) {
+    return dec->tap_rows.used ? &dec->tap_rows.row : dec->cur->taps;
 }
 
 static size_t tap_step(const h264_decoder *const dec, const int plane) {
@@ -29,8 +35,8 @@ CORE_INLINE void copy_n(uint8_t *to, const size_t step, const uint8_t *from,
         memcpy(to, from, bytes);
 }
 
-static void copy_rows(uint8_t *const to, const size_t step, const uint8_t *const from,
-                      const ptrdiff_t from_step, const int rows, const size_t bytes) {
+void h264_copy_rows(uint8_t *const to, const size_t step, const uint8_t *const from,
+                    const ptrdiff_t from_step, const int rows, const size_t bytes) {
     switch (bytes) {
     case 16: copy_n(to, step, from, from_step, rows, 16); break;
     case 8: copy_n(to, step, from, from_step, rows, 8); break;
@@ -53,18 +59,18 @@ static void clear_rows(uint8_t *const to, const size_t step, const int rows, con
 }
 
 void h264_tap_prediction(const h264_decoder *const dec, const int plane, const area a) {
-    const taps *const t = dec->cur->taps;
+    const taps *const t = samples_of(dec);
     if (!t || !t->prediction[plane])
         return;
     const size_t size = (size_t)dec->k->sample_size;
-    copy_rows((uint8_t *)t->prediction[plane] + tap_offset(dec, plane, a.x, a.y, true) * size,
-              tap_step(dec, plane) * size, h264_sample_at(dec, plane, a.x, a.y),
-              dec->slice.mb.stride[plane], a.h, (size_t)a.w * size);
+    h264_copy_rows((uint8_t *)t->prediction[plane] + tap_offset(dec, plane, a.x, a.y, true) * size,
+                   tap_step(dec, plane) * size, h264_sample_at(dec, plane, a.x, a.y),
+                   dec->slice.mb.stride[plane], a.h, (size_t)a.w * size);
 }
 
 void *h264_tap_residual(const h264_decoder *const dec, const int plane, const int x, const int y,
                         ptrdiff_t *const stride) {
-    const taps *const t = dec->cur->taps;
+    const taps *const t = samples_of(dec);
     const size_t size = dec->k->sample_size == 1 ? sizeof(int16_t) : sizeof(int32_t);
     if (!t || !t->residual[plane])
         return NULL;
@@ -76,20 +82,13 @@ void *h264_tap_residual(const h264_decoder *const dec, const int plane, const in
  * by row, and most of them are zero. What is not is remembered by parts: a quarter of luma each,
  * Cb, and Cr. No more is cleared than an earlier picture wrote, and no more asked for than will be
  * touched. */
-enum {
-    LUMA_QUARTERS = 15,
-    UPPER_QUARTERS = 3,
-    LOWER_QUARTERS = 12,
-    CHROMA_PART = 16 // of Cb; that of Cr is the next bit
-};
-
 // In which parts the macroblock has residual or levels
 static unsigned parts_with_levels(const mb_ctx *const m) {
     if (m->switching_transform) // all blocks are decoded, with levels or not
         return ALL_PARTS;
     // lossless prediction sums across all of the macroblock
     const bool all = m->coded[0] >> BLOCK_DC & 1 || (m->coded[0] && m->TransformBypassModeFlag);
-    unsigned parts = all ? LUMA_QUARTERS : 0;
+    unsigned parts = all ? LUMA_PARTS : 0;
     for (int quarter = 0; quarter < 4; quarter++)
         parts |= (m->coded[0] >> 4 * quarter & 15) != 0 ? 1u << quarter : 0;
     return parts | (m->coded[1] != 0 ? CHROMA_PART : 0) | (m->coded[2] != 0 ? CHROMA_PART << 1 : 0);
@@ -115,7 +114,12 @@ static void clear_taps(const h264_decoder *const dec) {
         return;
     const unsigned dirty =
         dec->active_sps.frame_mbs_only_flag ? ALL_PARTS & ~t->zero[m->addr] : ALL_PARTS;
-    t->zero[m->addr] = (uint8_t)(ALL_PARTS & ~parts_with_levels(m));
+    const unsigned parts = parts_with_levels(m);
+    t->zero[m->addr] = (uint8_t)(ALL_PARTS & ~parts);
+    if (dec->tap_rows.used) {
+        dec->tap_rows.parts[m->mb_x] |= (uint8_t)(dirty | parts);
+        return;
+    }
     for (int quarter = 0; quarter < 4; quarter++) {
         const area a = {quarter % 2 * 8, quarter / 2 * 8, 8, 8};
         if (!(dirty >> quarter & 1))
@@ -138,16 +142,16 @@ static void clear_taps(const h264_decoder *const dec) {
 void h264_prefetch_taps(const h264_decoder *const dec) {
     const taps *const t = dec->cur->taps;
     const mb_ctx *const m = &dec->slice.mb;
-    if (!t || (!t->residual[0] && !t->level[0]))
+    if (!t || (!t->residual[0] && !t->level[0]) || dec->tap_rows.used)
         return;
     const size_t size = (size_t)dec->k->sample_size;
     const bool with_chroma = m->mb->cbp >> 4 || dec->slice.sps->ChromaArrayType == 3;
-    const unsigned expected = (m->mb->type == H264_I_16X16 ? LUMA_QUARTERS : m->mb->cbp & 15) |
+    const unsigned expected = (m->mb->type == H264_I_16X16 ? LUMA_PARTS : m->mb->cbp & 15) |
                               (with_chroma ? CHROMA_PART * 3 : 0) | (ALL_PARTS & ~t->zero[m->addr]);
     for (int plane = 0; plane < 3; plane++) {
         const int rows = plane ? dec->mb_height_c : 16;
-        const unsigned upper = plane ? (unsigned)CHROMA_PART << (plane - 1) : UPPER_QUARTERS;
-        const unsigned lower = plane ? upper : LOWER_QUARTERS;
+        const unsigned upper = plane ? (unsigned)CHROMA_PART << (plane - 1) : LUMA_UPPER;
+        const unsigned lower = plane ? upper : LUMA_LOWER;
         const int first = expected & upper ? 0 : rows / 2, end = expected & lower ? rows : rows / 2;
         const size_t step = tap_step(dec, plane), at = tap_offset(dec, plane, 0, 0, true);
         const uint8_t *const level = t->level[plane], *const residual = t->residual[plane];
@@ -164,7 +168,7 @@ void h264_prefetch_taps_ahead(const h264_decoder *const dec) {
     const taps *const t = dec->cur->taps;
     const mb_ctx *const m = &dec->slice.mb;
     const size_t size = (size_t)dec->k->sample_size;
-    for (int plane = 0; plane < (dec->mb_width_c ? 3 : 1); plane++) {
+    for (int plane = 0; plane < (dec->mb_width_c ? 3 : 1) && !dec->tap_rows.used; plane++) {
         const int rows = plane ? 1 : 4, first = plane ? m->mb_x & 7 : 4 * (m->mb_x & 3);
         const size_t at = tap_offset(dec, plane, 0, first, true), step = tap_step(dec, plane);
         const uint8_t *const row = (const uint8_t *)t->prediction[plane] + at * size;
@@ -238,7 +242,7 @@ static void tap_block(const h264_decoder *const dec, const int plane, const int 
     const uint8_t *const scan = n == 4 ? h264_scan_4x4[m->mb->field] : h264_scan_8x8[m->mb->field];
     const block_levels b = m->blocks[plane][block];
     const size_t corner = tap_offset(dec, plane, x, y, false), step = (size_t)dec->width[plane];
-    void *const tap = dec->cur->taps->level[plane];
+    void *const tap = samples_of(dec)->level[plane];
     const int shift = n == 4 ? 2 : 3;
     for (int i = b.first; i < b.first + b.count; i++) {
         const unsigned at = scan[m->scan_pos[i] + first];
@@ -251,7 +255,7 @@ static void tap_dc(const h264_decoder *const dec, const int plane, const uint8_t
                    const int columns) {
     const mb_ctx *const m = &dec->slice.mb;
     const block_levels b = m->blocks[plane][BLOCK_DC];
-    void *const tap = dec->cur->taps->level[plane];
+    void *const tap = samples_of(dec)->level[plane];
     for (int i = b.first; i < b.first + b.count; i++) {
         const int at = place[m->scan_pos[i]];
         tap_level(dec, tap, tap_offset(dec, plane, at % columns * 4, at / columns * 4, false),
@@ -337,6 +341,9 @@ static void clear_costs(const h264_decoder *const dec) {
 void h264_tap_macroblock(const h264_decoder *const dec) {
     if (!dec->cur->taps)
         return;
+    if (dec->tap_rows.used)
+        dec->tap_rows.parts[dec->slice.mb.mb_x] =
+            h264_is_prediction(&dec->slice.mb) ? IN_PICTURE : 0;
     clear_taps(dec);
     tap_maps(dec);
     tap_levels(dec);

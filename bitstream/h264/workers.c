@@ -416,6 +416,7 @@ void h264_workers_free(h264_decoder *const dec) {
         for (int k = 0; k < MAX_ORDERS; k++)
             free(ws->places[i].orders[k].rbsp.data);
         memory_free(ws->places[i].layer.luma_mb);
+        h264_tap_rows_free(&ws->places[i].layer);
     }
     free(ws);
     dec->stream->workers = NULL;
