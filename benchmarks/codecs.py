@@ -10,40 +10,24 @@ table in Markdown: PSNR of luma, the mean over FRAMES frames of each clip, then 
 import argparse
 import itertools
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 from statistics import fmean, stdev
 
 import av
 import torch
-from av.video.frame import PictureType
 from davd.data.index import load_index
 from davd.restore import restore
+
+from .clips import encode
 
 ENCODERS = {  # by FFmpeg's name: options of a fine and of a coarse encode
     "libvpx": ({"crf": "20", "b": "200000"}, {"crf": "55", "b": "20000"}),
     "libvpx-vp9": ({"crf": "30", "b": "0"}, {"crf": "52", "b": "0"}),
     "libsvtav1": ({"crf": "35"}, {"crf": "58"}),
-    "mpeg4": ({"q": "4"}, {"q": "16"}),
-    "mpeg2video": ({"q": "4"}, {"q": "16"}),
+    "mpeg4": ({"qmin": "4", "qmax": "4"}, {"qmin": "16", "qmax": "16"}),
+    "mpeg2video": ({"qmin": "4", "qmax": "4"}, {"qmin": "16", "qmax": "16"}),
 }
 BEFORE = 24  # frames that are encoded before the first one measured, a key frame among them
-
-
-def encode(frames: list[av.VideoFrame], path: Path, encoder: str, options: dict[str, str]) -> None:
-    """A Matroska file of some frames, 25 a second."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(encoder, rate=25)
-        stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
-        if "q" in options:
-            stream.codec_context.qmin = stream.codec_context.qmax = int(options["q"])
-        else:
-            stream.options = options
-        for number, frame in enumerate(frames):
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            frame.pict_type = PictureType.NONE  # else key frames of the clean clip are forced
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def clean_frames(path: Path, count: int) -> list[av.VideoFrame]:
@@ -73,8 +57,8 @@ def main() -> None:
             decoded, gains = [], []
             for clip in clips:
                 frames = clean_frames(clip.clean, BEFORE + arguments.frames + 2)
-                encode(frames, coded, encoder, options)
-                encode(frames, clean, "ffv1", {})
+                encode(frames, coded, encoder, **options)
+                encode(frames, clean, "ffv1")
                 figures = restore(
                     coded, out, reference=clean, checkpoint=arguments.checkpoint, overwrite=True,
                     speed="balanced", start=BEFORE / 25, end=(BEFORE + arguments.frames) / 25,

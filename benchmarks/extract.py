@@ -13,6 +13,7 @@ is what its threads together take of it, in frames per second of one core.
 
 import argparse
 import io
+import itertools
 import json
 import os
 import platform
@@ -23,12 +24,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 from davd.bitstream import Decoder, extract
+
+from .clips import encode
 
 # width, height, rate factor, frames
 STREAMS = [
@@ -62,21 +64,12 @@ def picture(k: int, width: int, height: int) -> np.ndarray:
     return np.clip(rgb + noise, 0, 255).astype(np.uint8)
 
 
-def encode(width: int, height: int, crf: int, frames: int) -> bytes:
-    """An MP4 of such pictures."""
+def encode_drawn(width: int, height: int, crf: int, frames: int) -> bytes:
+    """An MP4 of such pictures, to and fro, so that there is no cut."""
+    period = [picture(k, width, height) for k in range(min(frames, 60))]
+    there_and_back = itertools.cycle([*period, *period[-2:0:-1]])
     out = io.BytesIO()
-    with av.open(out, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": str(crf)})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 25)
-        period = [picture(k, width, height) for k in range(min(frames, 60))]
-        for k in range(frames):  # to and fro, so that there is no cut
-            at = k % (2 * len(period) - 2) if len(period) > 1 else 0
-            at = min(at, 2 * len(period) - 2 - at)
-            frame = av.VideoFrame.from_ndarray(period[at], format="rgb24")
-            frame.pts, frame.time_base = k, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    encode(itertools.islice(there_and_back, frames), out, crf=crf)
     return out.getvalue()
 
 
@@ -146,7 +139,7 @@ def two_threads(extradata: bytes, packets: list[bytes], times: int) -> float:
 
 def measure(width: int, height: int, crf: int, frames: int) -> dict[str, float | int | str]:
     """All figures of one stream."""
-    video = encode(width, height, crf, frames)
+    video = encode_drawn(width, height, crf, frames)
     extradata, packets = packets_of(video)
     actions: dict[str, Callable[[], int]] = {
         "ffmpeg": lambda: ffmpeg_decodes(extradata, packets),

@@ -23,7 +23,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +41,7 @@ from davd.bitstream import (
 from davd.bitstream.priors import schema
 from davd.bitstream.priors.record import Shown, cropped
 
+from .clips import encode
 from .extract import picture as drawn
 
 # MD5s that no second decoder confirms, or streams that the standard does not allow, and why.
@@ -234,19 +234,11 @@ def conformance(vectors: Path, only: str, *, files: bool = False, every: int = 1
     return totals["wrong"]
 
 
-def encode(width: int, height: int, crf: int, count: int) -> io.BytesIO:
+def encode_drawn(width: int, height: int, crf: int, count: int) -> io.BytesIO:
     """An MP4 of drawn pictures by x265, which writes no hashes unless asked."""
     out = io.BytesIO()
-    with av.open(out, "w", format="mp4") as container:
-        options = {"crf": str(crf), "x265-params": "log-level=none"}
-        stream = container.add_stream("libx265", rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 25)
-        for k in range(count):
-            frame = av.VideoFrame.from_ndarray(drawn(k % 30, width, height), format="rgb24")
-            frame.pts, frame.time_base = k, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    frames = (drawn(k % 30, width, height) for k in range(count))
+    encode(frames, out, "libx265", crf=crf, **{"x265-params": "log-level=none"})
     out.seek(0)
     return out
 
@@ -269,7 +261,7 @@ def speed() -> None:
     """Pictures a second, and their ratio to FFmpeg's, each the median of rounds in turn."""
     print(f"{'HEVC':<22}{'FFmpeg':>9}{'decode':>16}{'with taps':>16}")
     for width, height, crf, count in SPEEDS:
-        extradata, packets = packets_of(encode(width, height, crf, count))
+        extradata, packets = packets_of(encode_drawn(width, height, crf, count))
         actions: list[Callable[[], int]] = [
             lambda e=extradata, p=packets: by_ffmpeg(e, p),
             lambda e=extradata, p=packets: by_davd(e, p, False),

@@ -16,7 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
 from davd.bitstream import extract
@@ -24,6 +23,7 @@ from davd.data.reader import ClipReader
 from davd.data.sample import Sample, collate
 from torch.utils.data import DataLoader, Dataset
 
+from .clips import encode
 from .extract import picture
 
 SIZE, FRAMES, WINDOW, CROP, CRF = 224, 200, 7, 128, 42
@@ -56,14 +56,8 @@ def make_clips(folder: Path, count: int, group: int) -> list[Path]:
     paths = []
     for number in range(count):
         path = folder / f"clip{number}-{group}.mp4"
-        with av.open(str(path), "w") as out:
-            options = {"crf": str(CRF), "g": str(group), "threads": "1"}
-            video = out.add_stream("libx264", rate=25, options=options)
-            video.width, video.height, video.pix_fmt = SIZE, SIZE, "yuv420p"
-            for k in range(FRAMES):
-                image = picture(k % 40 + 60 * number, SIZE, SIZE)
-                out.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            out.mux(video.encode(None))
+        frames = (picture(k % 40 + 60 * number, SIZE, SIZE) for k in range(FRAMES))
+        encode(frames, path, crf=CRF, g=group, threads=1)
         paths.append(path)
     return paths
 

@@ -24,7 +24,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from fractions import Fraction
 from pathlib import Path
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -36,30 +35,16 @@ AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
 def make_clip(folder: Path, width: int, height: int, frames: int) -> Path:
     """A drawn head that a made-up voice speaks for."""
-    import av
     import numpy as np
     from davd.data.voice import RATE, speak
 
+    from benchmarks.clips import encode
     from benchmarks.extract import picture
 
     video = folder / "clip.mp4"
-    with av.open(str(video), "w") as out:
-        stream = out.add_stream("libx264", rate=25, options={"crf": "42", "threads": "1"})
-        stream.width, stream.height = width, height
-        stream.pix_fmt = "yuv420p"
-        sound = out.add_stream("aac", rate=RATE)
-        sound.layout = "mono"
-        for k in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(k, width, height), format="rgb24")
-            frame.pts, frame.time_base = k, Fraction(1, 25)
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-        wave = speak(np.random.default_rng(0), frames / 25).samples
-        for begin in range(0, len(wave), 1024):
-            block = av.AudioFrame.from_ndarray(wave[None, begin : begin + 1024], "s16", "mono")
-            block.rate, block.pts, block.time_base = RATE, begin, Fraction(1, RATE)
-            out.mux(sound.encode(block))
-        out.mux(sound.encode(None))
+    wave = speak(np.random.default_rng(0), frames / 25).samples
+    drawn = (picture(k, width, height) for k in range(frames))
+    encode(drawn, video, crf=42, threads=1, sound=(wave, RATE))
     return video
 
 
