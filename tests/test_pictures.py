@@ -15,8 +15,8 @@ from davd.cli.exits import Exit
 from davd.restore.job.guess import guessed_qp
 from restoring import checkpoint
 
+from benchmarks.clips import encode as encode_as
 from benchmarks.codecs import clean_frames
-from benchmarks.codecs import encode as encode_as
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY, P = PictureType.I, PictureType.P
@@ -92,8 +92,10 @@ def test_qp_is_guessed_from_bits_and_detail(tmp_path: Path, codec: str) -> None:
     guesses = []
     for quality in (8, 20, 40):
         path = tmp_path / f"{quality}.mkv"
-        rate = {"crf": str(quality), "threads": "1", "b": "0"}
-        encode_as(frames, path, codec, {"q": str(1 + quality // 2)} if codec == "mpeg4" else rate)
+        rate = {"crf": quality, "threads": 1, "b": 0}
+        step = 1 + quality // 2
+        options = {"qmin": step, "qmax": step} if codec == "mpeg4" else rate
+        encode_as(frames, path, codec, **options)
         with PicturesVideo(path) as priors:
             guesses.append(guessed_qp(priors, range(len(priors))))
             if codec == "libx264":
