@@ -263,7 +263,7 @@ def load_checkpoint(
         if not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"{path} is damaged: weight {key} is not finite")
     network.load_state_dict({key: value.to(wanted[key].dtype) for key, value in weights.items()})
-    network.codec = info.config.data.codec
+    network.codec, network.blind = info.config.data.codec, info.config.data.blind > 0
     table = CellTable.from_tensors(tensors)
     cell = info.config.network.cell
     if cell != "none":

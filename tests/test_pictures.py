@@ -12,6 +12,7 @@ from davd.bitstream.pictures import PicturesVideo
 from davd.bitstream.priors.field import PictureType
 from davd.cli import restore as command
 from davd.cli.exits import Exit
+from davd.restore.job import apply
 from davd.restore.job.guess import guessed_qp
 from restoring import checkpoint
 
@@ -102,6 +103,22 @@ def test_qp_is_guessed_from_bits_and_detail(tmp_path: Path, codec: str) -> None:
                 with davd.bitstream.open(path) as coded:
                     assert abs(guesses[-1] - coded["mb/qp_y"][:].mean()) < 8
     assert guesses[0] + 5 < guesses[1] + 2 < guesses[2], guesses
+
+
+@pytest.mark.parametrize("prediction", [True, False])
+def test_a_qp_is_guessed_for_networks_that_read_one(
+    prediction: bool, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[range] = []
+    monkeypatch.setattr(apply, "guessed_qp", lambda priors, frames: asked.append(frames) or 31)
+    with PicturesVideo(video) as priors:
+        source = apply.FrameSource(
+            priors, None, prediction=prediction, level=False, frames=range(3, 9)
+        )
+        sample = source.read(3, None)
+    assert asked == [range(3, 9)] * prediction
+    assert (sample.prediction is not None) == prediction
+    assert not prediction or (sample.history[..., 0, :, :] == 31).all()
 
 
 def test_a_projection_needs_h264(

@@ -25,6 +25,7 @@ from ..frame import RestoredFrame
 from ..measuring.metrics import as_codes
 from ..networks.restorer import Projector, Restorer, Stream
 from ..output import pieces
+from .guess import guessed_qp
 from .shots import Shot, head
 from .tiles import GRID, Box, Tile, cut_sample, plan_tiles
 
@@ -42,7 +43,8 @@ class FrameSource:
         prediction: Read prediction and residual, where they are stored.
         level: Read levels and all that a projection needs.
         motion: Read motion, where it is stored.
-        guessed_qp: Of a video of which nothing but pictures is known.
+        frames: Display indices in a row; by them a QP is guessed where the priors that are to be
+            read are not there.
     """
 
     def __init__(
@@ -53,12 +55,12 @@ class FrameSource:
         prediction: bool,
         level: bool,
         motion: bool = False,
-        guessed_qp: int = 0,
+        frames: range = range(1),
     ) -> None:
         """Nothing is read yet."""
         self._reader = ClipReader(priors, level=level, bitstream=prediction or level, motion=motion)
-        self._blind = prediction and "prediction" not in priors
-        self._guessed_qp = guessed_qp
+        blind = prediction and "prediction" not in priors
+        self._qp = guessed_qp(priors, frames) if blind else None
         self._hearing = hearing
 
     @property
@@ -70,8 +72,8 @@ class FrameSource:
     def read(self, index: int, face: Box | None) -> Sample:
         """One frame as a batch, `[1, 1, ...]`, on the CPU."""
         sample = self._reader.read(index, index + 1)
-        if self._blind:
-            sample = blinded(sample, priors=True, qp=self._guessed_qp)
+        if self._qp is not None:
+            sample = blinded(sample, priors=True, qp=self._qp)
         heard = None if self._hearing is None else self._hearing.around(self._reader.time(index))
         box = NOWHERE if face is None else (face.left, face.top, face.width, face.height)
         return collate([

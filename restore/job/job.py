@@ -47,7 +47,6 @@ from ..report.preview import FaceBox, Preview
 from ..report.report import Report
 from .apply import FrameSource, expected_seconds, restore_frames, spare_concealed
 from .choice import GENERAL, variants
-from .guess import guessed_qp
 from .parts import can_be_joined, restore_parts
 from .request import STDOUT, Outcome, ProgressListener, Request, check_request, is_hdf5
 from .shots import Shot, can_detect, shots_of
@@ -115,14 +114,12 @@ def run(request: Request, progress: ProgressListener | None = None) -> Outcome:
         outcome.speed = request.speed or usual_speed(outcome.device, len(frames) * height * width)
         outcome.checkpoint = path.name
         outcome.cell = _set_cell(request, network, priors)
-        trained = read_checkpoint(path).config.data
-        blind = trained.blind > 0
         names = {"h264": "H.264", "hevc": "HEVC"}
-        if (codec := str(priors.attrs["codec"])) in names and codec != trained.codec:
+        if (codec := str(priors.attrs["codec"])) in names and codec != network.codec:
             outcome.notes.append(
-                f"the video is {names[codec]}; these weights were trained on {names[trained.codec]}"
+                f"the video is {names[codec]}; these weights were trained on {names[network.codec]}"
             )
-        work = _Work(request, priors, network, frames, blind, outcome, stack, parts)
+        work = _Work(request, priors, network, frames, outcome, stack, parts)
         work.run(progress)
         for part in parts.values():
             part.commit()
@@ -138,14 +135,12 @@ class _Work:
         priors: Priors,
         network: Restorer,
         frames: range,
-        blind: bool,
         outcome: Outcome,
         stack: contextlib.ExitStack,
         parts: dict[str, PartFile],
     ) -> None:
         self.request, self.priors, self.network = request, priors, network
         self.frames, self.outcome, self.parts = frames, outcome, parts
-        self.blind = blind  # the weights have learnt to do without priors
         self.hearing = Hearing(priors, shift=request.audio_shift / 1000)
         self.reference = (
             stack.enter_context(Reference(request.reference, priors)) if request.reference else None
@@ -171,7 +166,7 @@ class _Work:
         if isinstance(priors, PicturesVideo):
             notes.append(
                 f"{priors.codec} is restored by its pictures alone, without what its bitstream says"
-                + ("" if self.blind else "; these weights never learnt to do without")
+                + ("" if self.network.blind else "; these weights never learnt to do without")
             )
         elif self.outcome.speed == "fast" and "motion/mv" not in priors:
             notes.append(
@@ -218,7 +213,7 @@ class _Work:
             prediction=config.priors,
             level=level,
             motion=config.motion or quiet > 0,
-            guessed_qp=guessed_qp(priors, self.frames) if isinstance(priors, PicturesVideo) else 0,
+            frames=self.frames,
         )
         side = SIDES[config.width] if request.tile is None else request.tile
         how: _How = {

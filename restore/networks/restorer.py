@@ -44,6 +44,7 @@ class Restorer(nn.Module, ABC):
         projector: Applied to every output when set (CPM); then gradients pass through it.
         cells: Calibrated cells that came with the weights, for a projector made later.
         codec: Of the clips that the weights were trained on.
+        blind: They have learnt to do without priors.
     """
 
     scale: int = 1
@@ -51,6 +52,7 @@ class Restorer(nn.Module, ABC):
     projector: Projector | None = None
     cells: CellTable | None = None
     codec: str = "h264"
+    blind: bool = False
 
     def __init__(self, config: NetworkConfig) -> None:
         """Keep the configuration."""
