@@ -1,18 +1,10 @@
 /* 8.7.2.5.3, 8.7.2.5.6, 8.7.2.5.7 for samples of 8 bits: four lines of a luma edge at once; the
  * plain twin is in kernels_template.h. Both sides of the edge are in one register, side P in the
- * lower four lanes and side Q in the upper ones, as nearly all is the same for both.
- *
- * -DHEVC_NO_SIMD leaves it out. */
-#include "../internal.h"
+ * lower four lanes and side Q in the upper ones, as nearly all is the same for both. */
+#include "avx2.h"
 
-#if defined(__GNUC__) && defined(__x86_64__) && !defined(HEVC_NO_SIMD)
-#include <immintrin.h>
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2")
-#endif
+#ifdef HEVC_AVX2
+AVX2_BEGIN
 
 typedef __m128i sides; // eight of 16 bits: P of four lines, Q of four lines
 
@@ -159,11 +151,7 @@ static void deblock_luma(void *const q0, const ptrdiff_t step, const ptrdiff_t l
     else
         store_rows(q0, step, &e);
 }
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+AVX2_END
 
 void hevc_kernels_deblock_avx2(kernels *const k) {
     if (k->sample_size == 1 && __builtin_cpu_supports("avx2"))

@@ -4,19 +4,11 @@
  *
  * Pairs of samples meet pairs of taps: the sum of two products of a sample of 8 bits fits 16, and
  * so does the sum of four such pairs, as the taps of a filter with their signs dropped add up to
- * 112 at most.
- *
- * -DHEVC_NO_SIMD leaves them out. */
-#include "../internal.h"
+ * 112 at most. */
+#include "avx2.h"
 
-#if defined(__GNUC__) && defined(__x86_64__) && !defined(HEVC_NO_SIMD)
-#include <immintrin.h>
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2")
-#endif
+#ifdef HEVC_AVX2
+AVX2_BEGIN
 #include "../kernel_tables.h"
 
 typedef __m256i lanes; // sixteen of 16 bits, in the order of the samples
@@ -218,11 +210,7 @@ static void average(void *const dst, const ptrdiff_t stride, const int16_t *a, c
         b = b == NULL ? NULL : b + PREDICTION_STRIDE;
     }
 }
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+AVX2_END
 
 void hevc_kernels_inter_avx2(kernels *const k) {
     if (k->sample_size != 1 || !__builtin_cpu_supports("avx2"))

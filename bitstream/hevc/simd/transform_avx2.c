@@ -3,19 +3,11 @@
  * that two products at a time go into a sum of 32.
  *
  * Rows of the matrix are taken in fours: two even ones, which are symmetric, and two odd ones,
- * which are antisymmetric, so that half of each will do. Four coefficients meet one such group.
- *
- * -DHEVC_NO_SIMD leaves them out. */
-#include "../internal.h"
+ * which are antisymmetric, so that half of each will do. Four coefficients meet one such group. */
+#include "avx2.h"
 
-#if defined(__GNUC__) && defined(__x86_64__) && !defined(HEVC_NO_SIMD)
-#include <immintrin.h>
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2")
-#endif
+#ifdef HEVC_AVX2
+AVX2_BEGIN
 #include "../kernel_tables.h"
 
 typedef struct group { // [even, odd][i]: entries i of both rows, in the halves of 32 bits
@@ -128,11 +120,7 @@ static void inverse_dct_32(const int32_t *const coeff, int32_t *const residual, 
                            const int rows, const int depth) {
     transform(coeff, residual, 32, columns, rows, depth);
 }
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+AVX2_END
 
 void hevc_kernels_transform_avx2(kernels *const k) {
     if (!__builtin_cpu_supports("avx2"))
