@@ -7,7 +7,7 @@ import numpy as np
 
 IDR, SLICE, SEI, SPS, PPS, AUD, END_OF_SEQUENCE = 5, 1, 6, 7, 8, 9, 10
 PARTITION_A, PARTITION_B, PARTITION_C = 2, 3, 4
-P, B, I, SP = 0, 1, 2, 3  # noqa: E741 - slice_type as the standard names it
+P, B, I, SP, SI = range(5)  # noqa: E741 - slice_type as the standard names it
 
 
 class BitWriter:
@@ -97,6 +97,7 @@ class Sets:
     crop: tuple[int, int, int, int] | None = None  # left right top bottom, in crop units
     reorder: int | None = None  # max_num_reorder_frames
     buffering: int = 0  # max_dec_frame_buffering
+    vui: Sequence[int] | None = None  # vui_parameters(), bit by bit, instead of the last two
     slice_groups: int = 1
     cabac: int = 0
     weighted: int = 0
@@ -144,8 +145,10 @@ class Sets:
         w.u(1, self.crop is not None)
         if self.crop is not None:
             w.ue(*self.crop)
-        w.u(1, self.reorder is not None)
-        if self.reorder is not None:
+        w.u(1, self.vui is not None or self.reorder is not None)
+        if self.vui is not None:
+            w.bits.extend(self.vui)
+        elif self.reorder is not None:
             w.u(4, 0).u(1, 0).u(2, 0).u(1, 0).u(1, 1)  # all absent but bitstream_restriction
             w.u(1, 1).ue(0, 0, 10, 10, self.reorder, self.buffering)
         return nal(SPS, w.trailing())
@@ -195,7 +198,7 @@ class Picture:
     redundant_pic_cnt: int = 0
     colour_plane: int = 0
     num_ref: int | None = None  # override of num_ref_idx_l0_active
-    qs: int = 26  # QS_Y of SP slices
+    qs: int = 26  # QS_Y of SP and SI slices
     field_bits: tuple[int, ...] = field(default=())  # field_pic_flag, bottom_field_flag
     pairs: Sequence[tuple[int | None, ...]] = ()
 
@@ -229,7 +232,9 @@ class Picture:
             self._marking(w)
         w.se(0)  # slice_qp_delta
         if kind == SP:
-            w.u(1, 0).se(self.qs - 26)  # sp_for_switch_flag, slice_qs_delta
+            w.u(1, 0)  # sp_for_switch_flag
+        if kind in (SP, SI):
+            w.se(self.qs - 26)  # slice_qs_delta
         if s.unfiltered:
             w.ue(1)
         return w, kind

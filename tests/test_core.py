@@ -95,6 +95,37 @@ def test_stream_info() -> None:
     assert info.encoder == "x264 - core 164"
 
 
+def test_vui_is_read_to_its_end() -> None:
+    w = BitWriter().u(1, 1).u(8, 255).u(16, 12).u(16, 11)  # Extended_SAR
+    w.u(1, 1).u(1, 0).u(1, 1).u(3, 5).u(1, 1).u(1, 1).u(8, 9).u(8, 16).u(8, 9)
+    w.u(1, 1).ue(1, 2)  # chroma_sample_loc_type
+    w.u(1, 1).u(32, 1001).u(32, 48000).u(1, 1)
+    for _ in range(2):  # NAL and VCL HRD
+        w.u(1, 1).ue(1).u(4, 0).u(4, 0)
+        for _ in range(2):
+            w.ue(9, 9).u(1, 0)
+        w.u(5, 23).u(5, 23).u(5, 23).u(5, 24)
+    w.u(1, 0).u(1, 1).u(1, 1).u(1, 1).ue(2, 1, 10, 10, 1, 2)
+    (frame,) = decode(stream(Sets(vui=w.bits), [Picture(idr=True)]))
+    info = frame.stream
+    assert (info.sar_width, info.sar_height) == (12, 11) and info.video_full_range
+    assert (info.colour_primaries, info.transfer_characteristics) == (9, 16)
+    assert (info.matrix_coefficients, info.num_units_in_tick, info.time_scale) == (9, 1001, 48000)
+
+
+@pytest.mark.parametrize("wrong", ["chroma_sample_loc_type", "max_num_reorder_frames", "cut off"])
+def test_vui_that_is_wrong_is_left_out(wrong: str) -> None:
+    """Nothing in it is needed to decode; what was read of it is not believed."""
+    w = BitWriter().u(1, 1).u(8, 255).u(16, 12).u(16, 11).u(1, 0).u(1, 0)
+    if wrong == "chroma_sample_loc_type":
+        w.u(1, 1).ue(6, 0).u(5, 0)
+    elif wrong == "max_num_reorder_frames":
+        w.u(5, 0).u(1, 1).u(1, 1).ue(2, 1, 10, 10, 3, 2)
+    (frame,) = decode(stream(Sets(vui=w.bits), [Picture(idr=True, value=9)]))
+    assert (frame.stream.sar_width, frame.stream.sar_height) == (0, 0)
+    assert (frame.decoded[0] == 9).all()
+
+
 def test_taps_are_optional_and_change_nothing() -> None:
     data = stream(Sets(), [Picture(idr=True, value=50), Picture(frame_num=1, poc=2, value=None)])
     bare = decode(data, prediction=False, residual=False, level=False)
@@ -507,11 +538,43 @@ def test_avcc_packets() -> None:
     assert [int(f.decoded[0][0, 0]) for f in out] == values(data)
 
 
-@pytest.mark.parametrize("cut", [6, 7, 9, 14, 20])
-def test_cut_avcc_record(cut: int) -> None:
+def test_cut_avcc_record() -> None:
     record, _ = avcc(stream(Sets(), []))
-    with pytest.raises(CorruptStreamError, match="cut off|no parameter sets"):
-        Decoder(extradata=record[:cut])
+    for cut in range(6, len(record)):
+        with pytest.raises(CorruptStreamError, match="cut off|no parameter sets"):
+            Decoder(extradata=record[:cut])
+
+
+def test_a_unit_longer_than_its_packet_is_cut() -> None:
+    record, (first, second) = avcc(
+        stream(Sets(), [Picture(idr=True, value=n, idr_pic_id=n) for n in (3, 4)])
+    )
+    decoder = Decoder(extradata=record)
+    decoder.send((int.from_bytes(first[:4], "big") + 9).to_bytes(4, "big") + first[4:])
+    decoder.send(second)
+    decoder.flush()
+    assert [int(f.decoded[0][0, 0]) for f in frames(decoder)] == [3, 4]
+    assert decoder.warnings == {"bad_nal_units": 1}
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+def test_what_is_lost_of_a_first_picture_is_grey(depth: int) -> None:
+    s = Sets(profile_idc=110, bit_depth=depth)
+    (frame,) = decode(stream(s, [Picture(idr=True, value=7, mbs=2)]))
+    for plane in frame.decoded:
+        half = plane.shape[0] // 2
+        assert (plane[:half] == 7).all() and (plane[half:] == 1 << depth - 1).all()
+    assert frame.mb_concealed.tolist() == [[False] * 2, [True] * 2]
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+def test_a_reference_that_never_was_is_grey(depth: int) -> None:
+    """Decoding begins at a recovery point: the P picture there refers to nothing."""
+    s = Sets(profile_idc=110, bit_depth=depth)
+    point = nal(SEI, BitWriter().u(8, 6).u(8, 1).ue(0).u(3, 0).align(1).trailing(), 0)
+    data = s.headers() + point + Picture(frame_num=3, poc=6, value=None).nal(s)
+    (frame,) = decode(data)
+    assert all((plane == 1 << depth - 1).all() for plane in frame.decoded) and frame.concealed
 
 
 def test_annex_b_extradata() -> None:

@@ -83,6 +83,41 @@ def test_memory_management_frees_one_field_of_a_frame() -> None:
     assert fields_of([*FIRST, frees_bottom, field(BOTTOM, None, 1)]) == [(10, 20), (30, 30)]
 
 
+# The fields of frame 0 as long-term ones with index 0, sent in the top field of frame 1.
+LONG = field(TOP, 30, 1, mmco=[(4, 1), (3, 1, 0), (3, 2, 0)])
+
+
+@pytest.mark.parametrize(
+    ("freed", "parity", "left"), [(0, BOTTOM, (40, 20)), (1, TOP, (10, 50))], ids=["top", "bottom"]
+)
+def test_memory_management_frees_one_long_term_field(
+    freed: int, parity: tuple[int, int], left: tuple[int, int]
+) -> None:
+    """LongTermPicNum is 0 for the other parity, 1 for the own."""
+    frees = field(BOTTOM, 31, 1, mmco=[(2, freed)])
+
+    def then(skipped: tuple[int, int]) -> tuple[list[Frame], dict[str, int]]:
+        by_parity = {TOP: field(TOP, 40, 2), BOTTOM: field(BOTTOM, 50, 2)}
+        by_parity[skipped] = field(skipped, None, 2, mods=[(2, 1)])
+        return decode(FIELDS, [*FIRST, LONG, frees, *by_parity.values()])
+
+    frames, warnings = then(parity)
+    assert [rows(frame) for frame in frames] == [(10, 20), (30, 31), left] and warnings == {}
+    assert "missing_references" in then(TOP if parity == BOTTOM else BOTTOM)[1]
+
+
+def test_a_frame_has_one_long_term_index() -> None:
+    """Where its second field is given another, that of the first is lost."""
+    twice = field(TOP, 30, 1, mmco=[(4, 2), (3, 1, 0), (3, 2, 1)])
+    rest = [field(TOP, 40, 2), field(BOTTOM, None, 2, mods=[(2, 3)])]
+    frames, warnings = decode(FIELDS, [*FIRST, twice, field(BOTTOM, 31, 1), *rest])
+    assert rows(frames[2]) == (40, 20) and warnings == {}
+    _, warnings = decode(
+        FIELDS, [*FIRST, twice, field(BOTTOM, 31, 1), field(TOP, None, 2, mods=[(2, 1)])]
+    )
+    assert "missing_references" in warnings
+
+
 def test_a_frame_refers_to_a_pair_of_fields() -> None:
     frames, _ = decode(FIELDS, [*FIRST, Picture(frame_num=1, poc=2, value=None)])
     assert [rows(frame) for frame in frames] == [(10, 20), (10, 20)]

@@ -49,6 +49,8 @@ KINDS = {
     "constrained": "constrained-intra=1:intra-refresh=0",
     "intra": "keyint=1",
     "few-candidates": "max-merge=1:no-temporal-mvp=1",
+    "described": "display-window=2,4,2,4:overscan=crop:videoformat=pal:range=full:sar=3:"
+    "chromaloc=1:hrd=1:vbv-bufsize=900:vbv-maxrate=900:crf=28",
 }
 
 
@@ -260,6 +262,23 @@ def test_taps_change_nothing() -> None:
         assert frame.prediction is None and frame.residual is None and frame.level is None
         for a, b in zip(frame.decoded, other.decoded, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_a_cut_hvcc_record() -> None:
+    out = io.BytesIO()
+    with av.open(io.BytesIO(encode(frames=1)), format="hevc") as source:
+        with av.open(out, "w", format="mp4") as target:
+            copy = target.add_stream_from_template(source.streams.video[0])
+            packet = next(source.demux(video=0))
+            packet.stream, packet.pts, packet.dts = copy, 0, 0
+            target.mux(packet)
+    out.seek(0)
+    with av.open(out) as container:
+        record = bytes(container.streams.video[0].codec_context.extradata)
+    HevcDecoder(extradata=record)
+    for cut in range(23, len(record)):
+        with pytest.raises(CorruptStreamError, match="cut off|no parameter sets"):
+            HevcDecoder(extradata=record[:cut])
 
 
 def test_packets_of_a_container() -> None:

@@ -130,3 +130,19 @@ def test_a_picture_of_which_no_slice_is_usable_is_not_taken_for_the_one_before(b
     assert len(frames) == 2 and frames[1].decoded[0].shape == (80, 16)
     assert all((plane == 128).all() for plane in frames[1].decoded)
     assert frames[1].mb_concealed.all() and frames[1].concealed_mbs == 5
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+@pytest.mark.parametrize(
+    ("luma", "chroma"), [(0, 2), (1, 1), (3, 3)], ids=["above", "left", "plane"]
+)
+def test_intra_prediction_from_samples_that_are_not_there_is_grey(
+    luma: int, chroma: int, depth: int
+) -> None:
+    """A picture of one Intra_16x16 macroblock, which has no neighbours."""
+    s = Sets(profile_idc=110, width_mbs=1, height_mbs=1, bit_depth=depth)
+    w, _ = Picture(idr=True, value=None, slice_type=2).header(s)
+    w.ue(1 + luma, chroma).se(0).u(1, 1)  # mb_type, modes, mb_qp_delta, no DC levels
+    (frame,), warnings = decode(s.headers() + nal(IDR, w.trailing()))
+    assert warnings == {} and not frame.concealed
+    assert all((plane == 1 << depth - 1).all() for plane in frame.decoded)

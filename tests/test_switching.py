@@ -1,8 +1,8 @@
-"""SP slices: pictures whose prediction is quantised again (8.6.1), and what is recorded of them."""
+"""SP and SI slices: prediction that is quantised again (8.6), and what is recorded of it."""
 
 import numpy as np
 import pytest
-from bitwriter import SP, Picture, Sets, stream, units
+from bitwriter import IDR, SI, SP, Picture, Sets, nal, stream, units
 from davd.bitstream._core import Decoder, Frame
 
 # 8.5.9 and 8.6.1: the DC place of a flat block, by QS % 6
@@ -62,3 +62,22 @@ def test_residual_without_levels_is_gone_from_the_next_pictures() -> None:
             frame.prediction, frame.residual, frame.decoded, strict=True
         ):
             assert np.array_equal(predicted + residual, decoded)
+
+
+@pytest.mark.parametrize("qs", [13, 26, 29])
+def test_an_si_picture_is_quantised_prediction(qs: int) -> None:
+    """Macroblocks of type SI, Intra_4x4 of DC prediction, without levels: 128, quantised again."""
+    picture = Picture(idr=True, value=None, slice_type=SI, qs=qs)
+    w, _ = picture.header(S)
+    for _ in range(S.mbs):
+        w.ue(0).u(16, 0xFFFF).ue(0, 3)  # mb_type SI, predicted modes, DC of chroma, no levels
+    (frame,) = decode(S.headers() + nal(IDR, w.trailing()))
+    value = again(128, qs)
+    assert again(value, qs) == value and frame.keyframe and frame.picture_type == 0
+    assert (frame.mb_type == 0).all() and not frame.tu.any()
+    assert (frame.decoded[0] == value).all() and frame.prediction[0][0, 0] == 128
+    for predicted, residual, decoded in zip(
+        frame.prediction, frame.residual, frame.decoded, strict=True
+    ):
+        assert np.array_equal(predicted + residual, decoded)
+    assert len({int(plane[0, 0]) for plane in frame.decoded[1:]}) == 1
