@@ -1,0 +1,77 @@
+"""HEVC that no encoder at hand writes: it is written here, and decoded by FFmpeg beside."""
+
+import numpy as np
+import pytest
+from davd.bitstream import HevcFrame
+from hevcwriter import PARTS, SIDE, Picture, Stream, inter, pcm
+from test_hevc import by_ffmpeg, decode
+
+
+def check(s: Stream, pictures: list[Picture]) -> list[HevcFrame]:
+    """Decoded as FFmpeg does."""
+    data = s.headers() + b"".join(picture.nal(s) for picture in pictures)
+    found, odd = decode(data, motion=True)
+    assert odd == {} and len(found) == len(pictures) and not any(f.concealed for f in found)
+    for frame, theirs in zip(found, by_ffmpeg(data), strict=True):
+        for mine, other in zip(frame.decoded, theirs, strict=True):
+            np.testing.assert_array_equal(mine, other)
+    return found
+
+
+@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize("seed", range(4))
+def test_partitions_of_the_smallest_blocks(parts: str, seed: int) -> None:
+    """x265 never codes four parts; merging and predicting vectors look at their neighbours."""
+    pictures = [Picture(pcm(seed))]
+    pictures += [Picture(inter(seed + n, parts=parts), poc=n) for n in (1, 2)]
+    frames = check(Stream(), pictures)
+    assert all((frame.cu_part == list(PARTS).index(parts)).all() for frame in frames[1:])
+    assert any(np.unique(frame.mv[0].reshape(-1, 2), axis=0).shape[0] > 4 for frame in frames[1:])
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"), [((1, 3), (3,)), ((4,), (2, 1)), ((2, 1, 1), (1, 2))], ids=str
+)
+def test_tiles_of_given_sizes(columns: tuple[int, ...], rows: tuple[int, ...]) -> None:
+    s = Stream(columns=columns, rows=rows)
+    frames = check(s, [Picture(pcm()), Picture(inter(7, parts="NxN"), poc=1)])
+    wanted = np.zeros((s.height, s.width), int)
+    for number, tile in enumerate(s.tiles()):
+        for y, x in tile:
+            wanted[y, x] = number
+    for frame in frames:
+        np.testing.assert_array_equal(frame.ctu_tile, wanted)
+
+
+def test_long_term_references_that_the_sps_lists() -> None:
+    s = Stream(long_term=(5, 0, 9))
+    pictures = [Picture(pcm(1)), Picture(inter(2), poc=1)]
+    pictures += [Picture(inter(n, references=2), poc=n, long=[1]) for n in (2, 3, 4)]
+    frames = check(s, pictures)
+    for frame in frames[2:]:
+        assert {int(poc) for poc in np.unique(frame.ref_poc[0])} == {0, frame.poc - 1}
+
+
+@pytest.mark.parametrize("cycles", [None, 1])
+def test_long_term_references_that_a_slice_spells_out(cycles: int | None) -> None:
+    """Beyond 16 pictures the low bits alone tell none from another."""
+    s = Stream(width=1, height=1, long_term=())
+    kept = [Picture(pcm(1))]
+    for n in range(1, 16):
+        kept.append(Picture(inter(n), poc=n, short=0, spelled=[(0, None)]))
+    kept.append(Picture(inter(16), poc=16, short=0, spelled=[(0, 1)]))
+    kept.append(Picture(inter(17, references=2), poc=17, short=1, spelled=[(0, cycles)]))
+    if cycles is None:
+        kept[-1] = Picture(inter(17), poc=17, short=0, spelled=[(0, 1)])
+    frames = check(s, kept)
+    assert all((frame.ref_poc[0] == 0).all() for frame in frames[1:17])
+    assert {int(v) for v in np.unique(frames[17].ref_poc[0])} <= {0, 16}
+
+
+def test_chroma_offsets_of_a_slice() -> None:
+    s = Stream(chroma_offsets=True)
+    pictures = [Picture(pcm()), Picture(inter(3), poc=1, offsets=(-7, 12))]
+    first, second = check(s, pictures)
+    assert (second.qp_y == 26).all() and (second.qp_cb == 19).all()
+    assert second.decoded[0].shape == (3 * SIDE, 4 * SIDE)
+    assert (second.qp_cr == 35).all()  # 38, by the table of 4:2:0
