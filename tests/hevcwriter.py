@@ -1,4 +1,4 @@
-"""Writes small legal HEVC pictures: PCM, and inter prediction without residual, by its own CABAC."""
+"""Writes small HEVC pictures: PCM, and inter prediction without residual, by a CABAC of its own."""
 
 import re
 from collections.abc import Callable, Sequence
