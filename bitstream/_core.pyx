@@ -10,6 +10,7 @@ from dataclasses import dataclass
 cimport cython
 cimport numpy as cnp
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport INT64_MIN, int8_t, int16_t, int32_t, int64_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -87,6 +88,7 @@ cdef extern from "h264.h" nogil:
     int h264_send(h264_decoder *dec, const uint8_t *data, size_t size, int64_t pts)
     int h264_flush(h264_decoder *dec)
     int h264_receive(h264_decoder *dec, h264_frame *frame)
+    void *h264_take_taps(h264_decoder *dec)
     const char *h264_error_text(const h264_decoder *dec)
     const char *h264_encoder_text(const h264_decoder *dec)
     uint64_t h264_warning_count(const h264_decoder *dec, int warning)
@@ -220,6 +222,7 @@ cdef struct Copies:
     # what to copy once the GIL is released
     Copy items[MAX_COPIES]
     int n
+    PyObject *lent  # a Block in which all sources are; arrays are made of it then. NULL: of copies
 
 
 cdef void _run(const Copies *c) noexcept nogil:
@@ -253,7 +256,13 @@ cdef object _array(
     Copies *c, const void *source, int typenum, int ndim, cnp.npy_intp *shape, ptrdiff_t stride
 ):
     """A new array; what fills it is added to `c`. A stride of 0: packed."""
-    cdef cnp.ndarray array = cnp.PyArray_SimpleNew(ndim, shape, typenum)
+    cdef cnp.ndarray array
+    if c.lent != NULL:
+        array = cnp.PyArray_SimpleNewFromData(ndim, shape, typenum, <void *>source)
+        cnp.set_array_base(array, <object>c.lent)
+        cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)
+        return array
+    array = cnp.PyArray_SimpleNew(ndim, shape, typenum)
     _add_copy(c, array, source, stride)
     return array
 
@@ -297,7 +306,7 @@ cdef tuple _planes(
     for p in range(3):
         at[p] = whole
         whole += memory_aligned(<size_t>f.width[p] * <size_t>f.height[p] * <size_t>size)
-    if whole < LARGE:
+    if whole < LARGE or c.lent != NULL:
         return tuple([
             _plane(c, sources[p], typenum, f.height[p], f.width[p], strides[p] if strides else 0)
             for p in range(3) if f.width[p] > 0
@@ -379,13 +388,17 @@ cdef void _fill_facts(Frame frame, const h264_frame *f, object stream, Copies *c
     frame.scaling8x8 = _plane(c, f.scaling8x8, cnp.NPY_UINT8, 6, 64, 0)
 
 
-cdef void _fill_planes(Frame frame, const h264_frame *f, bint decoded, Copies *c):
+cdef void _fill_decoded(Frame frame, const h264_frame *f, Copies *c):
+    cdef bint deep = f.info.bit_depth_luma > 8 or f.info.bit_depth_chroma > 8
+    cdef int sample = cnp.NPY_UINT16 if deep else cnp.NPY_UINT8
+    frame.decoded = _planes(c, f, f.decoded, sample, 2 if deep else 1, f.decoded_stride)
+
+
+cdef void _fill_planes(Frame frame, const h264_frame *f, Copies *c):
     cdef bint deep = f.info.bit_depth_luma > 8 or f.info.bit_depth_chroma > 8
     cdef int sample = cnp.NPY_UINT16 if deep else cnp.NPY_UINT8
     cdef int wide = cnp.NPY_INT32 if deep else cnp.NPY_INT16
     cdef int size = 2 if deep else 1
-    if decoded:
-        frame.decoded = _planes(c, f, f.decoded, sample, size, f.decoded_stride)
     frame.prediction = _planes(c, f, f.prediction, sample, size, NULL)
     frame.residual = _planes(c, f, f.residual, wide, 2 * size, NULL)
     frame.level = _planes(c, f, f.level, wide, 2 * size, NULL)
@@ -452,6 +465,8 @@ cdef class Decoder(PacketQueue):
             spares none). Frames, their order and the warnings are the same with any number; frames
             come up to `2 * threads - 2` pictures later. With more than one the decoder does not
             cross a fork.
+        lent: large arrays are the decoder's own memory where that is worth while, not copies: they
+            cannot be written to, and one that is held holds all of the frame.
 
     Raises:
         CorruptStreamError: extradata that cannot be read.
@@ -462,12 +477,13 @@ cdef class Decoder(PacketQueue):
     cdef h264_stream_info _info
     cdef object _stream, _text
     cdef bint _decoded  # hand out decoded samples
+    cdef bint _lent
 
     def __cinit__(
         self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
         bint level=True, bint motion=False, bint modes=False, bint bits=False, bint units=False,
         bint headers=False, bint patient=False, bint pixels=True, uint32_t max_pixels=0,
-        int threads=1,
+        int threads=1, bint lent=False,
     ):
         cdef h264_settings settings
         settings.taps = (
@@ -483,6 +499,7 @@ cdef class Decoder(PacketQueue):
         settings.max_pixels = max_pixels
         settings.threads = threads
         self._decoded = decoded and pixels
+        self._lent = lent
         self._waiting = deque()
         if h264_open(&self._dec, &settings) != H264_OK:
             raise MemoryError("no memory for a decoder")
@@ -512,11 +529,16 @@ cdef class Decoder(PacketQueue):
         cdef const h264_frame *f = &self._frame
         cdef Frame frame = Frame.__new__(Frame)
         cdef Copies copies
-        copies.n = 0
+        cdef Block block = Block.__new__(Block)
+        copies.n, copies.lent = 0, NULL
         _fill_facts(frame, f, self._stream_of(f), &copies)
         if not skip:
-            _fill_planes(frame, f, self._decoded, &copies)
+            if self._decoded:
+                _fill_decoded(frame, f, &copies)
             _fill_maps(frame, f, &copies)
+            block.start = <uint8_t *>h264_take_taps(self._dec) if self._lent else NULL
+            copies.lent = NULL if block.start == NULL else <PyObject *>block
+            _fill_planes(frame, f, &copies)
             _fill_optional_maps(frame, f, &copies)
         with nogil:
             _run(&copies)

@@ -40,7 +40,7 @@ class Codec:
         suffixes: Of files that hold a bare stream.
         frame: Class of its frames.
         decoder: Opens a decoder: extradata, `units` (every packet is an access unit), `patient`,
-            `headers`, `pixels`, `threads` and what to record, as `_core.Decoder` has them.
+            `headers`, `pixels`, `threads`, `lent` and what to record, as `_core.Decoder` has them.
     """
 
     name: str
@@ -51,8 +51,10 @@ class Codec:
     decoder: Callable[..., Decoder]
 
 
-def _hevc_decoder(*, units: bool = False, threads: int = 1, **options: object) -> Decoder:
-    """One of HEVC: slices say where pictures begin, and it has one thread."""
+def _hevc_decoder(
+    *, units: bool = False, threads: int = 1, lent: bool = False, **options: object
+) -> Decoder:
+    """One of HEVC: slices say where pictures begin, it has one thread, and lends no memory."""
     return HevcDecoder(**options)  # type: ignore[arg-type]
 
 

@@ -25,6 +25,7 @@ class Taps:
         modes: Intra prediction modes.
         bits: What the bits of a macroblock or coding unit were spent on.
         headers: Slice data are not decoded; there are no arrays but the scaling lists.
+        lent: Arrays may be the decoder's own memory, which cannot be written to.
     """
 
     planes: tuple[str, ...] = PLANE_GROUPS
@@ -32,6 +33,7 @@ class Taps:
     modes: bool = False
     bits: bool = False
     headers: bool = False
+    lent: bool = False
 
     def __post_init__(self) -> None:
         """Check the names.
@@ -82,6 +84,7 @@ class Taps:
             bits=self.bits,
             headers=self.headers,
             pixels=self.pixels,
+            lent=self.lent,
             **{group: group in self.planes for group in PLANE_GROUPS},
         )
 

@@ -215,7 +215,7 @@ def extract(
     """
     began = time.perf_counter()
     source = open_source(video, stream=stream)
-    taps = Taps(tuple(planes), motion, modes, bits)
+    taps = Taps(tuple(planes), motion, modes, bits, lent=True)  # nobody here writes to them
     if (verify or digest) and "decoded" not in planes:
         raise ValueError(
             "verify and md5 compare decoded samples, and none are recorded: ask for the decoded "

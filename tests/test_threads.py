@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -253,3 +254,43 @@ def test_a_video_without_a_picture(tmp_path: Path) -> None:
     video = encode(tmp_path / "a.264", frames=3, sound=False)
     video.write_bytes(video.read_bytes()[:40])
     assert list(iterate(video)) == []
+
+
+def recorded(data: bytes, *, threads: int, lent: bool) -> list[Frame]:
+    """All frames of a stream, everything recorded."""
+    decoder = Decoder(motion=True, modes=True, bits=True, threads=threads, lent=lent)
+    decoder.send(data)
+    decoder.flush()
+    frames = []
+    while (frame := decoder.receive()) is not None:
+        frames.append(frame)
+    return frames
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [(848, 480), (176, 144)])
+def test_lent_arrays_hold_the_same(folder: Path, size: tuple[int, int], threads: int) -> None:
+    """Also while others decode, and in memory that came back from another thread."""
+    path = encode(folder / f"{size[0]}.264", frames=9, size=size, sound=False)
+    data = path.read_bytes()
+    copied = [facts(frame) for frame in recorded(data, threads=threads, lent=False)]
+    held = recorded(data, threads=threads, lent=True)
+    again = recorded(data, threads=threads, lent=True)
+    assert [facts(frame) for frame in held] == copied == [facts(frame) for frame in again]
+    with ThreadPoolExecutor(1) as other:
+        other.submit(held.clear).result()
+    del again[::2]
+    third = recorded(data, threads=threads, lent=True)
+    assert [facts(frame) for frame in third] == copied
+    assert [facts(frame) for frame in again] == copied[1::2]
+
+
+def test_only_large_arrays_are_lent(folder: Path) -> None:
+    path = encode(folder / "lent.264", frames=2, size=(848, 480), sound=False)
+    frame = recorded(path.read_bytes(), threads=1, lent=True)[0]
+    lent = (*frame.prediction, *frame.residual, *frame.level, frame.mv, frame.ref)
+    assert not any(array.flags.writeable for array in lent)
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        frame.level[0].flags.writeable = True
+    copied = (*frame.decoded, frame.qp_y, frame.mb_type)
+    assert all(array.flags.writeable for array in copied)

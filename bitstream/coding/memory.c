@@ -177,6 +177,15 @@ uint8_t *memory_block(const size_t size, const size_t zeroed) {
     return memory_block_of_kind(size, zeroed, 0, &again);
 }
 
+bool memory_keeps(const size_t size) {
+#if HUGE_PAGES
+    return size >= HUGE_PAGE / 2 && size <= LARGEST_KEPT;
+#else
+    (void)size;
+    return false;
+#endif
+}
+
 void memory_free(void *const block) {
     if (block == NULL)
         return;

@@ -37,5 +37,7 @@ uint8_t *memory_block(size_t size, size_t zeroed);
  * any pages may have become zero, and may yet until they are written. */
 uint8_t *memory_block_of_kind(size_t size, size_t zeroed, uint64_t kind, bool *again);
 void memory_free(void *block); // of memory_block(), or NULL
+// Is a block of that size kept when it is freed, and handed out again?
+bool memory_keeps(size_t size);
 
 #endif

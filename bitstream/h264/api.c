@@ -223,6 +223,11 @@ int h264_receive(h264_decoder *const dec, h264_frame *const frame) {
     return s->flushing ? H264_END : H264_AGAIN;
 }
 
+void *h264_take_taps(h264_decoder *const dec) {
+    picture *const pic = dec == NULL ? NULL : dec->stream->lent;
+    return pic == NULL ? NULL : h264_taps_take(pic);
+}
+
 uint64_t h264_warning_count(const h264_decoder *const dec, const int warning) {
     if (dec == NULL || warning < 0 || warning >= H264_N_WARNINGS)
         return 0;

@@ -198,6 +198,12 @@ int h264_flush(h264_decoder *dec);
 /* Next frame in output order: H264_OK, H264_AGAIN (send more) or H264_END (flushed and empty). */
 int h264_receive(h264_decoder *dec, h264_frame *frame);
 
+/* Takes the memory of what is recorded of the frame received last (all of it but the samples) away
+ * from the decoder: it stays as it is, also after h264_close(), until memory_free() of memory.h
+ * gets it, in any thread. Nobody may write there: a decoder that uses it again relies on what it
+ * holds. NULL: there is no such frame, or memory of that size is not kept for that. */
+void *h264_take_taps(h264_decoder *dec);
+
 /* One sentence about the last error; "" when there was none. Valid until the next call. */
 const char *h264_error_text(const h264_decoder *dec);
 

@@ -314,6 +314,16 @@ int h264_taps_get(h264_decoder *const dec, picture *const pic) {
     return H264_OK;
 }
 
+void *h264_taps_take(picture *const pic) {
+    taps *const t = pic->taps;
+    if (t == NULL || !memory_keeps(t->size))
+        return NULL;
+    void *const memory = t->memory;
+    pic->taps = NULL;
+    free(t);
+    return memory;
+}
+
 static void free_pooled_taps(stream_state *const s) {
     while (s->free_taps != NULL) {
         taps *const t = s->free_taps;

@@ -138,6 +138,8 @@ void h264_dpb_size_init(h264_decoder *dec);
 // picture.c
 bool h264_same_geometry(const sps *a, const sps *b);
 int h264_set_geometry(h264_decoder *dec, const sps *s); // H264_OK, H264_NOMEM
+// Their memory, which is the caller's from now on; NULL: the picture keeps them
+void *h264_taps_take(picture *pic);
 // dec->tap_rows for the current picture; no memory: it does without
 void h264_tap_rows_fit(h264_decoder *dec);
 void h264_tap_rows_free(h264_decoder *dec);
