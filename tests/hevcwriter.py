@@ -106,9 +106,16 @@ def nal(kind: int, rbsp: bytes) -> bytes:
     return b"\0\0\0\1" + bytes([kind << 1, 1]) + escape(rbsp)
 
 
-def _profile(w: BitWriter) -> BitWriter:
-    """profile_tier_level() of Main, level 3.1."""
-    return w.u(2, 0).u(1, 0).u(5, 1).u(32, 1 << 30).u(32, 0).u(16, 0).u(8, 93)
+def _profile(w: BitWriter, idc: int = 1, *, sub_layers: int = 0) -> BitWriter:
+    """profile_tier_level() of what is compatible with Main, level 3.1; sub-layers say the same."""
+    w.u(3, 0).u(5, idc).u(32, 1 << 30).u(32, 0).u(16, 0).u(8, 93)
+    for _ in range(sub_layers):
+        w.u(2, 3)
+    for _ in range(sub_layers, 8 if sub_layers else 0):
+        w.u(2, 0)
+    for _ in range(sub_layers):
+        w.u(3, 0).u(5, idc).u(32, 1 << 30).u(32, 0).u(16, 0).u(8, 93)
+    return w
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,9 @@ class Stream:
         long_term: Low bits of the POC of long-term pictures that the SPS lists; None: there are
             none.
         chroma_offsets: Slices have chroma QP offsets.
+        vui: vui_parameters(), bit by bit.
+        profile_idc: Of the profile; 0: told by compatibility alone.
+        sub_layers: Temporal sub-layers beside the lowest one.
     """
 
     width: int = 4
@@ -131,16 +141,21 @@ class Stream:
     rows: Sequence[int] = ()
     long_term: Sequence[int] | None = None
     chroma_offsets: bool = False
+    vui: Sequence[int] | None = None
+    profile_idc: int = 1
+    sub_layers: int = 0
 
     def headers(self) -> bytes:
         """The parameter sets."""
-        w = BitWriter().u(4, 0).u(2, 3).u(6, 0).u(3, 0).u(1, 1).u(16, 0xFFFF)
-        vps = _profile(w).u(1, 1).ue(4, 0, 0).u(6, 0).ue(0).u(1, 0).u(1, 0).trailing()
+        w = BitWriter().u(4, 0).u(2, 3).u(6, 0).u(3, self.sub_layers).u(1, 1).u(16, 0xFFFF)
+        w = _profile(w, self.profile_idc, sub_layers=self.sub_layers)
+        vps = w.u(1, 0).ue(4, 0, 0).u(6, 0).ue(0).u(1, 0).u(1, 0).trailing()
         return nal(VPS, vps) + nal(SPS, self._sps()) + nal(PPS, self._pps())
 
     def _sps(self) -> bytes:
-        w = _profile(BitWriter().u(4, 0).u(3, 0).u(1, 1))
-        w.ue(0, 1, SIDE * self.width, SIDE * self.height).u(1, 0).ue(0, 0, 0).u(1, 1).ue(4, 0, 0)
+        w = BitWriter().u(4, 0).u(3, self.sub_layers).u(1, 1)
+        w = _profile(w, self.profile_idc, sub_layers=self.sub_layers)
+        w.ue(0, 1, SIDE * self.width, SIDE * self.height).u(1, 0).ue(0, 0, 0).u(1, 0).ue(4, 0, 0)
         w.ue(1, 0, 0, 2, 1, 1).u(1, 0).u(1, 0).u(1, 0)  # blocks of 16; no lists, AMP or SAO
         w.u(1, 1).u(4, 7).u(4, 7).ue(1, 0).u(1, 0)  # PCM of 16x16 samples
         w.ue(0).u(1, self.long_term is not None)
@@ -148,7 +163,8 @@ class Stream:
             w.ue(len(self.long_term))
             for lsb in self.long_term:
                 w.u(4, lsb).u(1, 1)
-        return w.u(1, 0).u(1, 0).u(1, 0).u(1, 0).trailing()
+        w.u(1, 0).u(1, 0).u(1, self.vui is not None).bits.extend(self.vui or ())
+        return w.u(1, 0).trailing()
 
     def _pps(self) -> bytes:
         w = BitWriter().ue(0, 0).u(1, 0).u(1, 0).u(3, 0).u(1, 0).u(1, 0).ue(0, 0).se(0)

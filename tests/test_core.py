@@ -14,6 +14,7 @@ from bitwriter import (
     PARTITION_C,
     SEI,
     SLICE,
+    SP,
     BitWriter,
     Picture,
     Sets,
@@ -801,19 +802,31 @@ def test_frame_cannot_be_made_by_hand() -> None:
         Frame()
 
 
-def test_slice_header_out_of_range() -> None:
-    s = Sets()
-    bad = [
-        Picture(frame_num=1, poc=2, value=None, first_mb=4, mbs=1),
-        Picture(frame_num=1, poc=2, value=None, mods=((4, 0),)),
-        Picture(frame_num=1, poc=2, value=None, num_ref=17),
-        Picture(frame_num=1, poc=2, value=None, mmco=[(7,)]),
-    ]
-    for picture in bad:
-        decoder = Decoder()
-        decoder.send(stream(s, [Picture(idr=True)]))
-        with pytest.raises(CorruptStreamError, match=f"NAL unit type {SLICE}: bad slice header"):
-            decoder.send(picture.nal(s))
+@pytest.mark.parametrize(
+    ("sets", "wrong"),
+    [
+        ({}, {"first_mb": 4, "mbs": 1}),
+        ({}, {"mods": ((4, 0),)}),
+        ({}, {"num_ref": 17}),
+        ({"num_ref_default": 17}, {}),
+        ({}, {"mmco": [(7,)]}),
+        ({}, {"mmco": [(1, 0)] * 67}),  # more than a picture can have
+        (
+            {"profile_idc": 244, "chroma_format_idc": 3, "separate_planes": 1},
+            {"colour_plane": 3},
+        ),
+        ({"profile_idc": 88}, {"slice_type": SP, "qs": 52}),
+        ({"profile_idc": 88}, {"slice_type": SP, "qs": -1}),
+    ],
+    ids=str,
+)
+def test_slice_header_out_of_range(sets: dict[str, int], wrong: dict[str, object]) -> None:
+    s = Sets(**sets)  # type: ignore[arg-type]
+    first = [Picture(idr=True, colour_plane=c) for c in range(3 if s.separate_planes else 1)]
+    decoder = Decoder()
+    decoder.send(stream(s, first))
+    with pytest.raises(CorruptStreamError, match=f"NAL unit type {SLICE}: bad slice header"):
+        decoder.send(Picture(frame_num=1, poc=2, value=None, **wrong).nal(s))  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------- real streams

@@ -184,6 +184,42 @@ def test_damage_costs_no_more_than_there_is() -> None:
             assert frame.bits <= 8 * len(data)
 
 
+@pytest.mark.parametrize("kind", [1, 2, 3], ids=["MD5", "CRC", "checksum"])
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv420p10le"])
+def test_hashes_of_every_kind(kind: int, pixels: str) -> None:
+    data = encode(params=f"hash={kind}", pixels=pixels, frames=2)
+    frames, odd = decode(data)
+    assert [frame.hash for frame in frames] == [1, 1] and odd == {}
+    units = data.split(b"\0\0\1")
+    at = max(k for k, unit in enumerate(units) if unit[0] >> 1 & 63 == 40)  # suffix SEI
+    units[at] = units[at][:8] + bytes([units[at][8] ^ 1]) + units[at][9:]
+    frames, odd = decode(b"\0\0\1".join(units))
+    assert sum(odd.values()) == 1
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv420p10le"])
+def test_what_is_lost_of_a_first_picture_is_grey(pixels: str) -> None:
+    data = encode(params="ctu=16:wpp=0:no-deblock=1:no-sao=1", pixels=pixels, frames=1, qp=16)
+    begins = next(
+        at for at, byte in enumerate(data) if data[at - 3 : at] == b"\0\0\1" and byte < 64
+    )
+    (frame,), _ = decode(data[: (begins + len(data)) // 2])
+    middle = 1 << PIXELS[pixels][0] - 1
+    assert frame.concealed and not frame.ctu_concealed[0, 0] and frame.ctu_concealed[-1].all()
+    assert all((plane[-8:] == middle).all() for plane in frame.decoded)
+
+
+def test_what_is_sent_behind_a_flush_comes_after_all_before() -> None:
+    data = encode(frames=6)
+    decoder, found = HevcDecoder(), []
+    for _ in range(2):
+        decoder.send(data)
+        decoder.flush()
+    while (frame := decoder.receive()) is not None:
+        found.append(frame.poc)
+    assert found == 2 * list(range(6))
+
+
 def test_no_qp_is_sent_where_it_never_changes() -> None:
     found, _ = decode(encode(params="aq-mode=0"), bits=True)
     assert not any(frame.bits_qp.any() for frame in found)

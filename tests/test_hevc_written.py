@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bitwriter import BitWriter
 from davd.bitstream import HevcFrame
 from hevcwriter import PARTS, SIDE, Picture, Stream, inter, pcm
 from test_hevc import by_ffmpeg, decode
@@ -75,3 +76,31 @@ def test_chroma_offsets_of_a_slice() -> None:
     assert (second.qp_y == 26).all() and (second.qp_cb == 19).all()
     assert second.decoded[0].shape == (3 * SIDE, 4 * SIDE)
     assert (second.qp_cr == 35).all()  # 38, by the table of 4:2:0
+
+
+def test_vui_is_read_to_its_end() -> None:
+    w = BitWriter().u(1, 1).u(8, 255).u(16, 12).u(16, 11)  # EXTENDED_SAR
+    w.u(1, 1).u(1, 0).u(1, 1).u(3, 5).u(1, 1).u(1, 1).u(8, 9).u(8, 16).u(8, 9)
+    w.u(1, 1).ue(1, 1).u(3, 0)  # chroma_sample_loc_type
+    w.u(1, 1).ue(1, 1, 1, 1)  # default display window, which players do not look at
+    w.u(1, 1).u(32, 1001).u(32, 24000).u(1, 1).ue(0)
+    w.u(1, 1).u(1, 1).u(1, 1).u(1, 1).u(19, 9).u(8, 0).u(4, 0).u(15, 1 << 10)  # HRD of both kinds
+    for general in (1, 0, 0):  # sub-layers: a fixed rate, low delay, neither
+        w.u(1, general)
+        if general:
+            w.ue(0)
+        else:
+            w.u(1, 0).u(1, w.bits[-2] == 0)
+        low_delay = not general and w.bits[-1]
+        if not low_delay:
+            w.ue(1)
+        for _ in range(2 * (1 if low_delay else 2)):
+            w.ue(9, 9, 8, 8).u(1, 0)
+    w.u(1, 1).u(3, 2).ue(0, 0, 0, 10, 10)  # bitstream restriction
+    s = Stream(vui=w.bits, sub_layers=2, profile_idc=0)
+    for frame in check(s, [Picture(pcm()), Picture(inter(5), poc=1)]):
+        info = frame.stream
+        assert (info.sar_width, info.sar_height, info.profile_idc) == (12, 11, 1)
+        assert (info.width, info.num_units_in_tick, info.time_scale) == (64, 1001, 48000)
+        assert (info.colour_primaries, info.transfer_characteristics) == (9, 16)
+        assert info.matrix_coefficients == 9 and info.video_full_range

@@ -178,6 +178,23 @@ def test_frames_are_few_pictures_late(folder: Path) -> None:
             assert sent - came <= 1 + max(0, -2 * threads - 2)
 
 
+def test_warnings_may_be_asked_for_while_pictures_are_decoded(folder: Path) -> None:
+    """They are those of all that was sent, as with one thread."""
+    packets = units(clip("slices", folder).read_bytes())
+    for k in range(9, len(packets), 7):
+        if packets[k][4] & 31 == 1:
+            packets[k] = packets[k][: len(packets[k]) // 2]
+    one, three = Decoder(threads=1), Decoder(threads=-3)
+    for packet in packets:
+        for decoder in (one, three):
+            decoder.send(packet)
+        assert one.warnings == three.warnings
+        for decoder in (one, three):
+            while decoder.receive(skip=True) is not None:
+                pass
+    assert three.warnings["corrupt_slices"] > 2
+
+
 def test_stopping_in_the_middle(folder: Path) -> None:
     packets = units(clip("pyramid", folder).read_bytes())
     for stop in range(0, len(packets), 3):
