@@ -133,6 +133,9 @@ class Stream:
         vui: vui_parameters(), bit by bit.
         profile_idc: Of the profile; 0: told by compatibility alone.
         sub_layers: Temporal sub-layers beside the lowest one.
+        depth: Bits of a sample, as the SPS says; PCM has eight.
+        separate: separate_colour_plane_flag, of a 4:4:4 video.
+        range_extension: Its nine flags; empty: none is sent.
     """
 
     width: int = 4
@@ -144,6 +147,9 @@ class Stream:
     vui: Sequence[int] | None = None
     profile_idc: int = 1
     sub_layers: int = 0
+    depth: int = 8
+    separate: bool = False
+    range_extension: Sequence[int] = ()
 
     def headers(self) -> bytes:
         """The parameter sets."""
@@ -155,7 +161,9 @@ class Stream:
     def _sps(self) -> bytes:
         w = BitWriter().u(4, 0).u(3, self.sub_layers).u(1, 1)
         w = _profile(w, self.profile_idc, sub_layers=self.sub_layers)
-        w.ue(0, 1, SIDE * self.width, SIDE * self.height).u(1, 0).ue(0, 0, 0).u(1, 0).ue(4, 0, 0)
+        w.ue(0, 3).u(1, 1) if self.separate else w.ue(0, 1)
+        w.ue(SIDE * self.width, SIDE * self.height).u(1, 0)
+        w.ue(self.depth - 8, self.depth - 8, 0).u(1, 0).ue(4, 0, 0)
         w.ue(1, 0, 0, 2, 1, 1).u(1, 0).u(1, 0).u(1, 0)  # blocks of 16; no lists, AMP or SAO
         w.u(1, 1).u(4, 7).u(4, 7).ue(1, 0).u(1, 0)  # PCM of 16x16 samples
         w.ue(0).u(1, self.long_term is not None)
@@ -164,7 +172,10 @@ class Stream:
             for lsb in self.long_term:
                 w.u(4, lsb).u(1, 1)
         w.u(1, 0).u(1, 0).u(1, self.vui is not None).bits.extend(self.vui or ())
-        return w.u(1, 0).trailing()
+        w.u(1, bool(self.range_extension))
+        if self.range_extension:
+            w.u(1, 1).u(7, 0).bits.extend(self.range_extension)
+        return w.trailing()
 
     def _pps(self) -> bytes:
         w = BitWriter().ue(0, 0).u(1, 0).u(1, 0).u(3, 0).u(1, 0).u(1, 0).ue(0, 0).se(0)

@@ -234,6 +234,16 @@ def test_a_slice_that_names_more_pictures_than_its_pictures_first_one(
     assert len(frames) == 2
 
 
+@pytest.mark.parametrize("address", [24, 31])
+def test_a_slice_beyond_the_picture(address: int) -> None:
+    """Of 24 units; the picture is read as without it."""
+    good = sps() + pps() + nal(19, IDR + b"\x55" * 40) + nal(1, segment(0, 2))
+    (_, one), before = decode(good)
+    (_, two), after = decode(good, nal(1, segment(address, 2)))
+    assert after["corrupt_slices"] == before["corrupt_slices"] + 1
+    assert all(np.array_equal(a, b) for a, b in zip(one.decoded, two.decoded, strict=True))
+
+
 def test_many_tiny_units_take_time_in_proportion() -> None:
     def seconds(count: int) -> float:
         data = (b"\0\0\1\x02\x01\x80" + b"\0\0\1\x46\x01\x50") * count

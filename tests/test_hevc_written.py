@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from bitwriter import BitWriter
-from davd.bitstream import HevcFrame
+from davd.bitstream import CorruptStreamError, HevcDecoder, HevcFrame, UnsupportedStreamError
 from hevcwriter import PARTS, SIDE, Picture, Stream, inter, pcm
 from test_hevc import by_ffmpeg, decode
 
@@ -104,3 +104,47 @@ def test_vui_is_read_to_its_end() -> None:
         assert (info.width, info.num_units_in_tick, info.time_scale) == (64, 1001, 48000)
         assert (info.colour_primaries, info.transfer_characteristics) == (9, 16)
         assert info.matrix_coefficients == 9 and info.video_full_range
+
+
+@pytest.mark.parametrize(
+    ("s", "named"),
+    [
+        (Stream(depth=14), "more than 12 bits"),
+        (Stream(range_extension=(0, 0, 0, 0, 1, 0, 0, 0, 0)), "extended precision"),
+        (Stream(separate=True), "separate colour planes"),
+    ],
+    ids=["depth", "precision", "planes"],
+)
+def test_what_is_not_decoded_is_named(s: Stream, named: str) -> None:
+    with pytest.raises(UnsupportedStreamError, match=named):
+        decode(s.headers() + Picture(pcm()).nal(s))
+
+
+def test_cut_anywhere_in_pcm() -> None:
+    """Units whose samples are all there are as they were; from the first other on all is marked."""
+    s = Stream()
+    head, unit = s.headers(), Picture(pcm()).nal(s)
+    (whole,), _ = decode(head + unit)
+    size = SIDE * SIDE * 3 // 2
+    for there in (*range(9, 30), *range(30, len(unit) - 1, 41)):
+        frames, odd = decode(head + unit[:there])
+        if not frames:
+            assert there < 12
+            continue
+        marked = frames[0].ctu_concealed.ravel()
+        count = int((~marked).sum())
+        assert odd and marked[count:].all() and abs(count - (there - 10) / (size + 2)) < 1
+        for k in range(count):
+            y, x = SIDE * (k // s.width), SIDE * (k % s.width)
+            area = slice(y, y + SIDE - 4), slice(x, x + SIDE - 4)  # not what is filtered
+            inner = slice(area[0].start + 4, area[0].stop), slice(area[1].start + 4, area[1].stop)
+            np.testing.assert_array_equal(frames[0].decoded[0][inner], whole.decoded[0][inner])
+
+
+@pytest.mark.parametrize("data", [b"not a video at all", b"\0\0\1", b"\0" * 100])
+def test_no_nal_unit(data: bytes) -> None:
+    with pytest.raises(CorruptStreamError, match="no NAL unit|NAL"):
+        HevcDecoder().send(data)
+    if len(data) < 23:  # else an hvcC record
+        with pytest.raises(CorruptStreamError, match="no parameter sets"):
+            HevcDecoder(extradata=data)

@@ -273,10 +273,6 @@ static void transform_tree(hevc_decoder *const dec, tu_ctx t) {
         split = bin(c, CTX_SPLIT_TRANSFORM_FLAG + 5 - t.log2);
     else
         split = t.log2 > s->MaxTbLog2SizeY || (cu->IntraSplitFlag && t.depth == 0) || inter_split;
-    if (split && t.log2 <= 2) {
-        c->error = true;
-        return;
-    }
     if ((t.log2 > 2 && s->ChromaArrayType != 0) || s->ChromaArrayType == 3) {
         for (int cIdx = 1; cIdx < 3; cIdx++)
             if (t.cbf[cIdx] != 0) // of the parent; all set at the root

@@ -90,9 +90,6 @@ static int collect(hevc_decoder *const dec, const slice_header *const h, wanted 
 int hevc_reference_picture_set(hevc_decoder *const dec, const slice_header *const h) {
     wanted w[3 * MAX_REFS];
     dec->NumPocStCurrBefore = dec->NumPocStCurrAfter = dec->NumPocLtCurr = 0;
-    if (is_irap(h->nal_unit_type) && dec->NoRaslOutputFlag)
-        for (int i = 0; i < dec->n_dpb; i++)
-            dec->dpb[i]->reference = UNUSED;
     if (is_idr(h->nal_unit_type))
         return HEVC_OK;
     const int n = collect(dec, h, w);
