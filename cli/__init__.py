@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from .exits import Exit, carry_out, exit_status, explain, fatal
+from .exits import Exit, carry_out, exit_status, explain
 
 __all__ = [
     "Exit",
@@ -18,7 +18,6 @@ __all__ = [
     "carry_out",
     "exit_status",
     "explain",
-    "fatal",
     "finite",
     "parse",
     "refuse_input",

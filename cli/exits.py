@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 
 class Exit(IntEnum):
@@ -124,12 +123,6 @@ def _open_streams() -> None:
 
 def _say(program: str, text: str) -> None:
     print(f"{program}: {' '.join(text.split())}", file=sys.stderr)
-
-
-def fatal(program: str, message: object, status: int = Exit.INPUT) -> NoReturn:
-    """Print one line on stderr and leave."""
-    _say(program, str(message))
-    raise SystemExit(status)
 
 
 def exit_status(error: BaseException) -> Exit:

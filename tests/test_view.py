@@ -23,6 +23,7 @@ from davd.bitstream.show.pack import pack, unpack
 from davd.bitstream.show.server import Viewer
 from davd.cli import Exit
 from davd.cli import view as command
+from davd.restore.output.raw import ArrayWriter
 from restoring import written
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
@@ -172,6 +173,25 @@ def vast(file: h5py.File, path: str, shape: tuple[int, ...]) -> None:
     kind = file[path].dtype
     del file[path]
     file.create_dataset(path, shape, kind, chunks=(1, 64, 64))
+
+
+def test_restored_planes_lie_beside_their_priors(priors: Path, tmp_path: Path) -> None:
+    path = tmp_path / "restored.h5"
+    with PriorsFile(priors) as file:
+        writer = ArrayWriter(path, file, {"strength": 1})
+        for k in range(2, len(file)):
+            writer.add([255 - plane for plane in file[k].decoded], k)
+        writer.finish()
+        writer.close()
+        wanted = 255 - file[5].decoded[1]
+        count = len(file) - 2
+    shown = open_material(path)
+    about = shown.about()
+    assert (about["kind"], about["count"], about["groups"]) == ("restored", count, ["decoded"])
+    assert shown.columns()["frames/index"].tolist() == list(range(2, count + 2))
+    np.testing.assert_array_equal(shown.arrays(3, "decoded")["decoded/cb"], wanted)
+    assert shown.arrays(3, "residual") == {} == shown.arrays(count, "decoded")
+    shown.close()
 
 
 def test_a_file_with_impossible_sizes_is_refused(folder: Path, priors: Path) -> None:

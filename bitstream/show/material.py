@@ -23,7 +23,6 @@ from .._core import DavdError
 from ..demux import VideoError, first_video, open_container, shown_name
 from ..open import open as open_priors
 from ..priors.reader import PriorsError, PriorsFile
-from ..priors.reading import Priors
 from ..priors.record import FrameRecord, record_arrays
 from ..priors.schema import PLANE_GROUPS, PLANES, Field
 from ..video import PriorsVideo
@@ -128,11 +127,6 @@ class PriorsMaterial:
     def fields(self) -> dict[str, Field]:
         """The datasets that its codec has."""
         return self._priors.fields
-
-    @property
-    def priors(self) -> Priors:
-        """The file."""
-        return self._priors
 
     def about(self) -> dict[str, object]:
         """See `Material`."""
