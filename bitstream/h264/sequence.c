@@ -227,7 +227,9 @@ int h264_start_picture(h264_decoder *const dec) {
     h264_poc_decode(dec, dec->cur, h);
     check_recovery(dec, dec->cur);
     s->recovery.pending = false;
-    if (!h264_workers_begin(dec))
-        h264_begin_slices(dec);
+    if (h264_workers_begin(dec))
+        return H264_OK;
+    h264_tap_rows_fit(dec);
+    h264_begin_slices(dec);
     return H264_OK;
 }

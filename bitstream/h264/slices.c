@@ -24,7 +24,6 @@ void h264_begin_slices(h264_decoder *const dec) {
             dec->mb[i].slice_num = -1;
     dec->rows = (picture_rows){.in_order = h264_colour_planes(dec) == 1};
     dec->broken = (broken_slices){.count = 0};
-    h264_tap_rows_fit(dec);
 }
 
 void h264_decode_slice(h264_decoder *const dec) {

@@ -321,6 +321,7 @@ bool h264_workers_begin(h264_decoder *const dec) {
     if (!fit(dec, p))
         return false;
     prepare(dec, p);
+    h264_tap_rows_fit(&p->layer);
     h264_rows_begin(dec);
     hold(p, dec->cur);
     next_order(ws, p)->what = BEGIN;
@@ -381,6 +382,7 @@ void h264_workers_give_back(h264_decoder *const dec) {
     layer->mb = layer->luma_mb = mb;
     dec->rows = layer->rows;
     dec->broken = layer->broken;
+    h264_tap_rows_fit(dec);
     ws->open = NULL;
 }
 
