@@ -250,8 +250,9 @@ def test_packets_are_read_once_and_kept_within_bounds(
     pairs: dict[str, tuple[Path, Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from davd.bitstream.demux import Source
-    from davd.bitstream.kept import store
+    from davd.bitstream.kept import Store, store
 
+    monkeypatch.setattr("davd.bitstream.kept._shared", Store())  # nobody else's videos are in it
     begun: list[Path] = []
     packets = Source.packets
     monkeypatch.setattr(
