@@ -25,7 +25,7 @@ BIN    := $(VENV)/bin
 CORE   := $(wildcard bitstream/*/*.[ch] bitstream/*/*/*.[ch] bitstream/*.pyx)
 export DAVD_SHARED := $(abspath $(SHARED))
 # small streams are to go the way of large ones
-LARGE := -DH264_LARGE_TAPS=0
+LARGE := -DH264_LARGE_TAPS=0 -DHEVC_LARGE_TAPS=0
 CHECK := -g -O1 -std=c11 -Wall -Wextra -Wconversion -Werror -pthread $(LARGE) -Ibitstream/h264 -Ibitstream/priors
 SANITIZE := $(CHECK) -fsanitize=address,undefined -fno-sanitize-recover=undefined
 HARNESSES := stream unit packets memory

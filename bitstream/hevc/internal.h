@@ -264,10 +264,19 @@ enum {
     N_COSTS
 };
 
+/* Note [Zero bands]. Residual and level are zero nearly everywhere. Of every coding tree block it
+ * is known which of its eight bands, of as many rows each, hold nothing but zeros, so that a buffer
+ * that is used again is cleared where an earlier picture wrote and this one does not. A bit that
+ * got lost only costs time: memory that was freed may have become zero in pages. */
+enum {
+    LOG2_BANDS = 3,
+    ALL_BANDS = 255
+};
+
 typedef struct taps {
     void *prediction[3];
-    void *residual[3], *level[3];   // int16_t where the samples are uint8_t, else int32_t
-    bool *has_residual, *has_level; // [3 planes][PicSizeInCtbsY]: not all zero
+    void *residual[3], *level[3];        // int16_t where the samples are uint8_t, else int32_t
+    uint8_t *zero_residual, *zero_level; // [PicSizeInCtbsY][3 planes], Note [Zero bands]
     uint8_t *cu_size, *mode, *part, *bypass, *tu_size, *tu_kind[3], *merge, *intra_luma,
         *intra_chroma;
     uint32_t *cu_bits, *part_bits[N_COSTS]; // part_bits: NULL when not asked for
@@ -284,6 +293,26 @@ typedef struct taps {
     size_t size;
     struct taps *next;
 } taps;
+
+// Where coding tree units are recorded: in the picture's planes, or in a group's
+typedef struct tap_target {
+    uint8_t *prediction[3], *residual[3], *level[3]; // NULL: not asked for
+    size_t width[3];                                 // samples from row to row
+    int x_mask[3], y_mask[3]; // what counts of a sample's place, of which there may be several
+    uint8_t *zero_residual, *zero_level; // of the current unit: [3 planes], Note [Zero bands]
+} tap_target;
+
+enum {
+    GROUP_WIDTH = 128, // luma samples: chroma of 8 bits and 4:2:0 fills a cache line
+    GROUP_UNITS = GROUP_WIDTH / 8
+};
+
+typedef struct tap_group { // Note [Taps by groups] in tap_group.c
+    bool used;
+    int first, end; // CtbAddrInRs of its units
+    uint8_t *prediction[3], *residual[3], *level[3];
+    uint8_t zero_residual[GROUP_UNITS][3], zero_level[GROUP_UNITS][3];
+} tap_group;
 
 typedef enum marking {
     UNUSED,
@@ -476,6 +505,8 @@ struct hevc_decoder {
     size_t ctbs; // PicSizeInCtbsY
     // of the current picture
     picture *cur;
+    tap_target tap;
+    tap_group group;
     uint8_t *edges;      // Note [Maps]
     uint8_t *deblocked_; // scratch of SAO: a copy of the deblocked planes
     sao *sao;            // [PicSizeInCtbs]
@@ -611,15 +642,20 @@ void hevc_predict_intra(hevc_decoder *dec, int cIdx, int x, int y, int log2, int
 
 // taps.c
 void hevc_tap_picture(
-    const hevc_decoder *dec); // motion, and what there is of each coding tree unit
+    const hevc_decoder *dec);            // motion, and what there is of each coding tree unit
+void hevc_tap_planes(hevc_decoder *dec); // units are recorded in the planes of the current picture
+int hevc_log2_band(const hevc_decoder *dec, int cIdx); // of its rows, Note [Zero bands]
 void hevc_tap_prediction(const hevc_decoder *dec, int cIdx, int x, int y, int w, int h);
 void hevc_tap_residual(const hevc_decoder *dec, int cIdx, int x, int y, int n, const int32_t *r);
 void hevc_tap_level(const hevc_decoder *dec, const residual_block *r, const int32_t *level);
-// zeroes residual and level of a coding tree unit, where there is anything
-void hevc_tap_clear(const hevc_decoder *dec, const taps *t, size_t ctb);
 // forgets what is known of a coding tree unit of the picture before, or of a broken slice segment
-void hevc_tap_unit(const hevc_decoder *dec, int ctb);
+void hevc_tap_unit(hevc_decoder *dec, int ctb);
 void hevc_tap_transform(const hevc_decoder *dec, const residual_block *r, int kind, int res_scale);
+
+// tap_group.c: before and after the units of a slice segment; before a unit
+void hevc_tap_group_begin(hevc_decoder *dec);
+void hevc_tap_group_unit(hevc_decoder *dec, int ctb);
+void hevc_tap_group_end(hevc_decoder *dec);
 
 // deblock.c, sao.c
 void hevc_deblock_picture(hevc_decoder *dec);

@@ -40,7 +40,7 @@ static picture *new_picture(const hevc_decoder *const dec) {
         return NULL;
     carver c = {.base = NULL, .used = 0};
     lay_out_picture(dec, pic, &c);
-    pic->memory = c.base = memory_block(c.used, c.used);
+    pic->memory = c.base = memory_block(c.used, 0);
     c.used = 0;
     if (c.base == NULL) {
         free(pic);
@@ -129,15 +129,22 @@ void hevc_picture_grey(hevc_decoder *const dec, picture *const pic) {
 
 // ------------------------------------------------------------------------------------ tap buffers
 
-static void lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *const c) {
+// Returns how much at the beginning is zero where zero_residual and zero_level say so.
+static size_t lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *const c) {
     const unsigned want = dec->settings.taps;
     const size_t maps = map_size(dec), difference = 2 * (size_t)dec->k->sample_size;
     for (int p = 0; p < 3; p++) {
         const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p];
-        t->prediction[p] =
-            n > 0 && want & HEVC_TAP_PREDICTION ? carve(c, n * (size_t)dec->k->sample_size) : NULL;
         t->residual[p] = n > 0 && want & HEVC_TAP_RESIDUAL ? carve(c, n * difference) : NULL;
         t->level[p] = n > 0 && want & HEVC_TAP_LEVEL ? carve(c, n * difference) : NULL;
+    }
+    t->zero_residual = carve(c, 3 * dec->ctbs);
+    t->zero_level = carve(c, 3 * dec->ctbs);
+    const size_t zeroed = c->used;
+    for (int p = 0; p < 3; p++) {
+        const size_t n = (size_t)dec->width[p] * (size_t)dec->height[p];
+        t->prediction[p] =
+            n > 0 && want & HEVC_TAP_PREDICTION ? carve(c, n * (size_t)dec->k->sample_size) : NULL;
         t->qp[p] = carve(c, maps);
         t->res_scale[p] = p > 0 && dec->active_sps.chroma_format_idc == 3 ? carve(c, maps) : NULL;
     }
@@ -155,12 +162,23 @@ static void lay_out_taps(const hevc_decoder *const dec, taps *const t, carver *c
     for (int part = 0; part < N_COSTS && want & HEVC_TAP_BITS; part++)
         t->part_bits[part] = carve(c, maps / 4 * sizeof *t->part_bits[part]);
     t->ctu_concealed = carve(c, dec->ctbs);
-    t->has_residual = carve(c, 3 * dec->ctbs * sizeof *t->has_residual);
-    t->has_level = carve(c, 3 * dec->ctbs * sizeof *t->has_level);
     t->ctu_bits = carve(c, dec->ctbs * sizeof *t->ctu_bits);
     t->ctu_slice = carve(c, dec->ctbs * sizeof *t->ctu_slice);
     t->ctu_tile = carve(c, dec->ctbs * sizeof *t->ctu_tile);
     t->ctu_sao = carve(c, dec->ctbs * 3 * 6 * sizeof *t->ctu_sao);
+    return zeroed;
+}
+
+// What tells layouts of tap buffers from each other, and where coding tree units are in them
+static uint64_t kind_of_taps(const hevc_decoder *const dec) {
+    const sps *const s = &dec->active_sps;
+    uint64_t kind = 1;
+    kind = kind << 20 | (uint64_t)dec->map_stride;
+    kind = kind << 20 | (uint64_t)dec->map_height;
+    kind = kind << 8 | (dec->settings.taps & 255);
+    kind = kind << 2 | (uint64_t)s->chroma_format_idc;
+    kind = kind << 2 | (uint64_t)dec->k->sample_size;
+    return kind << 3 | (uint64_t)s->CtbLog2SizeY;
 }
 
 static taps *new_taps(const hevc_decoder *const dec) {
@@ -168,15 +186,20 @@ static taps *new_taps(const hevc_decoder *const dec) {
     if (t == NULL)
         return NULL;
     carver c = {.base = NULL, .used = 0};
-    lay_out_taps(dec, t, &c);
+    const size_t zeroed = lay_out_taps(dec, t, &c);
     t->size = c.used;
-    t->memory = c.base = memory_block(c.used, c.used);
+    bool again;
+    t->memory = c.base = memory_block_of_kind(t->size, zeroed, kind_of_taps(dec), &again);
     c.used = 0;
     if (c.base == NULL) {
         free(t);
         return NULL;
     }
-    lay_out_taps(dec, t, &c);
+    (void)lay_out_taps(dec, t, &c);
+    if (!again) {
+        memset(t->zero_residual, ALL_BANDS, 3 * dec->ctbs);
+        memset(t->zero_level, ALL_BANDS, 3 * dec->ctbs);
+    }
     return t;
 }
 
@@ -231,8 +254,19 @@ static void fill_info(const sps *const s, hevc_stream_info *const info) {
                                .ctu_height = s->PicHeightInCtbs};
 }
 
-static void lay_out_current(hevc_decoder *const dec, const sps *const s, carver *const c) {
+// Returns how much at the beginning is zero.
+static size_t lay_out_current(hevc_decoder *const dec, const sps *const s, carver *const c) {
     const size_t ctbs = (size_t)s->PicWidthInCtbs * (size_t)s->PicHeightInCtbs;
+    const size_t size = (size_t)dec->k->sample_size, rows = (size_t)1 << s->CtbLog2SizeY;
+    tap_group *const g = &dec->group;
+    for (int p = 0; p < 3; p++) {
+        const size_t n = dec->width[p] == 0 ? 0 : GROUP_WIDTH * rows * size;
+        g->residual[p] = carve(c, 2 * n);
+        g->level[p] = carve(c, 2 * n);
+    }
+    const size_t zeroed = c->used;
+    for (int p = 0; p < 3; p++)
+        g->prediction[p] = carve(c, dec->width[p] == 0 ? 0 : GROUP_WIDTH * rows * size);
     dec->edges = carve(c, map_size(dec));
     dec->sao = carve(c, ctbs * sizeof *dec->sao);
     dec->ctb_slice = carve(c, ctbs * sizeof *dec->ctb_slice);
@@ -244,6 +278,7 @@ static void lay_out_current(hevc_decoder *const dec, const sps *const s, carver 
         most = n > most ? n : most;
     }
     dec->deblocked_ = carve(c, most);
+    return zeroed;
 }
 
 static int change_geometry(hevc_decoder *const dec, const sps *const s) {
@@ -266,12 +301,12 @@ static int change_geometry(hevc_decoder *const dec, const sps *const s) {
     memory_free(dec->picture_memory);
     dec->picture_memory = NULL;
     carver c = {.base = NULL, .used = 0};
-    lay_out_current(dec, s, &c);
-    dec->picture_memory = c.base = memory_block(c.used, c.used);
+    const size_t zeroed = lay_out_current(dec, s, &c);
+    dec->picture_memory = c.base = memory_block(c.used, zeroed);
     c.used = 0;
     if (c.base == NULL)
         return HEVC_NOMEM;
-    lay_out_current(dec, s, &c);
+    (void)lay_out_current(dec, s, &c);
     return HEVC_OK;
 }
 

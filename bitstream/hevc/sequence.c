@@ -94,6 +94,7 @@ static int new_frame(hevc_decoder *const dec, const slice_header *const h) {
     dec->n_filters = 0;
     dec->hash.present = false;
     dec->cur = pic;
+    hevc_tap_planes(dec);
     return HEVC_OK;
 }
 
@@ -180,7 +181,9 @@ static int decode_slice(hevc_decoder *const dec, const bits *const b) {
     c->has_lists = true;
     if (dec->settings.how & HEVC_HEADERS)
         return HEVC_OK;
+    hevc_tap_group_begin(dec);
     hevc_decode_slice_data(dec, b);
+    hevc_tap_group_end(dec);
     if (c->error) {
         dec->warnings[HEVC_WARN_CORRUPT_SLICE]++;
         dec->slice_error = true;

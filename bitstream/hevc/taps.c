@@ -1,59 +1,92 @@
-/* The only writer of what is recorded beside the maps. */
+/* The only writer of what is recorded beside the maps. Samples and levels of large pictures go by
+ * way of tap_group.c. */
 #include "internal.h"
+
+void hevc_tap_planes(hevc_decoder *const dec) {
+    const taps *const t = dec->cur->taps;
+    tap_target *const to = &dec->tap;
+    for (int p = 0; p < 3; p++) {
+        to->prediction[p] = t->prediction[p];
+        to->residual[p] = t->residual[p];
+        to->level[p] = t->level[p];
+        to->width[p] = (size_t)dec->width[p];
+        to->x_mask[p] = to->y_mask[p] = INT_MAX;
+    }
+}
+
+// Where a sample of a plane is recorded
+static size_t place(const tap_target *const t, const int cIdx, const int x, const int y) {
+    return (size_t)(y & t->y_mask[cIdx]) * t->width[cIdx] + (size_t)(x & t->x_mask[cIdx]);
+}
 
 void hevc_tap_prediction(const hevc_decoder *const dec, const int cIdx, const int x, const int y,
                          const int w, const int h) {
-    uint8_t *const to = dec->cur->taps->prediction[cIdx];
-    if (to == NULL)
-        return;
+    const tap_target *const t = &dec->tap;
     const size_t size = (size_t)dec->k->sample_size;
-    for (int r = 0; r < h; r++)
-        memcpy(to + ((size_t)(y + r) * (size_t)dec->width[cIdx] + (size_t)x) * size,
-               hevc_sample(dec, dec->cur, cIdx, x, y + r), (size_t)w * size);
+    if (t->prediction[cIdx] == NULL)
+        return;
+    dec->k->copy(t->prediction[cIdx] + place(t, cIdx, x, y) * size,
+                 (ptrdiff_t)(t->width[cIdx] * size), hevc_sample(dec, dec->cur, cIdx, x, y),
+                 dec->cur->stride[cIdx], w, h);
+}
+
+int hevc_log2_band(const hevc_decoder *const dec, const int cIdx) {
+    const sps *const s = &dec->active_sps;
+    return imax(s->CtbLog2SizeY - (cIdx == 0 ? 0 : s->sub_y) - LOG2_BANDS, 0);
 }
 
 // w x h differences, n a row, into a plane cIdx that holds int16_t or int32_t
-static void put(const hevc_decoder *const dec, void *const plane, bool *const has, const int cIdx,
-                const int x, const int y, const int w, const int h, const int n,
+static void put(const hevc_decoder *const dec, uint8_t *const plane, uint8_t *const zero,
+                const int cIdx, const int x, const int y, const int w, const int h, const int n,
                 const int32_t *const from) {
-    const sps *const s = &dec->active_sps;
-    const int sx = cIdx == 0 ? 0 : s->sub_x, sy = cIdx == 0 ? 0 : s->sub_y;
-    const size_t width = (size_t)dec->width[cIdx], at = (size_t)y * width + (size_t)x;
-    if (plane == NULL)
+    const size_t at = place(&dec->tap, cIdx, x, y), width = dec->tap.width[cIdx];
+    if (plane == NULL || h == 0)
         return;
-    has[(size_t)cIdx * dec->ctbs + (size_t)((y << sy >> s->CtbLog2SizeY) * s->PicWidthInCtbs +
-                                            (x << sx >> s->CtbLog2SizeY))] = true;
+    const int log2 = hevc_log2_band(dec, cIdx), mask = (1 << LOG2_BANDS) - 1;
+    const int first = y >> log2 & mask, last = (y + h - 1) >> log2 & mask;
+    zero[cIdx] &= (uint8_t)~((2 << last) - (1 << first));
     for (int r = 0; r < h; r++) {
         if (dec->k->sample_size == 2) {
-            memcpy((int32_t *)plane + at + (size_t)r * width, from + r * n,
+            memcpy((int32_t *)(void *)plane + at + (size_t)r * width, from + r * n,
                    (size_t)w * sizeof *from);
             continue;
         }
-        int16_t *const to = (int16_t *)plane + at + (size_t)r * width;
+        int16_t *const to = (int16_t *)(void *)plane + at + (size_t)r * width;
         for (int i = 0; i < w; i++)
             to[i] = (int16_t)iclip(from[r * n + i], INT16_MIN, INT16_MAX);
     }
 }
 
-static void clear(const hevc_decoder *const dec, void *const plane, bool *const has, const int p,
-                  const size_t ctb) {
+static void clear(const hevc_decoder *const dec, uint8_t *const plane, uint8_t *const zero,
+                  const int p, const int ctb) {
     const sps *const s = &dec->active_sps;
     const size_t difference = 2 * (size_t)dec->k->sample_size, width = (size_t)dec->width[p];
     const int w = (1 << s->CtbLog2SizeY) >> (p == 0 ? 0 : s->sub_x);
     const int h = (1 << s->CtbLog2SizeY) >> (p == 0 ? 0 : s->sub_y);
-    const int x = (int)ctb % s->PicWidthInCtbs * w, y = (int)ctb / s->PicWidthInCtbs * h;
-    if (plane == NULL || !*has)
+    const int x = ctb % s->PicWidthInCtbs * w, y = ctb / s->PicWidthInCtbs * h;
+    if (plane == NULL || zero[p] == ALL_BANDS)
         return;
+    const int log2 = hevc_log2_band(dec, p);
     const size_t row = (size_t)imin(w, dec->width[p] - x) * difference;
-    for (int r = y; r < imin(y + h, dec->height[p]); r++)
-        memset((uint8_t *)plane + ((size_t)r * width + (size_t)x) * difference, 0, row);
-    *has = false;
+    for (int r = 0; r < imin(h, dec->height[p] - y); r++)
+        if (!(zero[p] >> (r >> log2) & 1))
+            memset(plane + ((size_t)(y + r) * width + (size_t)x) * difference, 0, row);
+    zero[p] = ALL_BANDS;
 }
 
-void hevc_tap_clear(const hevc_decoder *const dec, const taps *const t, const size_t ctb) {
+// Where a unit is recorded, and nothing of a picture before is left there
+static void begin_unit(hevc_decoder *const dec, const int ctb) {
+    const taps *const t = dec->cur->taps;
+    tap_target *const to = &dec->tap;
+    if (dec->group.used) {
+        hevc_tap_group_unit(dec, ctb);
+        return;
+    }
+    to->zero_residual = t->zero_residual + 3 * ctb;
+    to->zero_level = t->zero_level + 3 * ctb;
     for (int p = 0; p < 3; p++) {
-        clear(dec, t->residual[p], &t->has_residual[(size_t)p * dec->ctbs + ctb], p, ctb);
-        clear(dec, t->level[p], &t->has_level[(size_t)p * dec->ctbs + ctb], p, ctb);
+        clear(dec, to->residual[p], to->zero_residual, p, ctb);
+        clear(dec, to->level[p], to->zero_level, p, ctb);
     }
 }
 
@@ -63,14 +96,14 @@ static void clear_costs(const hevc_decoder *const dec, uint32_t *const map, cons
         memset(map + r * (dec->map_stride >> 1) + (x >> 3), 0, (size_t)(w >> 3) * sizeof *map);
 }
 
-void hevc_tap_unit(const hevc_decoder *const dec, const int ctb) {
+void hevc_tap_unit(hevc_decoder *const dec, const int ctb) {
     const sps *const s = &dec->active_sps;
     const taps *const t = dec->cur->taps;
     const int x = ctb % s->PicWidthInCtbs << s->CtbLog2SizeY;
     const int y = ctb / s->PicWidthInCtbs << s->CtbLog2SizeY;
     const int w = imin(1 << s->CtbLog2SizeY, s->width - x);
     const int h = imin(1 << s->CtbLog2SizeY, s->height - y);
-    hevc_tap_clear(dec, t, (size_t)ctb);
+    begin_unit(dec, ctb);
     hevc_map_fill(dec, dec->edges, x, y, w, h, 0);
     hevc_map_fill(dec, t->tu_size, x, y, w, h, 0);
     hevc_map_fill(dec, t->merge, x, y, w, h, 0);
@@ -88,14 +121,12 @@ void hevc_tap_unit(const hevc_decoder *const dec, const int ctb) {
 
 void hevc_tap_residual(const hevc_decoder *const dec, const int cIdx, const int x, const int y,
                        const int n, const int32_t *const r) {
-    const taps *const t = dec->cur->taps;
-    put(dec, t->residual[cIdx], t->has_residual, cIdx, x, y, n, n, n, r);
+    put(dec, dec->tap.residual[cIdx], dec->tap.zero_residual, cIdx, x, y, n, n, n, r);
 }
 
 void hevc_tap_level(const hevc_decoder *const dec, const residual_block *const r,
                     const int32_t *const level) {
-    const taps *const t = dec->cur->taps;
-    put(dec, t->level[r->cIdx], t->has_level, r->cIdx, r->x, r->y, r->columns, r->rows,
+    put(dec, dec->tap.level[r->cIdx], dec->tap.zero_level, r->cIdx, r->x, r->y, r->columns, r->rows,
         1 << r->log2, level);
 }
 
