@@ -105,6 +105,59 @@ def test_qp_is_guessed_from_bits_and_detail(tmp_path: Path, codec: str) -> None:
     assert guesses[0] + 5 < guesses[1] + 2 < guesses[2], guesses
 
 
+def drawn(count: int, *, moves: bool = False) -> list[np.ndarray]:
+    """A wall of fine texture, and a smooth head before it that may move; RGB."""
+    texture = np.random.default_rng(7).normal(size=(64, 64)).clip(-2, 2)
+    wall = 128 + 20 * np.kron(texture, np.ones((2, 2)))
+    y, x = np.mgrid[:128, :128]
+    frames = []
+    for k in range(count):
+        left, top = (64 + 12 * np.sin(k / 3), 64 + 8 * np.sin(k / 5)) if moves else (64, 64)
+        head = np.hypot((x - left) / 24, (y - top) / 32) < 1
+        shade = 120 + 30 * np.sin((x - left) / 7) * np.cos((y - top) / 9)
+        grey = np.where(head, shade, wall).astype(np.uint8)
+        frames.append(np.repeat(grey[..., None], 3, axis=2))
+    return frames
+
+
+FINE_COARSE = {
+    "libvpx": ({"crf": 10, "b": 500000}, {"crf": 63, "b": 5000, "qmin": 60}),
+    "libvpx-vp9": ({"crf": 15, "b": 0}, {"crf": 63, "b": 0}),
+    "mpeg4": ({"qmin": 2, "qmax": 2}, {"qmin": 24, "qmax": 24}),
+}
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["still", "moving"])
+@pytest.mark.parametrize("codec", FINE_COARSE)
+def test_a_still_scene_is_as_fine_as_its_key_frame(tmp_path: Path, codec: str, moves: bool) -> None:
+    """Next to no bits after the first frame, whatever its QP was."""
+    guesses = []
+    for options in FINE_COARSE[codec]:
+        encode_as(drawn(32, moves=moves), tmp_path / "a.mkv", codec, **options)
+        with PicturesVideo(tmp_path / "a.mkv") as priors:
+            guesses.append(guessed_qp(priors, range(32)))
+            if not moves:  # nor does it matter where one begins, or how few frames are asked for
+                assert guessed_qp(priors, range(28, 30)) == guesses[-1]
+    assert guesses[0] < 16 and guesses[1] > 24, guesses
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "least", "most"),
+    [
+        ("ffv1", {}, 0, 4),
+        ("mpeg2video", {"qmin": 2, "qmax": 2, "g": 1}, 0, 20),
+        ("mpeg2video", {"qmin": 24, "qmax": 24, "g": 1}, 32, 40),
+    ],
+)
+def test_qp_is_guessed_where_all_are_key_frames(
+    tmp_path: Path, codec: str, options: dict[str, int], least: int, most: int
+) -> None:
+    encode_as(drawn(8, moves=True), tmp_path / "a.mkv", codec, **options)
+    with PicturesVideo(tmp_path / "a.mkv") as priors:
+        assert set(priors.column("picture_type").tolist()) == {KEY}
+        assert least <= guessed_qp(priors, range(8)) <= most
+
+
 @pytest.mark.parametrize("prediction", [True, False])
 def test_a_qp_is_guessed_for_networks_that_read_one(
     prediction: bool, video: Path, monkeypatch: pytest.MonkeyPatch
