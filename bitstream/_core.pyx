@@ -95,10 +95,7 @@ cdef extern from "h264.h" nogil:
     const char *h264_warning_name(int warning)
     void h264_close(h264_decoder *dec)
 
-cdef extern from "memory.h" nogil:
-    uint8_t *memory_block(size_t size, size_t zeroed)
-    void memory_free(void *block)
-    size_t memory_aligned(size_t size)
+include "memory.pxi"
 
 cdef extern from "chunks.h" nogil:
     ctypedef struct cut_plane:
@@ -274,20 +271,6 @@ cdef object _plane(
     shape[0] = height
     shape[1] = width
     return _array(c, source, typenum, 2, shape, stride)
-
-
-cdef enum:
-    LARGE = 1 << 20
-
-
-@cython.final
-cdef class Block:
-    """Memory of large planes. The system would clear its pages for every frame; so they are kept."""
-
-    cdef uint8_t *start
-
-    def __dealloc__(self):
-        memory_free(self.start)
 
 
 cdef tuple _planes(

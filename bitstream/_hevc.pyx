@@ -102,11 +102,14 @@ cdef extern from "hevc.h" nogil:
     int hevc_send(hevc_decoder *dec, const uint8_t *data, size_t size, int64_t pts)
     int hevc_flush(hevc_decoder *dec)
     int hevc_receive(hevc_decoder *dec, hevc_frame *frame)
+    void *hevc_take_taps(hevc_decoder *dec)
     const char *hevc_error_text(const hevc_decoder *dec)
     const char *hevc_encoder_text(const hevc_decoder *dec)
     uint64_t hevc_warning_count(const hevc_decoder *dec, int warning)
     const char *hevc_warning_name(int warning)
     void hevc_close(hevc_decoder *dec)
+
+include "memory.pxi"
 
 
 cdef dict _ERRORS = {
@@ -129,32 +132,72 @@ cdef object _stream_info(const hevc_stream_info *i, str encoder):
     )
 
 
-cdef cnp.ndarray _array(const void *source, int typenum, tuple shape, ptrdiff_t stride):
-    """A copy of rows `stride` bytes apart; a stride of 0: packed."""
+cdef cnp.ndarray _array(
+    const void *source, int typenum, tuple shape, ptrdiff_t stride=0, Block lent=None,
+):
+    """A copy of rows `stride` bytes apart; a stride of 0: packed. The same memory, where it is lent."""
     cdef cnp.npy_intp[4] sides
     cdef int k, n = len(shape)
+    cdef cnp.ndarray array
     for k in range(n):
         sides[k] = shape[k]
-    cdef cnp.ndarray array = cnp.PyArray_SimpleNew(n, sides, typenum)
+    if lent is None:
+        array = cnp.PyArray_SimpleNew(n, sides, typenum)
+        _copy(array, source, stride)
+        return array
+    array = cnp.PyArray_SimpleNewFromData(n, sides, typenum, <void *>source)
+    cnp.set_array_base(array, lent)
+    cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)
+    return array
+
+
+cdef void _copy(cnp.ndarray array, const void *source, ptrdiff_t stride):
+    """Fill a new array from rows that are a stride apart; 0: packed."""
     cdef size_t size = <size_t>cnp.PyArray_NBYTES(array)
-    cdef size_t rows = 1 if stride == 0 else <size_t>sides[0]
+    cdef size_t rows = 1 if stride == 0 else <size_t>cnp.PyArray_DIM(array, 0)
     cdef size_t row = size // rows, y
     cdef char *to = cnp.PyArray_BYTES(array)
     with nogil:
         for y in range(rows):
             memcpy(to + y * row, <const char *>source + <ptrdiff_t>y * stride, row)
-    return array
 
 
-cdef tuple _planes(const hevc_frame *f, const void *const *sources, int typenum):
-    """Packed planes of a tap, or None when it was not asked for."""
+cdef tuple _planes(
+    const hevc_frame *f, const void *const *sources, int typenum, int size,
+    const ptrdiff_t *strides, Block lent,
+):
+    """Planes of samples of `size` bytes, or None where there are none. Strides NULL: packed."""
     cdef int p
+    cdef size_t whole = 0
+    cdef size_t[3] at
+    cdef cnp.npy_intp[2] sides
+    cdef cnp.ndarray array
+    cdef Block block
     if sources[0] == NULL:
         return None
-    return tuple([
-        _array(sources[p], typenum, (f.height[p], f.width[p]), 0)
-        for p in range(3) if f.width[p] > 0
-    ])
+    for p in range(3):
+        at[p] = whole
+        whole += memory_aligned(<size_t>f.width[p] * <size_t>f.height[p] * <size_t>size)
+    if whole < LARGE or lent is not None:
+        return tuple([
+            _array(
+                sources[p], typenum, (f.height[p], f.width[p]), strides[p] if strides else 0, lent
+            )
+            for p in range(3) if f.width[p] > 0
+        ])
+    block = Block.__new__(Block)
+    block.start = memory_block(whole, 0)
+    if block.start == NULL:
+        raise MemoryError("no memory for the planes of a frame")
+    planes = []
+    for p in range(3):
+        if f.width[p] > 0:
+            sides[0], sides[1] = f.height[p], f.width[p]
+            array = cnp.PyArray_SimpleNewFromData(2, sides, typenum, block.start + at[p])
+            cnp.set_array_base(array, block)
+            _copy(array, sources[p], strides[p] if strides else 0)
+            planes.append(array)
+    return tuple(planes)
 
 
 @cython.final
@@ -221,7 +264,7 @@ cdef class HevcFrame:
 
 cdef object _list(const uint8_t *entries, tuple shape):
     return np.full(shape, 16, np.uint8) if entries == NULL else _array(
-        entries, cnp.NPY_UINT8, shape, 0
+        entries, cnp.NPY_UINT8, shape
     )
 
 
@@ -242,61 +285,62 @@ cdef void _fill_facts(HevcFrame frame, const hevc_frame *f, object stream):
     frame.scaling_dc = _list(f.scaling_dc, (2, 6))
 
 
-cdef void _fill_planes(HevcFrame frame, const hevc_frame *f, bint decoded):
+cdef void _fill_decoded(HevcFrame frame, const hevc_frame *f):
+    cdef bint deep = f.info.bit_depth_luma > 8 or f.info.bit_depth_chroma > 8
+    cdef int sample = cnp.NPY_UINT16 if deep else cnp.NPY_UINT8
+    frame.decoded = _planes(f, f.decoded, sample, 2 if deep else 1, f.decoded_stride, None)
+
+
+cdef void _fill_planes(HevcFrame frame, const hevc_frame *f, Block lent):
     cdef bint deep = f.info.bit_depth_luma > 8 or f.info.bit_depth_chroma > 8
     cdef int sample = cnp.NPY_UINT16 if deep else cnp.NPY_UINT8
     cdef int difference = cnp.NPY_INT32 if deep else cnp.NPY_INT16
-    cdef int p
-    if decoded:
-        frame.decoded = tuple([
-            _array(f.decoded[p], sample, (f.height[p], f.width[p]), f.decoded_stride[p])
-            for p in range(3) if f.width[p] > 0
-        ])
-    frame.prediction = _planes(f, f.prediction, sample)
-    frame.residual = _planes(f, f.residual, difference)
-    frame.level = _planes(f, f.level, difference)
+    cdef int size = 2 if deep else 1
+    frame.prediction = _planes(f, f.prediction, sample, size, NULL, lent)
+    frame.residual = _planes(f, f.residual, difference, 2 * size, NULL, lent)
+    frame.level = _planes(f, f.level, difference, 2 * size, NULL, lent)
 
 
 cdef void _fill_maps(HevcFrame frame, const hevc_frame *f, bint motion, bint modes):
     cdef tuple map = (f.height[0] // 4, f.width[0] // 4)
     cdef tuple blocks = (f.height[0] // 8, f.width[0] // 8)
     cdef tuple units = (f.info.ctu_height, f.info.ctu_width)
-    frame.cu_size = _array(f.cu_size, cnp.NPY_UINT8, map, 0)
-    frame.cu_mode = _array(f.mode, cnp.NPY_UINT8, map, 0)
-    frame.cu_part = _array(f.part, cnp.NPY_UINT8, map, 0)
-    frame.cu_bypass = _array(f.bypass, cnp.NPY_BOOL, map, 0)
-    frame.cu_bits = _array(f.cu_bits, cnp.NPY_UINT32, blocks, 0)
+    frame.cu_size = _array(f.cu_size, cnp.NPY_UINT8, map)
+    frame.cu_mode = _array(f.mode, cnp.NPY_UINT8, map)
+    frame.cu_part = _array(f.part, cnp.NPY_UINT8, map)
+    frame.cu_bypass = _array(f.bypass, cnp.NPY_BOOL, map)
+    frame.cu_bits = _array(f.cu_bits, cnp.NPY_UINT32, blocks)
     if f.part_bits[0] != NULL:
-        frame.bits_type = _array(f.part_bits[0], cnp.NPY_UINT32, blocks, 0)
-        frame.bits_motion = _array(f.part_bits[1], cnp.NPY_UINT32, blocks, 0)
-        frame.bits_luma = _array(f.part_bits[2], cnp.NPY_UINT32, blocks, 0)
-        frame.bits_chroma = _array(f.part_bits[3], cnp.NPY_UINT32, blocks, 0)
-        frame.bits_qp = _array(f.part_bits[4], cnp.NPY_UINT32, blocks, 0)
-    frame.tu_size = _array(f.tu_size, cnp.NPY_UINT8, map, 0)
-    frame.tu_kind = _array(f.tu_kind[0], cnp.NPY_UINT8, map, 0)
-    frame.pu_merge = _array(f.merge, cnp.NPY_BOOL, map, 0)
-    frame.qp_y = _array(f.qp[0], cnp.NPY_INT8, map, 0)
+        frame.bits_type = _array(f.part_bits[0], cnp.NPY_UINT32, blocks)
+        frame.bits_motion = _array(f.part_bits[1], cnp.NPY_UINT32, blocks)
+        frame.bits_luma = _array(f.part_bits[2], cnp.NPY_UINT32, blocks)
+        frame.bits_chroma = _array(f.part_bits[3], cnp.NPY_UINT32, blocks)
+        frame.bits_qp = _array(f.part_bits[4], cnp.NPY_UINT32, blocks)
+    frame.tu_size = _array(f.tu_size, cnp.NPY_UINT8, map)
+    frame.tu_kind = _array(f.tu_kind[0], cnp.NPY_UINT8, map)
+    frame.pu_merge = _array(f.merge, cnp.NPY_BOOL, map)
+    frame.qp_y = _array(f.qp[0], cnp.NPY_INT8, map)
     if f.width[1] > 0:
-        frame.qp_cb = _array(f.qp[1], cnp.NPY_INT8, map, 0)
-        frame.qp_cr = _array(f.qp[2], cnp.NPY_INT8, map, 0)
-        frame.tu_kind_cb = _array(f.tu_kind[1], cnp.NPY_UINT8, map, 0)
-        frame.tu_kind_cr = _array(f.tu_kind[2], cnp.NPY_UINT8, map, 0)
+        frame.qp_cb = _array(f.qp[1], cnp.NPY_INT8, map)
+        frame.qp_cr = _array(f.qp[2], cnp.NPY_INT8, map)
+        frame.tu_kind_cb = _array(f.tu_kind[1], cnp.NPY_UINT8, map)
+        frame.tu_kind_cr = _array(f.tu_kind[2], cnp.NPY_UINT8, map)
     if f.res_scale[1] != NULL:
-        frame.res_scale_cb = _array(f.res_scale[1], cnp.NPY_INT8, map, 0)
-        frame.res_scale_cr = _array(f.res_scale[2], cnp.NPY_INT8, map, 0)
-    frame.ctu_concealed = _array(f.ctu_concealed, cnp.NPY_BOOL, units, 0)
-    frame.ctu_bits = _array(f.ctu_bits, cnp.NPY_UINT32, units, 0)
-    frame.ctu_slice = _array(f.ctu_slice, cnp.NPY_UINT16, units, 0)
-    frame.ctu_tile = _array(f.ctu_tile, cnp.NPY_UINT16, units, 0)
-    frame.ctu_sao = _array(f.ctu_sao, cnp.NPY_INT16, (*units, 3, 6), 0)
+        frame.res_scale_cb = _array(f.res_scale[1], cnp.NPY_INT8, map)
+        frame.res_scale_cr = _array(f.res_scale[2], cnp.NPY_INT8, map)
+    frame.ctu_concealed = _array(f.ctu_concealed, cnp.NPY_BOOL, units)
+    frame.ctu_bits = _array(f.ctu_bits, cnp.NPY_UINT32, units)
+    frame.ctu_slice = _array(f.ctu_slice, cnp.NPY_UINT16, units)
+    frame.ctu_tile = _array(f.ctu_tile, cnp.NPY_UINT16, units)
+    frame.ctu_sao = _array(f.ctu_sao, cnp.NPY_INT16, (*units, 3, 6))
     if motion:
-        frame.mv = _array(f.mv, cnp.NPY_INT16, (2, *map, 2), 0)
-        frame.ref = _array(f.ref, cnp.NPY_INT32, (2, *map), 0)
-        frame.ref_poc = _array(f.ref_poc, cnp.NPY_INT32, (2, *map), 0)
+        frame.mv = _array(f.mv, cnp.NPY_INT16, (2, *map, 2))
+        frame.ref = _array(f.ref, cnp.NPY_INT32, (2, *map))
+        frame.ref_poc = _array(f.ref_poc, cnp.NPY_INT32, (2, *map))
     if modes:  # 255, "none", is -1 as a signed byte
-        frame.intra_luma = _array(f.intra_luma, cnp.NPY_INT8, map, 0)
+        frame.intra_luma = _array(f.intra_luma, cnp.NPY_INT8, map)
         if f.width[1] > 0:
-            frame.intra_chroma = _array(f.intra_chroma, cnp.NPY_INT8, map, 0)
+            frame.intra_chroma = _array(f.intra_chroma, cnp.NPY_INT8, map)
 
 
 include "packets.pxi"
@@ -321,6 +365,8 @@ cdef class HevcDecoder(PacketQueue):
         pixels: make the samples; without, syntax is all that is decoded, and there is no `decoded`,
             `prediction` and `residual`.
         max_pixels: luma samples of the largest picture accepted; 0: those of level 6.2.
+        lent: prediction, residual and level are the decoder's own memory where that is worth while,
+            not copies: they cannot be written to, and one that is held holds all of the frame.
 
     Raises:
         CorruptStreamError: extradata that cannot be read.
@@ -330,12 +376,13 @@ cdef class HevcDecoder(PacketQueue):
     cdef hevc_frame _frame  # the one taken last
     cdef hevc_stream_info _info
     cdef object _stream, _text
-    cdef bint _decoded, _motion, _modes
+    cdef bint _decoded, _motion, _modes, _lent
 
     def __cinit__(
         self, *, extradata=None, bint decoded=True, bint prediction=True, bint residual=True,
         bint level=True, bint motion=False, bint modes=False, bint bits=False,
         bint headers=False, bint patient=False, bint pixels=True, uint32_t max_pixels=0,
+        bint lent=False,
     ):
         cdef hevc_settings settings
         settings.taps = (
@@ -350,6 +397,7 @@ cdef class HevcDecoder(PacketQueue):
         )
         settings.max_pixels = max_pixels
         self._decoded, self._motion, self._modes = decoded and pixels, motion, modes
+        self._lent = lent
         self._waiting = deque()
         if hevc_open(&self._dec, &settings) != HEVC_OK:
             raise MemoryError("no memory for a decoder")
@@ -380,9 +428,20 @@ cdef class HevcDecoder(PacketQueue):
         cdef HevcFrame frame = HevcFrame.__new__(HevcFrame)
         _fill_facts(frame, f, self._stream_of(f))
         if not skip:
-            _fill_planes(frame, f, self._decoded)
+            if self._decoded:
+                _fill_decoded(frame, f)
             _fill_maps(frame, f, self._motion, self._modes)
+            _fill_planes(frame, f, self._taps() if self._lent else None)
         return frame
+
+    cdef Block _taps(self):
+        """The memory of what is recorded of the frame taken, or None."""
+        cdef void *start = hevc_take_taps(self._dec)
+        if start == NULL:
+            return None
+        cdef Block block = Block.__new__(Block)
+        block.start = <uint8_t *>start
+        return block
 
     cdef object _stream_of(self, const hevc_frame *f):
         """The StreamInfo of a frame; one object for all frames that share it."""

@@ -51,10 +51,8 @@ class Codec:
     decoder: Callable[..., Decoder]
 
 
-def _hevc_decoder(
-    *, units: bool = False, threads: int = 1, lent: bool = False, **options: object
-) -> Decoder:
-    """One of HEVC: slices say where pictures begin, it has one thread, and lends no memory."""
+def _hevc_decoder(*, units: bool = False, threads: int = 1, **options: object) -> Decoder:
+    """One of HEVC: slices say where pictures begin, and it has one thread."""
     return HevcDecoder(**options)  # type: ignore[arg-type]
 
 

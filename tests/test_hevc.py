@@ -54,17 +54,24 @@ KINDS = {
 }
 
 
-def encode(*, params: str = "", pixels: str = "yuv420p", frames: int = 6, qp: int = 30) -> bytes:
+def encode(
+    *,
+    params: str = "",
+    pixels: str = "yuv420p",
+    frames: int = 6,
+    qp: int = 30,
+    size: tuple[int, int] = SIZE,
+) -> bytes:
     """A bare stream of pictures that differ, with their hashes in it."""
     out = io.BytesIO()
     options = {"x265-params": f"log-level=none:pools=none:hash=1:qp={qp}:{params}"}
     with av.open(out, "w", format="hevc") as container:
         stream = container.add_stream("libx265", rate=25, options=options)
-        stream.width, stream.height = SIZE
+        stream.width, stream.height = size
         stream.pix_fmt = pixels
         stream.codec_context.time_base = Fraction(1, 25)
         for k in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(3 * k, *SIZE), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture(3 * k, *size), format="rgb24")
             frame = frame.reformat(format=pixels)
             frame.pts, frame.time_base = k, Fraction(1, 25)
             container.mux(stream.encode(frame))
@@ -252,6 +259,49 @@ def test_prediction_and_residual_make_the_picture() -> None:
             whole = prediction.astype(np.int64) + residual
             np.testing.assert_array_equal(decoded, whole.clip(0, 255))
         assert not frame.ctu_sao[..., 0].any()
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p12le", "gray"])
+@pytest.mark.parametrize("params", ["ctu=64", "ctu=32", "ctu=16:max-tu-size=16"])
+def test_large_pictures_are_recorded_as_small_ones(params: str, pixels: str) -> None:
+    """By groups of coding tree units, whose rows begin anywhere in a cache line."""
+    params += ":no-deblock=1:no-sao=1:keyint=3"
+    for frame in check(encode(params=params, pixels=pixels, qp=26, size=(856, 488))):
+        for decoded, before, added in zip(
+            frame.decoded, frame.prediction, frame.residual, strict=True
+        ):
+            most = (1 << frame.stream.bit_depth_luma) - 1
+            whole = np.clip(before.astype(np.int32) + added, 0, most)
+            np.testing.assert_array_equal(whole, decoded)
+
+
+def arrays(frame: HevcFrame) -> list[np.ndarray]:
+    """Planes and maps."""
+    values = [getattr(frame, name) for name in dir(frame) if name[0] != "_"]
+    groups = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [value for group in groups for value in group if isinstance(value, np.ndarray)]
+
+
+@pytest.mark.parametrize("size", [(856, 488), SIZE])
+def test_lent_arrays_hold_the_same(size: tuple[int, int]) -> None:
+    """Also in memory that others gave back, and while they are held."""
+    data = encode(params="bframes=2", frames=8, size=size)
+    copied = [arrays(frame) for frame in decode(data, motion=True, modes=True, bits=True)[0]]
+    for _ in range(3):
+        held, odd = decode(data, motion=True, modes=True, bits=True, lent=True)
+        assert not odd
+        for frame, theirs in zip(held, copied, strict=True):
+            for ours, other in zip(arrays(frame), theirs, strict=True):
+                np.testing.assert_array_equal(ours, other)
+
+
+def test_only_large_arrays_are_lent() -> None:
+    frame = decode(encode(frames=1, size=(856, 488)), lent=True)[0][0]
+    lent = (*frame.prediction, *frame.residual, *frame.level)
+    assert not any(array.flags.writeable for array in lent)
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        lent[0].flags.writeable = True
+    assert all(array.flags.writeable for array in (*frame.decoded, frame.qp_y, frame.cu_size))
 
 
 def test_filters_are_told_from_the_rest() -> None:

@@ -192,6 +192,11 @@ int hevc_receive(hevc_decoder *const dec, hevc_frame *const frame) {
     return dec->flushing ? HEVC_END : HEVC_AGAIN;
 }
 
+void *hevc_take_taps(hevc_decoder *const dec) {
+    picture *const pic = dec == NULL ? NULL : dec->lent;
+    return pic == NULL ? NULL : hevc_taps_take(pic);
+}
+
 void hevc_close(hevc_decoder *const dec) {
     if (dec == NULL)
         return;

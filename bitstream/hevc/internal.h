@@ -590,6 +590,7 @@ int hevc_activate(hevc_decoder *dec, const sps *s);
 picture *hevc_picture_get(hevc_decoder *dec);
 void hevc_picture_release(hevc_decoder *dec, picture *pic);
 int hevc_taps_get(hevc_decoder *dec, picture *pic);
+void *hevc_taps_take(picture *pic); // their memory, the caller's from now on; NULL: they stay
 void hevc_picture_grey(hevc_decoder *dec, picture *pic);
 void hevc_pictures_free(hevc_decoder *dec);
 void hevc_frame_fill(const picture *pic, hevc_frame *f);

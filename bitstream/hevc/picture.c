@@ -217,6 +217,16 @@ int hevc_taps_get(hevc_decoder *const dec, picture *const pic) {
     return HEVC_OK;
 }
 
+void *hevc_taps_take(picture *const pic) {
+    taps *const t = pic->taps;
+    if (t == NULL || !memory_keeps(t->size))
+        return NULL;
+    void *const memory = t->memory;
+    pic->taps = NULL;
+    free(t);
+    return memory;
+}
+
 static void free_pooled_taps(hevc_decoder *const dec) {
     while (dec->free_taps != NULL) {
         taps *const t = dec->free_taps;
