@@ -188,8 +188,8 @@ int hevc_flush(hevc_decoder *dec);
 /* Next frame in output order: HEVC_OK, HEVC_AGAIN (send more) or HEVC_END (flushed and empty). */
 int hevc_receive(hevc_decoder *dec, hevc_frame *frame);
 
-/* Takes the memory of what is recorded of the frame received last (all of it but the samples and the
- * scaling lists) away from the decoder; see h264_take_taps(), whose contract this has. */
+/* Takes the memory of what is recorded of the frame received last (all of it but the samples and
+ * the scaling lists) away from the decoder; see h264_take_taps(), whose contract this has. */
 void *hevc_take_taps(hevc_decoder *dec);
 
 /* One sentence about the last error; "" when there was none. Valid until the next call. */
