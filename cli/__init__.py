@@ -6,7 +6,7 @@ import math
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,12 +19,15 @@ __all__ = [
     "exit_status",
     "explain",
     "finite",
+    "number",
     "parse",
+    "rate_factor",
     "refuse_input",
     "refuse_stream",
     "seconds",
     "share_processors",
     "version_text",
+    "whole",
 ]
 
 
@@ -111,6 +114,41 @@ def finite(text: str) -> float:
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text!r}: must be a number")
     return value
+
+
+def number(least: float, most: float = math.inf) -> Callable[[str], float]:
+    """A type of arguments: finite numbers between bounds."""
+
+    def within(text: str) -> float:
+        value = finite(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r}: must be {_bounds(least, most)}")
+        return value
+
+    return within
+
+
+def whole(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """A type of arguments: whole numbers between bounds."""
+
+    def within(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number") from None
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r}: must be {_bounds(least, most)}")
+        return value
+
+    return within
+
+
+rate_factor = whole(0, 51)
+"""A type of arguments: rate factors of x264 and x265."""
+
+
+def _bounds(least: float, most: float) -> str:
+    return f"{least} or more" if math.isinf(most) else f"{least} to {most}"
 
 
 class Version(argparse.Action):

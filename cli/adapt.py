@@ -4,7 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import Version, carry_out, finite, parse, refuse_stream, share_processors
+from . import (
+    Version,
+    carry_out,
+    number,
+    parse,
+    rate_factor,
+    refuse_stream,
+    share_processors,
+    whole,
+)
 
 _EXAMPLES = """\
 examples:
@@ -31,11 +40,15 @@ def get_parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, required=True, help="the weights, .safetensors"
     )
     parser.add_argument("-f", "--force", action="store_true", help="replace existing weights")
-    parser.add_argument("--minutes", type=finite, default=20.0, help="of training (20)")
+    parser.add_argument("--minutes", type=number(0), default=20.0, help="of training (20)")
     parser.add_argument(
-        "--crf", nargs="+", type=int, default=[42, 45], help="rate factors to repair (42 45)"
+        "--crf",
+        nargs="+",
+        type=rate_factor,
+        default=[42, 45],
+        help="rate factors to repair (42 45)",
     )
-    parser.add_argument("--size", type=int, default=128, help="side of the face crops (128)")
+    parser.add_argument("--size", type=whole(0), default=128, help="side of the face crops (128)")
     parser.add_argument("--checkpoint", default="coarse", help="weights to begin from (coarse)")
     parser.add_argument(
         "--others", nargs="+", default=[], metavar="WORK",

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Version, carry_out, parse, refuse_input, refuse_stream
+from . import Version, carry_out, parse, rate_factor, refuse_input, refuse_stream, whole
 
 if TYPE_CHECKING:
     from ..restore.measuring.tables import Row
@@ -42,13 +42,15 @@ def get_parser() -> argparse.ArgumentParser:
         "repeatable",
     )  # fmt: skip
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
-    parser.add_argument("--crf", nargs="+", type=int, default=[42, 45])
+    parser.add_argument("--crf", nargs="+", type=rate_factor, default=[42, 45])
     parser.add_argument(
         "--sound", default="right", type=_sounds, metavar="LIST",
         help=f"what the network hears, of {','.join(SOUNDS)} (default right)",
     )  # fmt: skip
     parser.add_argument("--speaker", action="append", default=[], help="only this one; repeatable")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="frames per clip; 0: all")
+    parser.add_argument(
+        "--limit", type=whole(0), default=0, metavar="N", help="frames per clip; 0: all"
+    )
     parser.add_argument(
         "--cell", default="none",
         help="cell of the consistency figure: paper, coded, deadzone or trellis (default none)",
@@ -64,7 +66,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--vmaf", action="store_true", help="VMAF and XPSNR, by the ffmpeg of the extra data"
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch decides")
+    parser.add_argument("--threads", type=whole(0), default=0, help="CPU threads; 0: torch decides")
     parser.add_argument("--csv", type=Path, help="write one line per clip")
     parser.add_argument("--json", type=Path, help="write everything, per frame")
     parser.add_argument("-f", "--force", action="store_true", help="replace existing files")

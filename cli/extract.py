@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import Version, carry_out, finite, parse, refuse_input, refuse_stream, seconds
+from . import Version, carry_out, finite, parse, refuse_input, refuse_stream, seconds, whole
 from .progress import Bar
 
 _EXAMPLES = """\
@@ -37,12 +37,6 @@ def _planes(text: str) -> tuple[str, ...]:
     return names
 
 
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be 1 or more")
-    return int(text)
-
-
 def get_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(
@@ -67,7 +61,7 @@ def get_parser() -> argparse.ArgumentParser:
     part = parser.add_argument_group("which frames")
     part.add_argument(
         "--stream",
-        type=int,
+        type=whole(0),
         metavar="N",
         help="video stream N of the file (default: as FFmpeg)",
     )
@@ -130,7 +124,7 @@ def get_parser() -> argparse.ArgumentParser:
     )
     how.add_argument(
         "--jobs",
-        type=_jobs,
+        type=whole(1),
         default=1,
         metavar="N",
         help="pieces of the video decoded at the same time (1)",

@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Exit, carry_out, parse, version_text
+from . import Exit, carry_out, parse, rate_factor, version_text, whole
 
 if TYPE_CHECKING:
     from davd.data.work import Settings
@@ -53,27 +53,33 @@ def get_parser() -> argparse.ArgumentParser:
     _settings(crop)
     encode = commands.add_parser("encode", help="one cropped clip: x264 at one rate factor")
     _clip(encode)
-    encode.add_argument("--crf", type=int, default=42, help="rate factor, 0..51 (42)")
+    encode.add_argument("--crf", type=rate_factor, default=42, help="rate factor, 0..51 (42)")
     encode.add_argument("--extract", action="store_true", help="and then its priors, in one go")
     extract = commands.add_parser("extract", help="one coded clip: its priors")
     _clip(extract)
-    extract.add_argument("--crf", type=int, default=42, help="which of the coded clips (42)")
+    extract.add_argument(
+        "--crf", type=rate_factor, default=42, help="which of the coded clips (42)"
+    )
     every = commands.add_parser("all", help="one clip: crop, encode and extract")
     _clip(every)
     _settings(every)
-    every.add_argument("--crf", type=int, nargs="+", default=[42, 45], help="(42 45)")
+    every.add_argument("--crf", type=rate_factor, nargs="+", default=[42, 45], help="(42 45)")
     _no_priors(every)
 
     run = commands.add_parser("run", help="all clips of a folder, on many cores or machines")
     run.add_argument("source", type=Path, help="folder of videos")
     run.add_argument("work", type=Path, help="folder that all workers see under this name")
     _settings(run)
-    run.add_argument("--crf", type=int, nargs="+", default=[42, 45], help="(42 45)")
+    run.add_argument("--crf", type=rate_factor, nargs="+", default=[42, 45], help="(42 45)")
     _no_priors(run)
     where = run.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=int, metavar="N", help="start N worker processes here (1)")
+    where.add_argument(
+        "--workers", type=whole(1), metavar="N", help="start N worker processes here (1)"
+    )
     where.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="use a running Dask cluster")
-    run.add_argument("--retries", type=int, default=2, help="of a clip whose worker failed (2)")
+    run.add_argument(
+        "--retries", type=whole(0), default=2, help="of a clip whose worker failed (2)"
+    )
 
     for name, text in (
         ("index", "write index.json and failed.csv of WORK"),
@@ -105,7 +111,11 @@ def _settings(parser: argparse.ArgumentParser) -> None:
     """Add the settings of a work folder; those not given are the folder's own, else the default."""
     group = parser.add_argument_group("settings of the work folder")
     add = group.add_argument
-    add("--size", type=int, help="pixels of the square face crop; 0: the source's resolution (128)")
+    add(
+        "--size",
+        type=whole(0),
+        help="pixels of the square face crop; 0: the source's resolution (128)",
+    )
     add("--fps", help="frames a second; 0: the source's own (25)")
     add("--codec", choices=("h264", "hevc"), help="of the coded files: x264 or x265 (h264)")
     add("--encoder", choices=("x264", "openh264", "x265"), help="another one than usual")

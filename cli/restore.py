@@ -15,10 +15,12 @@ from . import (
     exit_status,
     explain,
     finite,
+    number,
     parse,
     refuse_stream,
     seconds,
     share_processors,
+    whole,
 )
 from .progress import Bar, in_words
 
@@ -37,26 +39,6 @@ examples:
   davd-restore long.mp4 -o better.mp4 --resume    go on where a run was stopped
   davd-restore --priors talk.h5 --start 10 --end 20 --checkpoint runs/davd-lite-0123abcd.safetensors
 """
-
-
-def _crf(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 51:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be 0 to 51")
-    return value
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be 0 to 1")
-    return value
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -89,7 +71,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="kind of the output, whatever its name (of a folder: the videos' own, else mkv)",
     )  # fmt: skip
     many = parser.add_argument_group("many videos")
-    many.add_argument("--jobs", type=int, default=1, metavar="N", help="N side by side (1)")
+    many.add_argument("--jobs", type=whole(1), default=1, metavar="N", help="N side by side (1)")
     many.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="on a running Dask cluster")
     how = parser.add_argument_group("how it is restored")
     how.add_argument(
@@ -108,9 +90,11 @@ def get_parser() -> argparse.ArgumentParser:
         "length, the same on every machine",
     )  # fmt: skip
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    how.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch decides)")
     how.add_argument(
-        "--tile", type=int, metavar="N",
+        "--threads", type=whole(0), default=0, help="CPU threads (default: torch decides)"
+    )
+    how.add_argument(
+        "--tile", type=whole(0), metavar="N",
         help="restore large pictures in tiles of at most N samples a side, with the same result; "
         "0: never (default: by the network, about 1 GB of working memory)",
     )  # fmt: skip
@@ -122,19 +106,26 @@ def get_parser() -> argparse.ArgumentParser:
         help="move the sound MS milliseconds later, for the network and in the video written",
     )  # fmt: skip
     how.add_argument(
-        "--strength", type=_share, default=1.0, metavar="0..1", help="share of the change made (1)"
+        "--strength",
+        type=number(0, 1),
+        default=1.0,
+        metavar="0..1",
+        help="share of the change made (1)",
     )
     what = parser.add_argument_group("what is written")
     what.add_argument(
         "--stream",
-        type=int,
+        type=whole(0),
         metavar="N",
         help="video stream N of the file (default: as FFmpeg)",
     )
     what.add_argument("--start", type=seconds, metavar="S", help="from S seconds after the first")
     what.add_argument("--end", type=seconds, metavar="S", help="to before S seconds after it")
     what.add_argument(
-        "--crf", type=_crf, default=16.0, help="quality of the written H.264, lower is better (16)"
+        "--crf",
+        type=number(0, 51),
+        default=16.0,
+        help="quality of the written H.264, lower is better (16)",
     )
     what.add_argument(
         "--lossless", action="store_true", help="exact samples: x264 at QP 0, FFV1 in .mkv"

@@ -20,7 +20,7 @@ import numpy as np
 from .clean import CleanVideo, plane_array
 from .crop import crop_clip
 from .media import ClipError, complete, ffmpeg_version, run_ffmpeg
-from .work import CODECS, SAMPLE_RATE, Settings, read_result, step
+from .work import CODECS, LARGEST_CRF, SAMPLE_RATE, Settings, read_result, step
 
 __all__ = ["crop_clip", "encode_clip", "extract_clip", "prepare_clip"]
 
@@ -65,7 +65,12 @@ def encode_clip(work: Path, name: str, crf: int, settings: Settings) -> dict:
     Returns:
         The result: for each clip `bytes`, `frames` and `psnr_y` (dB, over the whole clip's luma),
         and the command.
+
+    Raises:
+        ValueError: There is no such rate factor.
     """
+    if not 0 <= crf <= LARGEST_CRF:
+        raise ValueError(f"rate factor {crf}: 0 to {LARGEST_CRF} is allowed")
     folder = work / "coded" / f"crf{crf}"
 
     def body() -> dict:

@@ -202,10 +202,25 @@ def test_an_input_that_may_not_be_read_is_no_output(
         ["extract", "IN", "--jobs", "²"],
         ["restore", "IN", "--audio-shift", "nan"],
         ["adapt", "IN", "-o", "OUT", "--minutes", "nan"],
+        ["adapt", "IN", "-o", "OUT", "--minutes", "-1"],
+        ["adapt", "IN", "-o", "OUT", "--crf", "52"],
+        ["extract", "IN", "--stream", "-1"],
+        ["restore", "IN", "--jobs", "0"],
+        ["restore", "IN", "--threads", "-2"],
+        ["restore", "IN", "--strength", "1.1"],
+        ["eval", "IN", "--threads", "-1"],
+        ["eval", "IN", "--limit", "-1"],
+        ["eval", "IN", "--crf", "42", "99"],
+        ["prepare", "run", "IN", "OUT", "--workers", "-1"],
+        ["prepare", "run", "IN", "OUT", "--workers", "0"],
+        ["prepare", "run", "IN", "OUT", "--retries", "-1"],
+        ["prepare", "run", "IN", "OUT", "--crf", "-5"],
+        ["prepare", "encode", "OUT", "--crf", "99", "a"],
+        ["prepare", "scan", "IN", "OUT", "--size", "-16"],
     ],
     ids=" ".join,
 )
-def test_numbers_that_are_none(
+def test_numbers_that_are_none_or_out_of_bounds(
     arguments: list[str], video: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status(*(str(video) if a == "IN" else a for a in arguments)) == Exit.USAGE
