@@ -1,17 +1,9 @@
-/* 8.7.3: sample adaptive offset, over the whole picture, from a copy of the deblocked planes. */
+/* 8.7.3: sample adaptive offset, over the whole picture, from a copy of the deblocked samples. */
 #include "internal.h"
 
 typedef struct area { // of a CTB in a plane, samples
     int cIdx, x, y, w, h;
 } area;
-
-static bool in_use(const hevc_decoder *const dec, const int cIdx) {
-    const sps *const s = &dec->active_sps;
-    for (int i = 0; i < s->PicWidthInCtbs * s->PicHeightInCtbs; i++)
-        if (dec->sao[i].type[cIdx] != 0)
-            return true;
-    return false;
-}
 
 /* Samples that were bypassed keep their values: they are put back. */
 static void restore_kept(hevc_decoder *const dec, const area *const a, const uint8_t *const copy) {
@@ -106,36 +98,68 @@ static void edge(hevc_decoder *const dec, const sao *const p, const area *const 
     }
 }
 
-static void plane(hevc_decoder *const dec, const int cIdx) {
+static area area_of(const hevc_decoder *const dec, const int cIdx, const int rx, const int ry) {
     const sps *const s = &dec->active_sps;
-    const picture *const pic = dec->cur;
-    const int sx = cIdx == 0 ? 0 : s->sub_x, sy = cIdx == 0 ? 0 : s->sub_y;
-    const int size_x = (1 << s->CtbLog2SizeY) >> sx, size_y = (1 << s->CtbLog2SizeY) >> sy;
-    uint8_t *const copy = dec->deblocked_ + 64;
-    memcpy(copy, pic->plane[cIdx], (size_t)pic->stride[cIdx] * (size_t)dec->height[cIdx]);
+    const int w = (1 << s->CtbLog2SizeY) >> (cIdx == 0 ? 0 : s->sub_x);
+    const int h = (1 << s->CtbLog2SizeY) >> (cIdx == 0 ? 0 : s->sub_y);
+    area a = {.cIdx = cIdx, .x = rx * w, .y = ry * h};
+    a.w = imin(w, dec->width[cIdx] - a.x);
+    a.h = imin(h, dec->height[cIdx] - a.y);
+    return a;
+}
+
+// Copies what a row of coding tree blocks needs: those that are changed, and a sample around them.
+static void copy_row(const hevc_decoder *const dec, const int cIdx, const int ry,
+                     uint8_t *const copy) {
+    const sps *const s = &dec->active_sps;
+    const sao *const row = &dec->sao[ry * s->PicWidthInCtbs];
+    const ptrdiff_t stride = dec->cur->stride[cIdx], size = dec->k->sample_size;
+    for (int rx = 0, end; rx < s->PicWidthInCtbs; rx = end + 1) {
+        for (end = rx; end < s->PicWidthInCtbs && row[end].type[cIdx] != 0; end++)
+            ;
+        if (end == rx)
+            continue;
+        const area a = area_of(dec, cIdx, rx, ry), b = area_of(dec, cIdx, end - 1, ry);
+        const int x = imax(a.x - 1, 0), w = imin(b.x + b.w + 1, dec->width[cIdx]) - x;
+        for (int y = imax(a.y - 1, 0); y < imin(a.y + a.h + 1, dec->height[cIdx]); y++)
+            memcpy(copy + y * stride + x * size, hevc_sample(dec, dec->cur, cIdx, x, y),
+                   (size_t)(w * size));
+    }
+}
+
+static void offset_row(hevc_decoder *const dec, const int cIdx, const int ry,
+                       const uint8_t *const copy) {
+    const sps *const s = &dec->active_sps;
     const bool keeps = dec->active_pps.transquant_bypass_enabled_flag ||
                        (s->pcm_enabled_flag && s->pcm_loop_filter_disabled_flag);
-    for (int ry = 0; ry < s->PicHeightInCtbs; ry++)
-        for (int rx = 0; rx < s->PicWidthInCtbs; rx++) {
-            const sao *const p = &dec->sao[ry * s->PicWidthInCtbs + rx];
-            area a = {.cIdx = cIdx, .x = rx * size_x, .y = ry * size_y};
-            a.w = imin(size_x, dec->width[cIdx] - a.x);
-            a.h = imin(size_y, dec->height[cIdx] - a.y);
-            if (p->type[cIdx] == 1)
-                band(dec, p, &a, copy);
-            else if (p->type[cIdx] == 2)
-                edge(dec, p, &a, rx, ry, copy);
-            else
-                continue;
-            if (keeps)
-                restore_kept(dec, &a, copy);
-        }
+    for (int rx = 0; rx < s->PicWidthInCtbs; rx++) {
+        const sao *const p = &dec->sao[ry * s->PicWidthInCtbs + rx];
+        const area a = area_of(dec, cIdx, rx, ry);
+        if (p->type[cIdx] == 1)
+            band(dec, p, &a, copy);
+        else if (p->type[cIdx] == 2)
+            edge(dec, p, &a, rx, ry, copy);
+        else
+            continue;
+        if (keeps)
+            restore_kept(dec, &a, copy);
+    }
+}
+
+static void plane(hevc_decoder *const dec, const int cIdx) {
+    const int rows = dec->active_sps.PicHeightInCtbs;
+    uint8_t *const copy = dec->deblocked_ + 64;
+    copy_row(dec, cIdx, 0, copy);
+    for (int ry = 0; ry < rows; ry++) {
+        if (ry + 1 < rows)
+            copy_row(dec, cIdx, ry + 1, copy); // the last samples of this row are among them
+        offset_row(dec, cIdx, ry, copy);
+    }
 }
 
 void hevc_sao_picture(hevc_decoder *const dec) {
     if (!dec->active_sps.sample_adaptive_offset_enabled_flag)
         return;
     for (int cIdx = 0; cIdx < 3 && dec->width[cIdx] > 0; cIdx++)
-        if (in_use(dec, cIdx))
-            plane(dec, cIdx);
+        plane(dec, cIdx);
 }
