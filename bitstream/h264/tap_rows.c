@@ -8,11 +8,8 @@
  * picture, Note [Touched parts] in taps.c; predictions of macroblocks without residual out of the
  * picture itself, whose row is not filtered yet, Note [One row behind]. Only slices whose
  * macroblocks follow each other on the screen, as frame macroblocks, are recorded so. */
+#include "../coding/lines.h"
 #include "internal.h"
-
-#if H264_X86_SIMD
-#include <emmintrin.h>
-#endif
 
 enum {
     GROUP = 8 // macroblocks looked at together: their chroma, of 8 bits and 4:2:0, fills lines
@@ -38,35 +35,10 @@ void h264_tap_rows_begin(h264_decoder *const dec) {
     r->moved = dec->rows.decoded;
 }
 
-// A line that is written as a whole need not be read before.
-CORE_INLINE void move_line(uint8_t *const to, const uint8_t *const from) {
-#if H264_X86_SIMD
-    for (int i = 0; i < H264_CACHE_LINE; i += 16)
-        _mm_stream_si128((__m128i *)(void *)(to + i),
-                         _mm_loadu_si128((const __m128i *)(const void *)(from + i)));
-#else
-    memcpy(to, from, H264_CACHE_LINE);
-#endif
-}
-
-static void move_bytes(uint8_t *to, const uint8_t *from, size_t n) {
-    const size_t before = (size_t)(-(uintptr_t)to % H264_CACHE_LINE);
-    const size_t first = before < n ? before : n;
-    if (first > 0)
-        memcpy(to, from, first);
-    to += first, from += first, n -= first;
-    for (; n >= H264_CACHE_LINE; n -= H264_CACHE_LINE) {
-        move_line(to, from);
-        to += H264_CACHE_LINE, from += H264_CACHE_LINE;
-    }
-    if (n > 0)
-        memcpy(to, from, n);
-}
-
 static void move_rows(uint8_t *to, const size_t step, const uint8_t *from,
                       const ptrdiff_t from_step, const int rows, const size_t n) {
     for (int y = 0; y < rows; y++, to += step, from += from_step)
-        move_bytes(to, from, n);
+        lines_move(to, from, n);
 }
 
 // Macroblocks [x, end); all: parts that each of them has
@@ -173,7 +145,5 @@ void h264_tap_rows_end(h264_decoder *const dec) {
         return;
     h264_tap_rows_move(dec);
     dec->tap_rows.used = false;
-#if H264_X86_SIMD
-    _mm_sfence(); // before anybody is told that the picture is there
-#endif
+    lines_done(); // before anybody is told that the picture is there
 }
