@@ -39,9 +39,7 @@ def get_parser() -> argparse.ArgumentParser:
         "other", type=Path, nargs="?", help="a file to compare it with: any video, priors, or .h5 "
         "of davd-restore"
     )  # fmt: skip
-    parser.add_argument(
-        "--port", type=int, default=0, help="of 127.0.0.1 (default: a free one)"
-    )
+    parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1 (default: a free one)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument("--html", type=Path, metavar="OUT.html", help="write one page instead")
     parser.add_argument(
