@@ -158,6 +158,26 @@ def test_qp_is_guessed_where_all_are_key_frames(
         assert least <= guessed_qp(priors, range(8)) <= most
 
 
+def test_pictures_that_cost_more_than_they_can_hold(tmp_path: Path) -> None:
+    """Each is followed by a megabyte of nothing: 31,000 bits a sample."""
+    path = tmp_path / "padded.mkv"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mjpeg", rate=25)
+        video.width = video.height = 16
+        video.pix_fmt = "yuvj420p"
+        for k in range(3):
+            picture = np.random.default_rng(k).integers(0, 256, (16, 16, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            for packet in video.encode(frame):
+                padded = av.Packet(bytes(packet) + bytes(1_000_000))
+                padded.stream, padded.pts, padded.dts = video, k * 40, k * 40
+                padded.time_base, padded.is_keyframe = packet.time_base, True
+                out.mux(padded)
+    with PicturesVideo(path) as priors:
+        assert priors.column("bytes").min() > 1_000_000
+        assert guessed_qp(priors, range(3)) == 0
+
+
 @pytest.mark.parametrize("prediction", [True, False])
 def test_a_qp_is_guessed_for_networks_that_read_one(
     prediction: bool, video: Path, monkeypatch: pytest.MonkeyPatch

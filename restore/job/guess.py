@@ -38,6 +38,7 @@ DENSER = {
     "av1": 7.0,
 }  # by how much QP is lower than that of H.264 of as many bits; MPEG-1 and H.263 as their kin
 LOOKS = 12  # moving frames looked at
+MOST_BITS = 24.0  # of a sample; more is padding
 AROUND = 32  # frames on both sides of a range whose bits count, for some of it are paid there
 
 
@@ -59,7 +60,8 @@ def guessed_qp(priors: Priors, frames: range) -> int:
         return UNKNOWN
     fine = math.inf
     if paid:  # bits of quantised noise are about log2(1 + size / step); QP falls faster with them
-        fine = KEY + RISE * math.log2(gradient) - FALL * math.log2(2.0**paid - 1)
+        held = 2.0 ** min(paid, MOST_BITS) - 1
+        fine = KEY + RISE * math.log2(gradient) - FALL * math.log2(held)
     qp = MOVING + STEP * math.log2(gradient / spent) if spent else fine
     if fine < qp:
         qp += (fine - qp) / (1 + (change / (STILL * gradient)) ** 2)
