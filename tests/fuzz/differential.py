@@ -96,7 +96,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
     Slices that come twice or elsewhere are for the other fuzzers: no clause says what they give.
     """
     units = units_of(data)
-    for _ in range(chance.randint(1, 3)):
+    for _ in range(chance.randint(1, 3) if units else 0):
         k = chance.randrange(len(units))
         if len(units) > 2 and chance.randrange(3) == 0:
             del units[k]
