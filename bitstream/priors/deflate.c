@@ -2,8 +2,8 @@
  * which takes most of their time; in planes hardly any are worth it but two: where nothing happens
  * the next byte is the byte before, or the one a row above. So no others are tried, and word by
  * word. All else are literals, under one set of Huffman codes a stream. (The fastest library,
- * ISA-L, takes 1.8 times as long for decoded planes of a camera, and makes them a seventh larger.)
- */
+ * ISA-L, takes 1.8 times as long for decoded planes; files of real videos are between 8 % smaller
+ * and 5 % larger than its.) */
 #include "deflate.h"
 
 #include <stdbool.h>
