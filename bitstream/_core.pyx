@@ -255,10 +255,7 @@ cdef object _array(
     """A new array; what fills it is added to `c`. A stride of 0: packed."""
     cdef cnp.ndarray array
     if c.lent != NULL:
-        array = cnp.PyArray_SimpleNewFromData(ndim, shape, typenum, <void *>source)
-        cnp.set_array_base(array, <object>c.lent)
-        cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)
-        return array
+        return lent_array(source, typenum, ndim, shape, <object>c.lent)
     array = cnp.PyArray_SimpleNew(ndim, shape, typenum)
     _add_copy(c, array, source, stride)
     return array
@@ -279,33 +276,18 @@ cdef tuple _planes(
 ):
     """Planes of samples of `size` bytes, or None where there are none. Strides NULL: packed."""
     cdef int p
-    cdef size_t whole = 0
-    cdef size_t[3] at
-    cdef cnp.npy_intp[2] shape
-    cdef cnp.ndarray array
-    cdef Block block
     if sources[0] == NULL:
         return None
-    for p in range(3):
-        at[p] = whole
-        whole += memory_aligned(<size_t>f.width[p] * <size_t>f.height[p] * <size_t>size)
-    if whole < LARGE or c.lent != NULL:
+    cdef list planes = None
+    if c.lent == NULL:
+        planes = kept_planes(f.width, f.height, typenum, size)
+    if planes is None:
         return tuple([
             _plane(c, sources[p], typenum, f.height[p], f.width[p], strides[p] if strides else 0)
             for p in range(3) if f.width[p] > 0
         ])
-    block = Block.__new__(Block)
-    block.start = memory_block(whole, 0)
-    if block.start == NULL:
-        raise MemoryError("no memory for the planes of a frame")
-    planes = []
-    for p in range(3):
-        if f.width[p] > 0:
-            shape[0], shape[1] = f.height[p], f.width[p]
-            array = cnp.PyArray_SimpleNewFromData(2, shape, typenum, block.start + at[p])
-            cnp.set_array_base(array, block)
-            _add_copy(c, array, sources[p], strides[p] if strides else 0)
-            planes.append(array)
+    for p in range(len(planes)):
+        _add_copy(c, planes[p], sources[p], strides[p] if strides else 0)
     return tuple(planes)
 
 

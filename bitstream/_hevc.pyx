@@ -145,10 +145,7 @@ cdef cnp.ndarray _array(
         array = cnp.PyArray_SimpleNew(n, sides, typenum)
         _copy(array, source, stride)
         return array
-    array = cnp.PyArray_SimpleNewFromData(n, sides, typenum, <void *>source)
-    cnp.set_array_base(array, lent)
-    cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)
-    return array
+    return lent_array(source, typenum, n, sides, lent)
 
 
 cdef void _copy(cnp.ndarray array, const void *source, ptrdiff_t stride):
@@ -168,35 +165,20 @@ cdef tuple _planes(
 ):
     """Planes of samples of `size` bytes, or None where there are none. Strides NULL: packed."""
     cdef int p
-    cdef size_t whole = 0
-    cdef size_t[3] at
-    cdef cnp.npy_intp[2] sides
-    cdef cnp.ndarray array
-    cdef Block block
     if sources[0] == NULL:
         return None
-    for p in range(3):
-        at[p] = whole
-        whole += memory_aligned(<size_t>f.width[p] * <size_t>f.height[p] * <size_t>size)
-    if whole < LARGE or lent is not None:
+    cdef list planes = None
+    if lent is None:
+        planes = kept_planes(f.width, f.height, typenum, size)
+    if planes is None:
         return tuple([
             _array(
                 sources[p], typenum, (f.height[p], f.width[p]), strides[p] if strides else 0, lent
             )
             for p in range(3) if f.width[p] > 0
         ])
-    block = Block.__new__(Block)
-    block.start = memory_block(whole, 0)
-    if block.start == NULL:
-        raise MemoryError("no memory for the planes of a frame")
-    planes = []
-    for p in range(3):
-        if f.width[p] > 0:
-            sides[0], sides[1] = f.height[p], f.width[p]
-            array = cnp.PyArray_SimpleNewFromData(2, sides, typenum, block.start + at[p])
-            cnp.set_array_base(array, block)
-            _copy(array, sources[p], strides[p] if strides else 0)
-            planes.append(array)
+    for p in range(len(planes)):
+        _copy(planes[p], sources[p], strides[p] if strides else 0)
     return tuple(planes)
 
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from .priors.part import OutputError, check_output, make_part
+from .priors.part import OutputError, check_output, make_part, part_of
 
 try:
     import fcntl
@@ -79,7 +79,7 @@ def _lock(path: Path) -> int:
     """
     if fcntl is None:
         return -1
-    descriptor = os.open(path.with_name(path.name + ".part"), os.O_RDONLY)
+    descriptor = os.open(part_of(path), os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

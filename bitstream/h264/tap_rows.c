@@ -60,7 +60,7 @@ static void move_prediction(const tap_plane *const p, const uint8_t *const parts
 // their lines. What has been moved is zero again.
 static void move_half(const tap_plane *const p, const uint8_t *const parts, const unsigned wanted,
                       const size_t first, const size_t end, const int y) {
-    const size_t in_line = p->mb < H264_CACHE_LINE ? H264_CACHE_LINE / p->mb : 1;
+    const size_t in_line = p->mb < LINE ? LINE / p->mb : 1;
     for (size_t x = first, last; x < end; x = last) {
         unsigned found = 0;
         for (last = x; last < end && last < x + in_line; last++)

@@ -22,13 +22,18 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path.parent} is not a folder; make it, or choose another with -o")
 
 
+def part_of(path: Path) -> Path:
+    """What an output is called until it is whole."""
+    return path.with_name(path.name + ".part")
+
+
 def make_part(path: Path) -> Path:
     """Make the empty file `NAME.part` beside an output, and return its path.
 
     Raises:
         OutputError: Nothing can be made in that folder.
     """
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     try:
         part.touch()
     except OSError as error:
